@@ -1,0 +1,49 @@
+//! Every limit that a rule of core knows, by name. Limits of HTTP stand in `api`, those of commits in `store`.
+
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+/// Longest payload or result in bytes.
+pub const PAYLOAD_BYTES: usize = 1 << 20;
+/// Most tasks of one submission.
+pub const SUBMISSION_TASKS: usize = 10_000;
+/// Priorities a task may have; higher runs first.
+pub const PRIORITY: RangeInclusive<i64> = -1000..=1000;
+/// How many attempts a task may ask for.
+pub const MAX_ATTEMPTS: RangeInclusive<u64> = 1..=1_000_000;
+/// How long one lease may be.
+pub const LEASE: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(3600);
+/// Most tasks one lease request may take.
+pub const LEASE_TASKS: usize = 1000;
+/// Longest wait of a lease request for work.
+pub const LEASE_WAIT: Duration = Duration::from_secs(30);
+/// Longest wait of a reader for a task's end.
+pub const RESULT_WAIT: Duration = Duration::from_secs(60);
+/// How long an idempotency key is remembered after it was first used.
+pub const IDEMPOTENCY_KEPT: Duration = Duration::from_secs(24 * 3600);
+/// How long a worker has, from the delivery of a cancellation, to stop by itself.
+pub const CANCEL_GRACE: Duration = Duration::from_secs(10);
+/// The most that a lease granted before an outage is prolonged by when the outage ends.
+pub const OUTAGE_GRACE: Duration = Duration::from_secs(60);
+/// Attempts in a row ended by a dying worker before a task is quarantined.
+pub const CRASHES_IN_A_ROW: u32 = 3;
+/// Longest queue, tenant, worker name, key, or label value in bytes.
+pub const NAME_BYTES: usize = 200;
+/// Most labels of a task.
+pub const LABELS: usize = 64;
+/// Longest failure message in bytes; the rest is cut with a marker.
+pub const FAILURE_MESSAGE_BYTES: usize = 8 << 10;
+/// Longest failure stack or details in bytes.
+pub const FAILURE_DETAIL_BYTES: usize = 64 << 10;
+/// Longest progress message or data in bytes.
+pub const PROGRESS_BYTES: usize = 16 << 10;
+/// Most delays a retry policy may list.
+pub const RETRY_DELAYS: usize = 100;
+/// Most lanes a server keeps; a submit that would make one more is refused.
+pub const LANES: usize = 100_000;
+/// Most rows one read examines; past it a page is short and carries a cursor.
+pub const READ_ROWS: usize = 20_000;
+/// Most items of a page.
+pub const PAGE_ITEMS: usize = 200;
+/// The longest duration a request may name.
+pub const DURATION: Duration = Duration::from_secs(10 * 366 * 24 * 3600);

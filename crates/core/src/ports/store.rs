@@ -1,0 +1,204 @@
+//! The store port. All writes go through one door: a [`Batch`] holds, verb by verb in the order of the road, what many
+//! callers want, and is one commit. Reads stand beside it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::accept::{Accepted, Refused, Submission};
+use crate::error::{HandError, StoreError};
+use crate::event::{Position, Transition};
+use crate::hand::Hand;
+use crate::lease::{LeaseKey, LeaseRequest, Leased};
+use crate::ports::BoxFuture;
+use crate::queue::{Queue, QueueState};
+use crate::retention::Retention;
+use crate::settle::{Settled, Settlement};
+use crate::state::State;
+use crate::task::{Attempt, Progress, Task, TaskId};
+use crate::time::Timestamp;
+
+/// What one commit does. A store carries the verbs out in the order of the members, and each verb's items in their order.
+/// Items stand alone: one that is refused touches no other.
+#[derive(Debug, Default)]
+pub struct Batch {
+    /// Leases to begin anew.
+    pub renew: Vec<LeaseKey>,
+    /// Signs of life, with progress to be kept.
+    pub progress: Vec<(LeaseKey, Option<Progress>)>,
+    /// Cancellations that reached their worker: its time to stop begins.
+    pub grace: Vec<LeaseKey>,
+    /// What becomes of running tasks.
+    pub settle: Vec<Settlement>,
+    /// Actions by hand.
+    pub hand: Vec<(TaskId, Hand)>,
+    /// Queues to pause, resume or drain. A queue without tasks yet is made.
+    pub control: Vec<(Box<str>, QueueState)>,
+    /// What to accept.
+    pub accept: Vec<Submission>,
+    /// Move at most so many tasks whose moment has come; 0 is none.
+    pub promote: usize,
+    /// Who wants work.
+    pub lease: Vec<LeaseRequest>,
+    /// Settle at most so many running tasks whose lease or time is over; 0 is none.
+    pub rescue: usize,
+    /// 64 random bits for the back-off of rescued tasks.
+    pub seed: u64,
+    /// Remove final tasks that need not be kept.
+    pub sweep: Option<Sweep>,
+}
+
+/// One bounded step of removing what need not be kept.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Sweep {
+    /// How long what is kept.
+    pub retention: Retention,
+    /// Most rows examined.
+    pub limit: usize,
+    /// Bytes in use and in all of the disk the store is on, if known; past the retention's share the oldest go.
+    pub disk: Option<(u64, u64)>,
+}
+
+/// What a commit answers: a list a verb, as long as the verb's own.
+#[derive(Debug, Default)]
+pub struct Answers {
+    /// Whether the lease still held.
+    pub renew: Vec<bool>,
+    /// Whether the lease still held.
+    pub progress: Vec<bool>,
+    /// Whether the lease still held.
+    pub grace: Vec<bool>,
+    /// What happened.
+    pub settle: Vec<Settled>,
+    /// The task afterwards (before, if it was deleted).
+    pub hand: Vec<Result<Task, HandError>>,
+    /// A place in this list for each task, in order.
+    pub accept: Vec<Result<Vec<Accepted>, Refused>>,
+    /// How many were moved; as many as asked for: there may be more.
+    pub promote: usize,
+    /// What each got.
+    pub lease: Vec<Vec<Leased>>,
+    /// How many were settled; as many as asked for: there may be more.
+    pub rescue: usize,
+    /// How many tasks were removed.
+    pub sweep: usize,
+    /// Every transition of the commit, in order.
+    pub transitions: Vec<Transition>,
+    /// The next moment at which some task is due for promote or rescue, as a distance from the commit.
+    pub next_due: Option<Duration>,
+    /// Where the commit stands in the event log.
+    pub position: Position,
+}
+
+/// Which tasks a list shows.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct TaskFilter {
+    /// In this state.
+    pub state: Option<State>,
+    /// Of this type.
+    pub task_type: Option<Box<str>>,
+    /// In this queue. `None` leaves out system queues.
+    pub queue: Option<Box<str>>,
+    /// Of this tenant.
+    pub tenant: Option<Box<str>>,
+    /// Accepted by this interface; `""` is `/v1`, `None` is all.
+    pub origin: Option<Box<str>>,
+    /// With all of these labels.
+    pub labels: Vec<(Box<str>, Box<str>)>,
+    /// Accepted at or after this.
+    pub created_after: Option<Timestamp>,
+    /// Accepted before this.
+    pub created_before: Option<Timestamp>,
+}
+
+/// A page of tasks, newest (greatest id) first.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct TaskPage {
+    /// At most as many as asked for; fewer, even none, where [`crate::limit::READ_ROWS`] were examined.
+    pub tasks: Vec<Task>,
+    /// Where to go on: tasks with a smaller id. `None` is the end.
+    pub next: Option<TaskId>,
+}
+
+/// Events of the log.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct EventPage {
+    /// In order.
+    pub events: Vec<Transition>,
+    /// Where to go on.
+    pub next: Position,
+    /// The log no longer reaches back to where was asked for.
+    pub reset: bool,
+}
+
+/// What stands before a task that waits.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Standing {
+    /// The task.
+    pub task: Task,
+    /// The state of its queue.
+    pub queue: QueueState,
+    /// How many tasks of its lane come before it, counted up to a limit; `None` unless it is queued.
+    pub ahead: Option<u64>,
+    /// The count stopped at the limit.
+    pub ahead_is_more: bool,
+}
+
+/// Sizes of the store.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct StoreStats {
+    /// Tasks in each state.
+    pub counts: crate::queue::Counts,
+    /// Lanes known.
+    pub lanes: usize,
+    /// Bytes of the main file or relation.
+    pub bytes: u64,
+    /// Bytes of the write-ahead log.
+    pub wal_bytes: u64,
+    /// Commits since start.
+    pub commits: u64,
+}
+
+/// Keeps tasks.
+pub trait Store: Send + Sync + 'static {
+    /// Makes one commit of `batch`, on disk before it answers.
+    ///
+    /// # Errors
+    /// Nothing of the batch happened. A full disk is no error of the commit where the rest could be written without its
+    /// submissions: then these are refused ([`crate::error::Refusal::DiskFull`]).
+    fn commit(&self, batch: Batch) -> BoxFuture<'_, Result<Answers, StoreError>>;
+
+    /// The tasks with these ids, in their order.
+    fn tasks(&self, ids: Vec<TaskId>) -> BoxFuture<'_, Result<Vec<Option<Task>>, StoreError>>;
+
+    /// A page of tasks with ids below `below`, newest first.
+    fn list(
+        &self,
+        filter: TaskFilter,
+        below: Option<TaskId>,
+        limit: usize,
+    ) -> BoxFuture<'_, Result<TaskPage, StoreError>>;
+
+    /// The attempts of a task in order, the last included; `None`: no such task.
+    fn attempts(&self, id: TaskId) -> BoxFuture<'_, Result<Option<Vec<Attempt>>, StoreError>>;
+
+    /// What stands before a task; counts at most `most` of those ahead.
+    fn standing(&self, id: TaskId, most: u64) -> BoxFuture<'_, Result<Option<Standing>, StoreError>>;
+
+    /// Every queue that ever had a task, system queues only where `name` asks for one, in order of names.
+    fn queues(&self, name: Option<Box<str>>) -> BoxFuture<'_, Result<Vec<Queue>, StoreError>>;
+
+    /// Events after `after`, at most about `limit`.
+    fn events(&self, after: Position, limit: usize) -> BoxFuture<'_, Result<EventPage, StoreError>>;
+
+    /// Sizes and counts, without counting rows.
+    fn stats(&self) -> BoxFuture<'_, Result<StoreStats, StoreError>>;
+
+    /// The store's own clock.
+    fn now(&self) -> Timestamp;
+
+    /// Finishes what was begun and closes; later calls answer [`StoreError::Away`].
+    fn close(&self) -> BoxFuture<'_, ()>;
+}
+
+/// A shared store.
+pub type SharedStore = Arc<dyn Store>;

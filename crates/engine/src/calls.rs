@@ -1,0 +1,114 @@
+//! What callers say to the engine and what it answers.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tasklane_core::accept::Refused;
+use tasklane_core::error::{HandError, StoreError};
+use tasklane_core::lease::{LaneFilter, LeaseKey, Leased};
+use tasklane_core::outcome::Outcome;
+use tasklane_core::task::{Progress, TaskId};
+use thiserror::Error;
+
+/// Why a submission was not accepted.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum SubmitError {
+    /// A rule refused it.
+    #[error("{}", .0.refusal)]
+    Refused(Refused),
+    /// The store did not answer.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Why an action by hand did not happen.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum HandCallError {
+    /// A rule refused it.
+    #[error(transparent)]
+    Refused(#[from] HandError),
+    /// The store did not answer.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// A worker's wish for work, as it came in.
+#[derive(Debug, Clone)]
+pub struct Wish {
+    /// What it serves.
+    pub lanes: Arc<[LaneFilter]>,
+    /// Most tasks it takes.
+    pub limit: usize,
+    /// How long a lease lasts without renewal.
+    pub length: Duration,
+    /// How long to wait for the first task.
+    pub wait: Duration,
+    /// The worker's name for this wish: the same one within the lease time gets the same unreported tasks.
+    pub request: Option<Box<str>>,
+}
+
+/// A lease call.
+#[derive(Debug, Clone)]
+pub struct LeaseCall {
+    /// A label of the worker.
+    pub worker: Arc<str>,
+    /// What it wants.
+    pub wish: Wish,
+}
+
+/// What a lease call gets.
+#[derive(Debug, Default)]
+pub struct LeaseReply {
+    /// Tasks to run.
+    pub tasks: Vec<Leased>,
+    /// Tasks of this worker that somebody wants cancelled.
+    pub cancel: Vec<TaskId>,
+}
+
+/// A report call.
+#[derive(Debug)]
+pub struct ReportCall {
+    /// A label of the worker.
+    pub worker: Arc<str>,
+    /// Leases to begin anew.
+    pub renew: Vec<LeaseKey>,
+    /// Signs of life, with progress.
+    pub progress: Vec<(LeaseKey, Option<Progress>)>,
+    /// What attempts returned.
+    pub outcomes: Vec<(LeaseKey, Outcome)>,
+    /// More work in the same answer.
+    pub want: Option<Wish>,
+}
+
+/// What a report call gets.
+#[derive(Debug, Default)]
+pub struct ReportReply {
+    /// Reported tasks whose lease is no longer valid; each once.
+    pub lost: Vec<TaskId>,
+    /// Tasks of this worker that somebody wants cancelled.
+    pub cancel: Vec<TaskId>,
+    /// Tasks to run.
+    pub tasks: Vec<Leased>,
+}
+
+/// Why a task is not running, every reason.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Why {
+    /// The task.
+    pub task: tasklane_core::task::Task,
+    /// Empty where nothing stands in its way: it runs, or is final.
+    pub reasons: Vec<WhyReason>,
+}
+
+/// One reason, with what opens it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WhyReason {
+    /// Stable, snake case: `not_due`, `back_off`, `queue_paused`, `no_worker`, `workers_busy`, `behind_others`, ...
+    pub code: &'static str,
+    /// For people: what stands in the way.
+    pub message: String,
+    /// For people: what opens it.
+    pub remedy: String,
+    /// When it opens by itself, if that is known.
+    pub opens_at: Option<tasklane_core::time::Timestamp>,
+}
