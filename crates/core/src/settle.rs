@@ -10,8 +10,8 @@ use crate::state::Reason;
 use crate::task::Facts;
 use std::time::Duration;
 
-/// What becomes of a running task, to be written where the compare-and-set holds: the task still runs under this lease,
-/// and nobody asked to cancel it since the facts were read.
+/// What becomes of a running task, to be written where the compare-and-set holds: the task still runs under this lease.
+/// Where somebody asked to cancel it since `facts` were read, the store writes [`overtaken`] instead.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Settlement {
     /// The lease it is written under.
@@ -33,8 +33,6 @@ pub enum Settled {
     Repeated,
     /// The lease is no longer valid: nothing was written.
     Lost,
-    /// Somebody asked to cancel the task meanwhile: read the facts and decide again.
-    Stale,
 }
 
 /// Decides a running task; `random` is 64 random bits for the back-off.
@@ -65,6 +63,12 @@ fn cancelled(facts: &Facts, outcome: Outcome) -> Decision {
         Outcome::Snoozed(_) | Outcome::Released | Outcome::Cancelled => (None, None),
     };
     Decision { result, failure, ..keeping(facts, Next::Cancelled, Reason::Cancelled) }
+}
+
+/// What a decision becomes when somebody asked to cancel the task between the decision and its writing. The store, which
+/// alone sees the two meet, puts it in the decision's place.
+pub fn overtaken(decision: Decision) -> Decision {
+    Decision { to: Next::Cancelled, reason: Reason::Cancelled, quarantined: false, ..decision }
 }
 
 /// A failure: final if it says so, if it was the last attempt, or if attempt after attempt kills its worker.

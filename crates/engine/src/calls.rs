@@ -112,3 +112,14 @@ pub struct WhyReason {
     /// When it opens by itself, if that is known.
     pub opens_at: Option<tasklane_core::time::Timestamp>,
 }
+
+/// Why a task was not run again.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum RerunError {
+    /// No such task.
+    #[error("there is no such task")]
+    NotFound,
+    /// A rule refused the new one.
+    #[error(transparent)]
+    Submit(#[from] SubmitError),
+}

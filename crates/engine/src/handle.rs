@@ -1,132 +1,210 @@
 //! The only door into the engine: a cheap clone of one shared inside.
 
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tasklane_core::accept::{Accepted, Submission};
 use tasklane_core::error::StoreError;
 use tasklane_core::event::Position;
 use tasklane_core::hand::Hand;
+use tasklane_core::lease::LeaseKey;
 use tasklane_core::ports::store::{EventPage, SharedStore, StoreStats, TaskFilter, TaskPage};
 use tasklane_core::queue::{Queue, QueueState};
 use tasklane_core::task::{Attempt, Task, TaskId};
+use tasklane_core::time::Timestamp;
 
-use crate::calls::{HandCallError, LeaseCall, LeaseReply, ReportCall, ReportReply, SubmitError, Why};
+use crate::calls::{HandCallError, LeaseCall, LeaseReply, ReportCall, ReportReply, RerunError, SubmitError, Why};
+use crate::commit::Handed;
+use crate::inside::Inside;
+use crate::options::Options;
+use crate::{accept, due, hand, housekeeping, lease, metrics, settle, why};
 
 /// The engine's handle.
 #[derive(Clone)]
 pub struct Engine {
-    store: SharedStore,
+    inside: Arc<Inside>,
 }
 
 impl Engine {
+    /// Starts the engine's loops over `store`. Must be called in a tokio runtime.
+    pub fn start(store: SharedStore, options: Options) -> Self {
+        let inside = Inside::new(store, options);
+        tokio::spawn(due::run(Arc::clone(&inside)));
+        housekeeping::start(&inside);
+        Self { inside }
+    }
+
     /// A new id for a task, greater than every one this server drew before.
     pub fn draw_id(&self) -> TaskId {
-        todo!()
+        self.inside.ids.draw(self.now())
+    }
+
+    /// The store's clock.
+    pub fn now(&self) -> Timestamp {
+        self.inside.store.now()
     }
 
     /// Accepts a submission: on disk when this answers.
-    pub async fn submit(&self, _submission: Submission) -> Result<Vec<Accepted>, SubmitError> {
-        todo!()
+    ///
+    /// # Errors
+    /// Nothing of it was accepted.
+    pub async fn submit(&self, submission: Submission) -> Result<Vec<Accepted>, SubmitError> {
+        accept::submit(&self.inside, submission).await
+    }
+
+    /// Accepts submissions that stand alone, in one commit; an answer each.
+    ///
+    /// # Errors
+    /// Nothing of any was accepted.
+    pub async fn submit_each(
+        &self,
+        submissions: Vec<Submission>,
+    ) -> Result<Vec<Result<Vec<Accepted>, SubmitError>>, StoreError> {
+        accept::submit_each(&self.inside, submissions).await
     }
 
     /// Gives work to a worker, or waits for it. Dropped before it answered, what it would have got is released unspent.
-    pub async fn lease(&self, _call: LeaseCall) -> Result<LeaseReply, StoreError> {
-        todo!()
+    ///
+    /// # Errors
+    /// The store did not answer.
+    pub async fn lease(&self, call: LeaseCall) -> Result<LeaseReply, StoreError> {
+        lease::lease(&self.inside, call).await
     }
 
     /// Takes a worker's report, and gives it work if it wants some.
-    pub async fn report(&self, _call: ReportCall) -> Result<ReportReply, StoreError> {
-        todo!()
+    ///
+    /// # Errors
+    /// The store did not answer; the report may be repeated.
+    pub async fn report(&self, call: ReportCall) -> Result<ReportReply, StoreError> {
+        settle::report(&self.inside, call).await
     }
 
     /// Releases, unspent, tasks whose worker's connection was found closed before the answer was written.
-    pub async fn release(&self, _tasks: Vec<tasklane_core::lease::LeaseKey>) -> Result<(), StoreError> {
-        todo!()
+    ///
+    /// # Errors
+    /// The store did not answer; their leases will run out.
+    pub async fn release(&self, tasks: Vec<LeaseKey>) -> Result<(), StoreError> {
+        settle::release(&self.inside, tasks).await
     }
 
     /// Cancels, retries, reschedules or deletes a task; answers with the task afterwards (before, if it was deleted).
-    pub async fn hand(&self, _id: TaskId, _hand: Hand) -> Result<Task, HandCallError> {
-        todo!()
+    ///
+    /// # Errors
+    /// A rule refused it, or the store did not answer.
+    pub async fn hand(&self, id: TaskId, action: Hand) -> Result<Task, HandCallError> {
+        hand::hand(&self.inside, id, action).await
     }
 
     /// A new task with the input of an old one.
-    pub async fn rerun(&self, _id: TaskId) -> Result<Task, RerunError> {
-        todo!()
+    ///
+    /// # Errors
+    /// No such task, or the new one was refused.
+    pub async fn rerun(&self, id: TaskId) -> Result<Task, RerunError> {
+        hand::rerun(&self.inside, id).await
     }
 
     /// The task, when it is final or `wait` is over; `None`: no such task. A `wait` of zero answers at once.
-    pub async fn wait(&self, _id: TaskId, _wait: Duration) -> Result<Option<Task>, StoreError> {
-        todo!()
+    ///
+    /// # Errors
+    /// The store did not answer.
+    pub async fn wait(&self, id: TaskId, wait: Duration) -> Result<Option<Task>, StoreError> {
+        hand::wait(&self.inside, id, wait).await
     }
 
-    /// The tasks with these ids.
+    /// The tasks with these ids, in their order.
+    ///
+    /// # Errors
+    /// The store did not answer.
     pub async fn tasks(&self, ids: Vec<TaskId>) -> Result<Vec<Option<Task>>, StoreError> {
-        self.store.tasks(ids).await
+        self.inside.store.tasks(ids).await
     }
 
-    /// A page of tasks, newest first.
+    /// A page of tasks with ids below `below`, newest first.
+    ///
+    /// # Errors
+    /// The store did not answer.
     pub async fn list(&self, filter: TaskFilter, below: Option<TaskId>, limit: usize) -> Result<TaskPage, StoreError> {
-        self.store.list(filter, below, limit).await
+        self.inside.store.list(filter, below, limit).await
     }
 
-    /// The attempts of a task.
+    /// The attempts of a task; `None`: no such task.
+    ///
+    /// # Errors
+    /// The store did not answer.
     pub async fn attempts(&self, id: TaskId) -> Result<Option<Vec<Attempt>>, StoreError> {
-        self.store.attempts(id).await
+        self.inside.store.attempts(id).await
     }
 
-    /// Why a task is not running.
-    pub async fn why(&self, _id: TaskId) -> Result<Option<Why>, StoreError> {
-        todo!()
+    /// Why a task is not running; `None`: no such task.
+    ///
+    /// # Errors
+    /// The store did not answer.
+    pub async fn why(&self, id: TaskId) -> Result<Option<Why>, StoreError> {
+        why::why(&self.inside, id).await
     }
 
-    /// All queues, or the one of this name.
+    /// All queues but those of the system, or the one of this name.
+    ///
+    /// # Errors
+    /// The store did not answer.
     pub async fn queues(&self, name: Option<Box<str>>) -> Result<Vec<Queue>, StoreError> {
-        self.store.queues(name).await
+        self.inside.store.queues(name).await
     }
 
     /// Pauses, resumes or drains a queue and answers with it afterwards; `None`: it never had a task.
-    pub async fn control(&self, _queue: &str, _to: QueueState) -> Result<Option<Queue>, StoreError> {
-        todo!()
+    ///
+    /// # Errors
+    /// The store did not answer.
+    pub async fn control(&self, queue: &str, to: QueueState) -> Result<Option<Queue>, StoreError> {
+        hand::control(&self.inside, queue, to).await
     }
 
-    /// Events after `after`.
+    /// Events after `after`, at most about `limit`.
+    ///
+    /// # Errors
+    /// The store did not answer.
     pub async fn events(&self, after: Position, limit: usize) -> Result<EventPage, StoreError> {
-        self.store.events(after, limit).await
+        self.inside.store.events(after, limit).await
     }
 
     /// Sizes of the store.
+    ///
+    /// # Errors
+    /// The store did not answer.
     pub async fn stats(&self) -> Result<StoreStats, StoreError> {
-        self.store.stats().await
+        self.inside.store.stats().await
     }
 
-    /// Whether the engine takes work: `Err` says why not.
-    pub fn ready(&self) -> Result<(), String> {
-        todo!()
+    /// Whether the engine takes work; reads the store to know.
+    ///
+    /// # Errors
+    /// Why it does not.
+    pub async fn ready(&self) -> Result<(), String> {
+        if self.inside.is_draining() {
+            return Err("the server is stopping".to_owned());
+        }
+        self.stats().await.map(drop).map_err(|error| error.to_string())
     }
 
     /// Every metric of the engine in the OpenMetrics text format.
     pub async fn metrics(&self) -> String {
-        todo!()
+        metrics::render(&self.inside).await
     }
 
     /// Stops handing out work and answers parked lease requests with nothing; submits, reports and reads go on.
     pub fn drain(&self) {
-        todo!()
+        self.inside.draining.store(true, Ordering::Release);
+        for seat in self.inside.parked.take_all() {
+            drop(seat.reply.send(Handed::nothing(&self.inside)));
+        }
     }
 
-    /// Ends the engine's loops and closes the store.
+    /// Ends the engine's loops and closes the store. Callers that wait are answered with what there is.
     pub async fn stop(&self) {
-        todo!()
+        self.drain();
+        self.inside.stopped.store(true, Ordering::Release);
+        self.inside.stopping.notify_waiters();
+        self.inside.store.close().await;
     }
-}
-
-/// Why a task was not run again.
-#[derive(Debug, thiserror::Error)]
-pub enum RerunError {
-    /// No such task.
-    #[error("there is no such task")]
-    NotFound,
-    /// A rule refused the new one.
-    #[error(transparent)]
-    Submit(#[from] SubmitError),
 }

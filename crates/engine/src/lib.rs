@@ -1,7 +1,39 @@
-//! Everything that waits: gathers callers into commits, parks lease requests, wakes who waits, keeps house.
+//! Everything that waits: parks lease requests, wakes who waits, moves what is due, keeps house.
+//!
+//! The modules stand in the order of the road; [`Engine`] is the only door in.
 
 pub mod calls;
 pub mod handle;
+pub mod local;
+pub mod options;
 
-pub use calls::{HandCallError, LeaseCall, LeaseReply, ReportCall, ReportReply, SubmitError, Why, WhyReason, Wish};
+// The road, a file a station.
+mod accept;
+mod due;
+mod lease;
+mod parked;
+mod progress;
+mod settle;
+
+// Beside the road.
+mod hand;
+mod housekeeping;
+mod sweep;
+mod why;
+
+// What the stations share.
+mod commit;
+mod facts;
+mod ids;
+mod inside;
+mod metrics;
+mod requests;
+mod wake;
+mod workers;
+
+pub use calls::{
+    HandCallError, LeaseCall, LeaseReply, ReportCall, ReportReply, RerunError, SubmitError, Why, WhyReason, Wish,
+};
 pub use handle::Engine;
+pub use local::LocalSource;
+pub use options::Options;

@@ -1,0 +1,54 @@
+//! The first station: accepts submissions. What may start at once is handed, in the same commit, to a worker that waits.
+
+use std::sync::Arc;
+
+use tasklane_core::accept::{Accepted, NewTask, Start, Submission};
+use tasklane_core::error::StoreError;
+use tasklane_core::ports::store::Batch;
+
+use crate::calls::SubmitError;
+use crate::inside::Inside;
+use crate::parked::Seat;
+
+/// Accepts a submission: on disk when this answers.
+pub(crate) async fn submit(inside: &Arc<Inside>, submission: Submission) -> Result<Vec<Accepted>, SubmitError> {
+    if submission.tasks.is_empty() {
+        return Ok(Vec::new());
+    }
+    let seats = seats_for(inside, &submission.tasks);
+    let batch = Batch { accept: vec![submission], ..Batch::default() };
+    let committed = inside.commit_with(batch, seats).await?;
+    only_answer(committed.answers.accept)
+}
+
+/// Accepts submissions that stand alone, in one commit.
+pub(crate) async fn submit_each(
+    inside: &Arc<Inside>,
+    submissions: Vec<Submission>,
+) -> Result<Vec<Result<Vec<Accepted>, SubmitError>>, StoreError> {
+    if submissions.is_empty() {
+        return Ok(Vec::new());
+    }
+    let tasks = submissions.iter().flat_map(|it| &it.tasks);
+    let seats = seats_for(inside, tasks);
+    let batch = Batch { accept: submissions, ..Batch::default() };
+    let committed = inside.commit_with(batch, seats).await?;
+    Ok(committed.answers.accept.into_iter().map(|it| it.map_err(SubmitError::Refused)).collect())
+}
+
+fn seats_for<'a>(inside: &Inside, tasks: impl IntoIterator<Item = &'a NewTask>) -> Vec<Seat> {
+    let mut startable = tasks.into_iter().filter(|task| task.start == Start::Now).peekable();
+    if startable.peek().is_none() || inside.is_draining() || inside.parked.len() == 0 {
+        return Vec::new();
+    }
+    let lanes: Vec<_> = startable.map(|task| &task.lane).collect();
+    let tasks = lanes.len();
+    inside.parked.take_for(lanes.into_iter(), tasks)
+}
+
+fn only_answer(
+    answers: Vec<Result<Vec<Accepted>, tasklane_core::accept::Refused>>,
+) -> Result<Vec<Accepted>, SubmitError> {
+    let answer = answers.into_iter().next();
+    answer.expect("a store answers each submission").map_err(SubmitError::Refused)
+}

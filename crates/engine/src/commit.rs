@@ -1,0 +1,195 @@
+//! Commits, and what follows a commit whoever asked for it: waiters are woken, seats are served, facts are held or
+//! forgotten.
+
+use std::sync::Arc;
+
+use tasklane_core::error::StoreError;
+use tasklane_core::lease::{LeaseKey, Leased};
+use tasklane_core::ports::store::{Answers, Batch};
+use tasklane_core::state::State;
+use tasklane_core::task::TaskId;
+use tokio::time::Instant;
+
+use crate::inside::Inside;
+use crate::parked::{Sat, Seat};
+use crate::settle;
+
+/// What a commit gave.
+pub(crate) struct Committed {
+    /// The answers, but for the leases.
+    pub answers: Answers,
+    /// The leases of the batch's own requests, in their order.
+    pub handed: Vec<Handed>,
+}
+
+/// Leased tasks on their way to a worker: dropped before they are taken, they are released unspent.
+pub(crate) struct Handed {
+    inside: Arc<Inside>,
+    tasks: Vec<Leased>,
+}
+
+impl Handed {
+    /// No tasks.
+    pub fn nothing(inside: &Arc<Inside>) -> Self {
+        Self { inside: Arc::clone(inside), tasks: Vec::new() }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.tasks.is_empty()
+    }
+
+    /// The tasks; from here on the caller answers for them.
+    pub fn take(mut self) -> Vec<Leased> {
+        std::mem::take(&mut self.tasks)
+    }
+}
+
+impl Drop for Handed {
+    fn drop(&mut self) {
+        if !self.tasks.is_empty() {
+            let keys = self.tasks.iter().map(Leased::key).collect();
+            settle::release_later(&self.inside, keys);
+        }
+    }
+}
+
+impl Inside {
+    /// Commits on a task of its own, so that a caller who goes away cannot stop what follows a commit.
+    pub async fn commit(self: &Arc<Self>, batch: Batch) -> Result<Committed, StoreError> {
+        self.commit_with(batch, Vec::new()).await
+    }
+
+    /// As [`Inside::commit`]; work for `seats` is leased in the same commit, and they are answered or seated again.
+    pub async fn commit_with(self: &Arc<Self>, batch: Batch, seats: Vec<Seat>) -> Result<Committed, StoreError> {
+        let inside = Arc::clone(self);
+        let committing = tokio::spawn(async move { inside.commit_here(batch, seats).await });
+        committing.await.unwrap_or_else(|failed| Err(StoreError::Away(failed.to_string())))
+    }
+
+    /// Leases for `seats` and answers them.
+    pub fn serve(self: &Arc<Self>, seats: Vec<Seat>) {
+        if !seats.is_empty() {
+            let inside = Arc::clone(self);
+            // A failed commit has put the seats back; the floor under it is the next arrival or the caller's own wait.
+            tokio::spawn(async move { drop(inside.commit_here(Batch::default(), seats).await) });
+        }
+    }
+
+    async fn commit_here(self: &Arc<Self>, mut batch: Batch, seats: Vec<Seat>) -> Result<Committed, StoreError> {
+        let arrivals = self.parked.arrivals();
+        let own = batch.lease.len();
+        batch.lease.extend(seats.iter().map(Seat::request));
+        let workers: Vec<Arc<str>> = batch.lease.iter().map(|it| Arc::clone(&it.worker)).collect();
+        let started = Instant::now();
+        let answered = self.store.commit(batch).await;
+        self.metrics.committed(started.elapsed(), &answered);
+        let mut answers = match answered {
+            Ok(answers) => answers,
+            Err(error) => {
+                self.seat_again(seats, arrivals);
+                return Err(error);
+            }
+        };
+        self.after(&answers);
+        let mut handed = self.hold(&workers, std::mem::take(&mut answers.lease));
+        let for_seats = handed.split_off(own.min(handed.len()));
+        self.answer(seats, for_seats, arrivals);
+        Ok(Committed { answers, handed })
+    }
+
+    /// Holds the facts of what was leased, request by request.
+    fn hold(self: &Arc<Self>, workers: &[Arc<str>], leased: Vec<Vec<Leased>>) -> Vec<Handed> {
+        let hold_one = |(worker, tasks): (&Arc<str>, Vec<Leased>)| {
+            self.facts.hold(worker, &tasks);
+            self.metrics.leased(&tasks);
+            Handed { inside: Arc::clone(self), tasks }
+        };
+        workers.iter().zip(leased).map(hold_one).collect()
+    }
+
+    /// Gives each seat what was leased for it; one that got nothing sits down again.
+    fn answer(self: &Arc<Self>, seats: Vec<Seat>, handed: Vec<Handed>, arrivals: u64) {
+        let mut empty = Vec::new();
+        for (seat, handed) in seats.into_iter().zip(handed) {
+            if handed.is_empty() {
+                empty.push(seat);
+            } else {
+                // A caller that went away drops what it was sent, and that releases it.
+                drop(seat.reply.send(handed));
+            }
+        }
+        self.seat_again(empty, arrivals);
+    }
+
+    fn seat_again(self: &Arc<Self>, seats: Vec<Seat>, arrivals: u64) {
+        let sat = seats.into_iter().map(|seat| self.parked.sit(seat, arrivals));
+        let stale = sat.filter_map(|sat| if let Sat::Stale(seat) = sat { Some(seat) } else { None }).collect();
+        self.serve(stale);
+    }
+
+    /// What follows every commit.
+    fn after(self: &Arc<Self>, answers: &Answers) {
+        if let Some(next) = answers.next_due {
+            self.due.announce(Instant::now() + next);
+        }
+        if !answers.transitions.is_empty() {
+            let finals = answers.transitions.iter().filter(|it| it.to.is_final()).map(|it| it.task);
+            self.waits.wake(finals);
+            let stopped = answers.transitions.iter().filter(|it| it.from == Some(State::Running)).map(|it| it.task);
+            self.facts.forget(stopped);
+            self.metrics.moved(&answers.transitions);
+            self.wake_seats(answers);
+        }
+        for task in answers.hand.iter().flatten() {
+            if task.facts.state == State::Running && task.facts.cancel_requested {
+                self.tell(task.facts.id);
+            }
+        }
+    }
+
+    /// Serves seats of lanes in which the commit left more queued than before.
+    fn wake_seats(self: &Arc<Self>, answers: &Answers) {
+        let transitions = &answers.transitions;
+        let queued = transitions.iter().filter(|it| it.to == State::Queued).count();
+        let taken = transitions.iter().filter(|it| it.from == Some(State::Queued)).count();
+        if queued > taken {
+            self.parked.announce();
+            let lanes = transitions.iter().filter(|it| it.to == State::Queued).map(|it| &it.lane);
+            self.serve(self.parked.take_for(lanes, queued - taken));
+        }
+    }
+
+    /// Serves seats of a queue that was opened.
+    pub fn wake_queue(self: &Arc<Self>, queue: &str) {
+        self.parked.announce();
+        self.serve(self.parked.take_for_queue(queue));
+    }
+
+    /// Tells the worker of a running task, at once if it waits for work, that the task is to be cancelled.
+    fn tell(self: &Arc<Self>, id: TaskId) {
+        if let Some(worker) = self.facts.request_cancel(id) {
+            for seat in self.parked.take_of(&worker) {
+                drop(seat.reply.send(Handed::nothing(self)));
+            }
+        }
+    }
+
+    /// The tasks of this worker that somebody wants cancelled; from the first time it is told, its grace runs.
+    pub fn cancels(self: &Arc<Self>, worker: &str) -> Vec<TaskId> {
+        let (all, first) = self.facts.cancels(worker);
+        if !first.is_empty() {
+            self.begin_grace(first);
+        }
+        all
+    }
+
+    fn begin_grace(self: &Arc<Self>, keys: Vec<LeaseKey>) {
+        let inside = Arc::clone(self);
+        tokio::spawn(async move {
+            let batch = Batch { grace: keys, ..Batch::default() };
+            if let Err(error) = inside.commit_here(batch, Vec::new()).await {
+                tracing::warn!(%error, "the grace of a cancellation was not written; the lease's own end bounds it");
+            }
+        });
+    }
+}

@@ -1,0 +1,165 @@
+//! The facts of tasks this server leased, held until they are settled, so that a report is decided without a read.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tasklane_core::lease::{LeaseKey, Leased};
+use tasklane_core::task::{Facts, Progress, TaskId};
+use tokio::time::Instant;
+
+use crate::inside::lock;
+
+/// How often the progress of one task is written at most.
+const PROGRESS_EVERY: Duration = Duration::from_secs(1);
+
+/// Most cancellations remembered for tasks whose lease this server has not heard of yet.
+const EARLY_CANCELS: usize = 10_000;
+
+#[derive(Default)]
+pub(crate) struct HeldFacts {
+    table: Mutex<Table>,
+}
+
+#[derive(Default)]
+struct Table {
+    held: HashMap<TaskId, Held>,
+    /// Those of `held` that somebody asked to cancel: few, so that each reply can look through them.
+    asked: HashSet<TaskId>,
+    /// Cancelled between the commit of their lease and the news of it.
+    early: HashSet<TaskId>,
+}
+
+struct Held {
+    facts: Facts,
+    worker: Arc<str>,
+    /// The worker was told of the cancellation.
+    told: bool,
+    progress_written: Option<Instant>,
+    progress: Option<Progress>,
+}
+
+/// What to do with a sign of life.
+pub(crate) enum Heard {
+    /// Write it now.
+    Write(Option<Progress>),
+    /// It is remembered and written within a second.
+    Later,
+    /// This server does not hold the lease: the store knows.
+    Unknown(Option<Progress>),
+}
+
+impl HeldFacts {
+    /// Holds the facts of tasks just leased to `worker`.
+    pub fn hold(&self, worker: &Arc<str>, leased: &[Leased]) {
+        let mut guard = lock(&self.table);
+        let table = &mut *guard;
+        for task in leased {
+            let id = task.facts.id;
+            let mut facts = task.facts.clone();
+            facts.cancel_requested |= table.early.remove(&id);
+            if facts.cancel_requested {
+                table.asked.insert(id);
+            }
+            let worker = Arc::clone(worker);
+            table.held.insert(id, Held { facts, worker, told: false, progress_written: None, progress: None });
+        }
+    }
+
+    /// The facts under these leases; `None` where this server does not hold them (any more).
+    pub fn of(&self, keys: impl Iterator<Item = LeaseKey>) -> Vec<Option<Facts>> {
+        let table = lock(&self.table);
+        keys.map(|key| table.held.get(&key.id).filter(|it| it.holds(key)).map(|it| it.facts.clone())).collect()
+    }
+
+    /// Whether this server holds this lease.
+    pub fn holds(&self, key: LeaseKey) -> bool {
+        lock(&self.table).held.get(&key.id).is_some_and(|it| it.holds(key))
+    }
+
+    /// Forgets tasks that left `running`.
+    pub fn forget(&self, ids: impl Iterator<Item = TaskId>) {
+        let mut table = lock(&self.table);
+        for id in ids {
+            table.held.remove(&id);
+            if !table.asked.is_empty() {
+                table.asked.remove(&id);
+            }
+        }
+    }
+
+    /// Notes that somebody asked to cancel a running task; answers with its worker.
+    pub fn request_cancel(&self, id: TaskId) -> Option<Arc<str>> {
+        let mut guard = lock(&self.table);
+        let table = &mut *guard;
+        let Some(entry) = table.held.get_mut(&id) else {
+            if table.early.len() >= EARLY_CANCELS {
+                table.early.clear();
+            }
+            table.early.insert(id);
+            return None;
+        };
+        entry.facts.cancel_requested = true;
+        table.asked.insert(id);
+        Some(Arc::clone(&entry.worker))
+    }
+
+    /// The tasks of `worker` to be cancelled, and the leases of those it is told of for the first time.
+    pub fn cancels(&self, worker: &str) -> (Vec<TaskId>, Vec<LeaseKey>) {
+        let mut guard = lock(&self.table);
+        let Table { held, asked, .. } = &mut *guard;
+        let mut all = Vec::new();
+        let mut first = Vec::new();
+        for id in asked.iter() {
+            let Some(entry) = held.get_mut(id).filter(|it| *it.worker == *worker) else { continue };
+            all.push(*id);
+            if !std::mem::replace(&mut entry.told, true) {
+                first.extend(entry.key());
+            }
+        }
+        (all, first)
+    }
+
+    /// A sign of life came with `key`.
+    pub fn heard(&self, key: LeaseKey, progress: Option<Progress>, now: Instant) -> Heard {
+        let mut table = lock(&self.table);
+        let Some(entry) = table.held.get_mut(&key.id).filter(|it| it.holds(key)) else {
+            return Heard::Unknown(progress);
+        };
+        if entry.progress_written.is_some_and(|at| now.duration_since(at) < PROGRESS_EVERY) {
+            entry.progress = progress.or(entry.progress.take());
+            return Heard::Later;
+        }
+        entry.progress_written = Some(now);
+        entry.progress = None;
+        Heard::Write(progress)
+    }
+
+    /// Progress that was put off and may be written now.
+    pub fn put_off(&self, now: Instant) -> Vec<(LeaseKey, Option<Progress>)> {
+        let mut table = lock(&self.table);
+        let ripe = table.held.values_mut().filter(|it| {
+            it.progress.is_some() && it.progress_written.is_none_or(|at| now.duration_since(at) >= PROGRESS_EVERY)
+        });
+        ripe.filter_map(|entry| {
+            entry.progress_written = Some(now);
+            Some((entry.key()?, entry.progress.take()))
+        })
+        .collect()
+    }
+
+    pub fn len(&self) -> usize {
+        lock(&self.table).held.len()
+    }
+}
+
+impl Held {
+    fn key(&self) -> Option<LeaseKey> {
+        let token = self.facts.lease.as_ref()?.token;
+        Some(LeaseKey { id: self.facts.id, attempt: self.facts.attempt, token })
+    }
+
+    fn holds(&self, key: LeaseKey) -> bool {
+        self.key() == Some(key)
+    }
+}

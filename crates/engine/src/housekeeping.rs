@@ -1,0 +1,48 @@
+//! What is done every so often, as one table.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, MissedTickBehavior, interval};
+
+use crate::inside::Inside;
+use crate::{progress, sweep};
+
+/// One chore.
+struct Chore {
+    name: &'static str,
+    every: Duration,
+    run: fn(Arc<Inside>) -> Pin<Box<dyn Future<Output = ()> + Send>>,
+}
+
+const CHORES: &[Chore] = &[
+    Chore { name: "write put-off progress", every: Duration::from_secs(1), run: |it| Box::pin(progress::flush(it)) },
+    Chore { name: "sweep", every: Duration::from_secs(1), run: |it| Box::pin(sweep::run(it)) },
+    Chore { name: "forget", every: Duration::from_secs(10), run: |it| Box::pin(forget(it)) },
+];
+
+/// Starts a loop a chore.
+pub(crate) fn start(inside: &Arc<Inside>) -> Vec<JoinHandle<()>> {
+    CHORES.iter().map(|chore| tokio::spawn(keep(chore, Arc::clone(inside)))).collect()
+}
+
+async fn keep(chore: &'static Chore, inside: Arc<Inside>) {
+    let mut ticks = interval(chore.every);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    ticks.tick().await;
+    loop {
+        ticks.tick().await;
+        tracing::trace!(chore = chore.name, "housekeeping");
+        (chore.run)(Arc::clone(&inside)).await;
+    }
+}
+
+/// Forgets workers that are gone and requests whose leases are over.
+async fn forget(inside: Arc<Inside>) {
+    let now = Instant::now();
+    inside.workers.forget_gone(now);
+    inside.requests.forget_old(now);
+}

@@ -1,0 +1,84 @@
+//! Draws ids and random numbers: the only randomness of the engine.
+
+use std::sync::Mutex;
+
+use tasklane_core::task::TaskId;
+use tasklane_core::time::Timestamp;
+use uuid::Builder;
+
+use crate::inside::lock;
+
+/// Draws UUIDv7 ids that grow, also within a millisecond and when the clock goes back (RFC 9562 §6.2, method 2: the
+/// random part is a counter that starts at random in each millisecond and grows by random steps).
+#[derive(Default)]
+pub(crate) struct Ids {
+    last: Mutex<Last>,
+}
+
+#[derive(Default)]
+struct Last {
+    millis: u64,
+    /// 74 bits.
+    random: u128,
+}
+
+const RANDOM_BITS: u32 = 74;
+/// A fresh millisecond starts in the lower half, so that steps of 32 bits cannot run out of the upper one.
+const FRESH_BITS: u32 = RANDOM_BITS - 1;
+
+impl Ids {
+    /// The next id, for the moment `now`.
+    pub fn draw(&self, now: Timestamp) -> TaskId {
+        let (millis, random) = lock(&self.last).step(now);
+        let mut bytes = [0; 10];
+        bytes[..2].copy_from_slice(&((random >> 62) as u16).to_be_bytes());
+        bytes[2..].copy_from_slice(&((random as u64) & (u64::MAX >> 2)).to_be_bytes());
+        TaskId(Builder::from_unix_timestamp_millis(millis, &bytes).into_uuid())
+    }
+}
+
+impl Last {
+    fn step(&mut self, now: Timestamp) -> (u64, u128) {
+        let millis = u64::try_from(now.as_micros() / 1000).unwrap_or(0);
+        if millis > self.millis {
+            self.millis = millis;
+            self.random = (u128::from(seed()) << 64 | u128::from(seed())) >> (128 - FRESH_BITS);
+        } else {
+            self.random += 1 + u128::from(seed() as u32);
+            if self.random >> RANDOM_BITS != 0 {
+                self.millis += 1;
+                self.random = u128::from(seed());
+            }
+        }
+        (self.millis, self.random)
+    }
+}
+
+/// 64 random bits from the operating system.
+pub(crate) fn seed() -> u64 {
+    let mut bytes = [0; 8];
+    getrandom::fill(&mut bytes).expect("the operating system gives randomness to every process");
+    u64::from_le_bytes(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_grow_even_when_the_clock_goes_back() {
+        let ids = Ids::default();
+        let mut last = ids.draw(Timestamp::from_micros(1_700_000_000_000_000));
+        for step in 0..10_000_i64 {
+            let next = ids.draw(Timestamp::from_micros(1_700_000_000_000_000 - step * 37 + (step % 7) * 900));
+            assert!(next > last, "{next} after {last}");
+            last = next;
+        }
+    }
+
+    #[test]
+    fn an_id_tells_its_time() {
+        let id = Ids::default().draw(Timestamp::from_micros(1_700_000_000_123_456));
+        assert!(id.to_string().starts_with("018bcfe5-687b-7"), "{id}");
+    }
+}

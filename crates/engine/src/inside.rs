@@ -1,0 +1,101 @@
+//! What the handle, the stations and the loops share.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use tasklane_core::ports::store::SharedStore;
+use tokio::sync::Notify;
+
+use crate::facts::HeldFacts;
+use crate::ids::Ids;
+use crate::metrics::Metrics;
+use crate::options::Options;
+use crate::parked::Parked;
+use crate::requests::Requests;
+use crate::wake::Waits;
+use crate::workers::Workers;
+
+/// The engine's inside. Every member locks for itself; no lock is held over a wait, and none while another is taken.
+pub(crate) struct Inside {
+    pub store: SharedStore,
+    pub options: Options,
+    pub ids: Ids,
+    /// Facts of the tasks this server leased.
+    pub facts: HeldFacts,
+    /// Lease requests that wait for work.
+    pub parked: Parked,
+    /// Lease requests known by a name of the worker's.
+    pub requests: Requests,
+    /// Readers that wait for a task's end.
+    pub waits: Waits,
+    /// Workers heard of lately.
+    pub workers: Workers,
+    pub metrics: Metrics,
+    /// Rings when the loop in `due` must look before its sleep is over.
+    pub due: DueBell,
+    pub draining: AtomicBool,
+    pub stopping: Notify,
+    pub stopped: AtomicBool,
+}
+
+impl Inside {
+    pub fn new(store: SharedStore, options: Options) -> Arc<Self> {
+        Arc::new(Self {
+            ids: Ids::default(),
+            facts: HeldFacts::default(),
+            parked: Parked::new(options.parked),
+            requests: Requests::new(options.requests),
+            waits: Waits::new(options.waits),
+            workers: Workers::new(options.workers),
+            metrics: Metrics::new(),
+            due: DueBell::default(),
+            draining: AtomicBool::new(false),
+            stopping: Notify::new(),
+            stopped: AtomicBool::new(false),
+            store,
+            options,
+        })
+    }
+
+    pub fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Acquire)
+    }
+}
+
+/// Tells the due loop of a moment earlier than the one it sleeps to.
+#[derive(Default)]
+pub(crate) struct DueBell {
+    next: std::sync::Mutex<Option<tokio::time::Instant>>,
+    rung: Notify,
+}
+
+impl DueBell {
+    /// Some task is due at `at`.
+    pub fn announce(&self, at: tokio::time::Instant) {
+        let mut next = lock(&self.next);
+        if next.is_none_or(|known| at < known) {
+            *next = Some(at);
+            self.rung.notify_one();
+        }
+    }
+
+    /// Forgets the announced moment: the loop looks now, and the commit it makes announces the next.
+    pub fn take(&self) -> Option<tokio::time::Instant> {
+        lock(&self.next).take()
+    }
+
+    /// The announced moment.
+    pub fn peek(&self) -> Option<tokio::time::Instant> {
+        *lock(&self.next)
+    }
+
+    /// Ends when an earlier moment was announced.
+    pub async fn rung(&self) {
+        self.rung.notified().await;
+    }
+}
+
+/// Locks; a holder that panicked left the value whole, as no holder waits or calls out between its changes.
+pub(crate) fn lock<T>(mutex: &std::sync::Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}

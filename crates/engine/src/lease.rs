@@ -1,0 +1,126 @@
+//! The station where workers get tasks: at once, or in a seat until there is work for them.
+
+use std::sync::Arc;
+
+use tasklane_core::error::StoreError;
+use tasklane_core::lease::{LeaseRequest, Leased};
+use tasklane_core::ports::store::Batch;
+use tokio::sync::oneshot;
+use tokio::time::{Instant, timeout_at};
+
+use crate::calls::{LeaseCall, LeaseReply, Wish};
+use crate::commit::Handed;
+use crate::ids::seed;
+use crate::inside::Inside;
+use crate::parked::{Sat, Seat};
+
+/// Gives work to a worker, or waits for it.
+pub(crate) async fn lease(inside: &Arc<Inside>, call: LeaseCall) -> Result<LeaseReply, StoreError> {
+    let LeaseCall { worker, wish } = call;
+    inside.workers.note(&worker, &wish.lanes);
+    let again = given_before(inside, &worker, &wish);
+    if !again.is_empty() {
+        return Ok(LeaseReply { tasks: again, cancel: inside.cancels(&worker) });
+    }
+    let arrivals = inside.parked.arrivals();
+    let tasks = look(inside, &worker, &wish).await?;
+    let cancel = inside.cancels(&worker);
+    let tasks = if tasks.is_empty() && cancel.is_empty() {
+        park(inside, &worker, &wish, arrivals).await?
+    } else {
+        tasks.take()
+    };
+    remember(inside, &worker, &wish, &tasks);
+    let cancel = if cancel.is_empty() { inside.cancels(&worker) } else { cancel };
+    Ok(LeaseReply { tasks, cancel })
+}
+
+/// What the store is asked for `wish`.
+pub(crate) fn request(worker: &Arc<str>, wish: &Wish) -> LeaseRequest {
+    LeaseRequest {
+        worker: Arc::clone(worker),
+        lanes: Arc::clone(&wish.lanes),
+        limit: wish.limit,
+        length: wish.length,
+        seed: seed(),
+    }
+}
+
+/// What this very request got before and nobody reported yet.
+pub(crate) fn given_before(inside: &Inside, worker: &Arc<str>, wish: &Wish) -> Vec<Leased> {
+    let Some(request) = &wish.request else { return Vec::new() };
+    let mut given = inside.requests.given(worker, request, Instant::now());
+    given.retain(|task| inside.facts.holds(task.key()));
+    given
+}
+
+/// Remembers what a named request got.
+pub(crate) fn remember(inside: &Inside, worker: &Arc<str>, wish: &Wish, tasks: &[Leased]) {
+    if let Some(request) = wish.request.as_deref().filter(|_| !tasks.is_empty()) {
+        inside.requests.remember(worker, request, tasks, wish.length);
+    }
+}
+
+async fn look(inside: &Arc<Inside>, worker: &Arc<str>, wish: &Wish) -> Result<Handed, StoreError> {
+    if wish.limit == 0 || inside.is_draining() {
+        return Ok(Handed::nothing(inside));
+    }
+    let batch = Batch { lease: vec![request(worker, wish)], ..Batch::default() };
+    let mut committed = inside.commit(batch).await?;
+    Ok(committed.handed.pop().unwrap_or_else(|| Handed::nothing(inside)))
+}
+
+/// Waits in a seat until there is work, a cancellation, or the wish's wait is over. `arrivals` was read before the look
+/// that found nothing.
+pub(crate) async fn park(
+    inside: &Arc<Inside>,
+    worker: &Arc<str>,
+    wish: &Wish,
+    mut arrivals: u64,
+) -> Result<Vec<Leased>, StoreError> {
+    let until = Instant::now() + wish.wait;
+    while Instant::now() < until && !inside.is_draining() {
+        let (reply, answer) = oneshot::channel();
+        let (worker, lanes) = (Arc::clone(worker), Arc::clone(&wish.lanes));
+        let seat = Seat { worker: Arc::clone(&worker), lanes, limit: wish.limit, length: wish.length, reply };
+        match inside.parked.sit(seat, arrivals) {
+            Sat::Down(number) => return Ok(Sitting { inside, number }.wait(answer, until).await),
+            Sat::Full => {
+                inside.metrics.limit_hit("parked_leases");
+                break;
+            }
+            Sat::Stale(_) => {
+                arrivals = inside.parked.arrivals();
+                let found = look(inside, &worker, wish).await?;
+                if !found.is_empty() {
+                    return Ok(found.take());
+                }
+            }
+        }
+    }
+    Ok(Vec::new())
+}
+
+/// A seat somebody sits in; dropped, it is left.
+struct Sitting<'a> {
+    inside: &'a Arc<Inside>,
+    number: u64,
+}
+
+impl Sitting<'_> {
+    async fn wait(self, mut answer: oneshot::Receiver<Handed>, until: Instant) -> Vec<Leased> {
+        let answered = match timeout_at(until, &mut answer).await {
+            Ok(answered) => answered.ok(),
+            Err(_) if self.inside.parked.leave(self.number) => None,
+            // Somebody took the seat in the last moment and is committing work for it.
+            Err(_) => answer.await.ok(),
+        };
+        answered.map(Handed::take).unwrap_or_default()
+    }
+}
+
+impl Drop for Sitting<'_> {
+    fn drop(&mut self) {
+        self.inside.parked.leave(self.number);
+    }
+}

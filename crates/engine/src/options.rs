@@ -1,0 +1,48 @@
+//! What an engine is started with.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tasklane_core::retention::Retention;
+
+/// Bytes in use and in all of the disk the store is on, if known.
+pub type DiskUsage = Arc<dyn Fn() -> Option<(u64, u64)> + Send + Sync>;
+
+/// Settings and limits of the engine, each with its default.
+#[derive(Clone)]
+pub struct Options {
+    /// How long what is kept.
+    pub retention: Retention,
+    /// How full the disk is; asked before each sweep.
+    pub disk: DiskUsage,
+    /// Most lease requests parked at once; one more is answered empty at once.
+    pub parked: usize,
+    /// Most callers waiting for a task's end at once; one more is answered at once.
+    pub waits: usize,
+    /// Most workers remembered.
+    pub workers: usize,
+    /// Most lease requests remembered by their name.
+    pub requests: usize,
+    /// Most due tasks moved in one commit.
+    pub due_batch: usize,
+    /// Most rows one step of the sweep examines.
+    pub sweep_batch: usize,
+    /// The longest sleep of the loop that moves what is due: the floor under lost hints.
+    pub due_every: Duration,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            retention: Retention::default(),
+            disk: Arc::new(|| None),
+            parked: 20_000,
+            waits: 20_000,
+            workers: 10_000,
+            requests: 10_000,
+            due_batch: 1_000,
+            sweep_batch: 2_000,
+            due_every: Duration::from_secs(1),
+        }
+    }
+}

@@ -1,0 +1,199 @@
+//! Lease requests that wait for work: seats, found by the lanes they serve.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tasklane_core::lease::{LaneFilter, LeaseRequest, TypeFilter};
+use tasklane_core::task::Lane;
+use tokio::sync::oneshot;
+
+use crate::commit::Handed;
+use crate::ids::seed;
+use crate::inside::lock;
+
+/// A lease request that waits. Whoever takes it out owes it work, a new seat, or an empty answer.
+pub(crate) struct Seat {
+    pub worker: Arc<str>,
+    pub lanes: Arc<[LaneFilter]>,
+    pub limit: usize,
+    pub length: Duration,
+    /// The caller holds the other end; dropped, the caller answers with what it has.
+    pub reply: oneshot::Sender<Handed>,
+}
+
+impl Seat {
+    /// What the store is asked for it.
+    pub fn request(&self) -> LeaseRequest {
+        LeaseRequest {
+            worker: Arc::clone(&self.worker),
+            lanes: Arc::clone(&self.lanes),
+            limit: self.limit,
+            length: self.length,
+            seed: seed(),
+        }
+    }
+}
+
+pub(crate) struct Parked {
+    most: usize,
+    room: Mutex<Room>,
+}
+
+#[derive(Default)]
+struct Room {
+    /// Grows whenever something was queued: a look that began before is no longer good enough to sit down on.
+    arrivals: u64,
+    next: u64,
+    seats: BTreeMap<u64, Seat>,
+    by_filter: HashMap<Filter, BTreeSet<u64>>,
+}
+
+/// Queue and type, `None` for every one.
+type Filter = (Option<Box<str>>, Option<Box<str>>);
+
+/// How sitting down ended.
+pub(crate) enum Sat {
+    /// Seated under this number.
+    Down(u64),
+    /// Something was queued since the look: look again.
+    Stale(Seat),
+    /// Too many sit already.
+    Full,
+}
+
+impl Parked {
+    pub fn new(most: usize) -> Self {
+        Self { most, room: Mutex::default() }
+    }
+
+    /// To be read before a look, and given to [`Parked::sit`] after it.
+    pub fn arrivals(&self) -> u64 {
+        lock(&self.room).arrivals
+    }
+
+    /// Sits down if nothing was queued since `arrivals` was read.
+    pub fn sit(&self, seat: Seat, arrivals: u64) -> Sat {
+        let mut room = lock(&self.room);
+        if room.arrivals != arrivals {
+            Sat::Stale(seat)
+        } else if room.seats.len() >= self.most {
+            Sat::Full
+        } else {
+            Sat::Down(room.add(seat))
+        }
+    }
+
+    /// Stands up; `false` if somebody took the seat and owes it an answer.
+    pub fn leave(&self, number: u64) -> bool {
+        lock(&self.room).take(number).is_some()
+    }
+
+    /// Takes seats that serve one of `lanes`, the longest waiting first, until they want `tasks` tasks.
+    pub fn take_for<'a>(&self, lanes: impl Iterator<Item = &'a Arc<Lane>>, tasks: usize) -> Vec<Seat> {
+        let mut room = lock(&self.room);
+        if room.seats.is_empty() {
+            return Vec::new();
+        }
+        let mut last: Option<&Arc<Lane>> = None;
+        let mut numbers = BTreeSet::new();
+        for lane in lanes {
+            if last.is_some_and(|it| Arc::ptr_eq(it, lane) || it == lane) {
+                continue;
+            }
+            last = Some(lane);
+            room.serving(lane, tasks, &mut numbers);
+        }
+        let mut wanted = 0;
+        let mut taken = Vec::new();
+        for number in numbers {
+            if wanted >= tasks {
+                break;
+            }
+            if let Some(seat) = room.take(number).filter(|it| !it.reply.is_closed()) {
+                wanted += seat.limit;
+                taken.push(seat);
+            }
+        }
+        taken
+    }
+
+    /// Takes seats that serve any lane of this queue.
+    pub fn take_for_queue(&self, queue: &str) -> Vec<Seat> {
+        let serves = |it: &LaneFilter| it.queue.as_deref().is_none_or(|name| name == queue);
+        self.take_where(|seat| seat.lanes.iter().any(serves))
+    }
+
+    /// Something was queued: every look that began before is stale.
+    pub fn announce(&self) {
+        lock(&self.room).arrivals += 1;
+    }
+
+    /// Takes the seats of this worker.
+    pub fn take_of(&self, worker: &str) -> Vec<Seat> {
+        self.take_where(|seat| *seat.worker == *worker)
+    }
+
+    fn take_where(&self, wanted: impl Fn(&Seat) -> bool) -> Vec<Seat> {
+        let mut room = lock(&self.room);
+        let numbers: Vec<u64> = room.seats.iter().filter(|(_, seat)| wanted(seat)).map(|(number, _)| *number).collect();
+        numbers.into_iter().filter_map(|number| room.take(number)).collect()
+    }
+
+    /// Takes all seats.
+    pub fn take_all(&self) -> Vec<Seat> {
+        let mut room = lock(&self.room);
+        room.by_filter.clear();
+        std::mem::take(&mut room.seats).into_values().collect()
+    }
+
+    pub fn len(&self) -> usize {
+        lock(&self.room).seats.len()
+    }
+}
+
+impl Room {
+    fn add(&mut self, seat: Seat) -> u64 {
+        self.next += 1;
+        let number = self.next;
+        for filter in filters(&seat.lanes) {
+            self.by_filter.entry(filter).or_default().insert(number);
+        }
+        self.seats.insert(number, seat);
+        number
+    }
+
+    fn take(&mut self, number: u64) -> Option<Seat> {
+        let seat = self.seats.remove(&number)?;
+        for filter in filters(&seat.lanes) {
+            if let Some(numbers) = self.by_filter.get_mut(&filter) {
+                numbers.remove(&number);
+                if numbers.is_empty() {
+                    self.by_filter.remove(&filter);
+                }
+            }
+        }
+        Some(seat)
+    }
+
+    /// Adds the numbers of at most `most` seats that serve `lane`.
+    fn serving(&self, lane: &Lane, most: usize, numbers: &mut BTreeSet<u64>) {
+        let any_queue = (!lane.queue.starts_with('~')).then_some(None);
+        for queue in [Some(Some(lane.queue.clone())), any_queue].into_iter().flatten() {
+            for task_type in [Some(lane.task_type.clone()), None] {
+                let found = self.by_filter.get(&(queue.clone(), task_type));
+                numbers.extend(found.into_iter().flatten().take(most));
+            }
+        }
+    }
+}
+
+fn filters(lanes: &[LaneFilter]) -> impl Iterator<Item = Filter> + '_ {
+    lanes.iter().flat_map(|lane| {
+        let types: Vec<Option<Box<str>>> = match &lane.types {
+            TypeFilter::Any => vec![None],
+            TypeFilter::Only(types) => types.iter().cloned().map(Some).collect(),
+        };
+        types.into_iter().map(|task_type| (lane.queue.clone(), task_type))
+    })
+}

@@ -1,0 +1,94 @@
+//! Why a task is not running: every reason, with what opens it.
+
+use std::sync::Arc;
+
+use tasklane_core::error::StoreError;
+use tasklane_core::ports::store::Standing;
+use tasklane_core::queue::QueueState;
+use tasklane_core::state::State;
+use tasklane_core::task::TaskId;
+
+use crate::calls::{Why, WhyReason};
+use crate::inside::Inside;
+
+/// How many tasks ahead are counted; past it the answer is "more than".
+const AHEAD: u64 = 10_000;
+
+/// Every reason why a task is not running.
+pub(crate) async fn why(inside: &Arc<Inside>, id: TaskId) -> Result<Option<Why>, StoreError> {
+    let Some(standing) = inside.store.standing(id, AHEAD).await? else { return Ok(None) };
+    let mut reasons = Vec::new();
+    reasons.extend(time(&standing));
+    if matches!(standing.task.facts.state, State::Queued | State::Scheduled | State::Retrying) {
+        reasons.extend(queue(&standing));
+        reasons.extend(worker(inside, &standing));
+    }
+    if standing.task.facts.state == State::Queued {
+        reasons.extend(place(&standing));
+        reasons.extend(draining(inside));
+        if reasons.is_empty() {
+            reasons.push(next_in_line());
+        }
+    }
+    Ok(Some(Why { task: standing.task, reasons }))
+}
+
+fn time(standing: &Standing) -> Option<WhyReason> {
+    let facts = &standing.task.facts;
+    let (code, message) = match facts.state {
+        State::Scheduled => ("not_due", "its time has not come"),
+        State::Retrying => ("back_off", "its last attempt failed and it waits before the next"),
+        _ => return None,
+    };
+    let remedy = "it opens by itself; `reschedule` starts it sooner".to_owned();
+    Some(WhyReason { code, message: message.to_owned(), remedy, opens_at: facts.run_at })
+}
+
+fn queue(standing: &Standing) -> Option<WhyReason> {
+    let name = &standing.task.facts.lane.queue;
+    (standing.queue == QueueState::Paused).then(|| WhyReason {
+        code: "queue_paused",
+        message: format!("queue {name:?} is paused"),
+        remedy: format!("resume it: POST /v1/queues/{name}:resume"),
+        opens_at: None,
+    })
+}
+
+fn worker(inside: &Inside, standing: &Standing) -> Option<WhyReason> {
+    let lane = &standing.task.facts.lane;
+    (!inside.workers.serve(lane)).then(|| WhyReason {
+        code: "no_worker",
+        message: format!("no worker serves type {:?} of queue {:?}", lane.task_type, lane.queue),
+        remedy: "start a worker that leases this queue and type".to_owned(),
+        opens_at: None,
+    })
+}
+
+fn place(standing: &Standing) -> Option<WhyReason> {
+    let ahead = standing.ahead.filter(|ahead| *ahead > 0)?;
+    let more = if standing.ahead_is_more { "more than " } else { "" };
+    Some(WhyReason {
+        code: "behind_others",
+        message: format!("{more}{ahead} tasks of its queue and type come before it"),
+        remedy: "it opens when workers get to it; more workers or a higher priority make that sooner".to_owned(),
+        opens_at: None,
+    })
+}
+
+fn draining(inside: &Inside) -> Option<WhyReason> {
+    inside.is_draining().then(|| WhyReason {
+        code: "server_draining",
+        message: "the server is stopping and hands out no work".to_owned(),
+        remedy: "it opens when the server is back".to_owned(),
+        opens_at: None,
+    })
+}
+
+fn next_in_line() -> WhyReason {
+    WhyReason {
+        code: "workers_busy",
+        message: "it is the next of its queue and type; every worker that serves them is busy".to_owned(),
+        remedy: "it opens when a worker is free; more workers make that sooner".to_owned(),
+        opens_at: None,
+    }
+}

@@ -1,0 +1,61 @@
+//! Workers heard of lately, and what they serve: for "why is it waiting?".
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tasklane_core::lease::LaneFilter;
+use tasklane_core::task::Lane;
+use tokio::time::Instant;
+
+use crate::inside::lock;
+
+/// A worker silent for this long is gone. Longer than the longest parked lease request.
+pub(crate) const GONE_AFTER: Duration = Duration::from_secs(60);
+
+pub(crate) struct Workers {
+    most: usize,
+    heard: Mutex<HashMap<Arc<str>, Heard>>,
+}
+
+struct Heard {
+    at: Instant,
+    lanes: Arc<[LaneFilter]>,
+}
+
+impl Workers {
+    pub fn new(most: usize) -> Self {
+        Self { most, heard: Mutex::default() }
+    }
+
+    /// `worker` asked for work of these lanes.
+    pub fn note(&self, worker: &Arc<str>, lanes: &Arc<[LaneFilter]>) {
+        let at = Instant::now();
+        let mut heard = lock(&self.heard);
+        if let Some(known) = heard.get_mut(worker) {
+            known.at = at;
+            if !Arc::ptr_eq(&known.lanes, lanes) {
+                known.lanes = Arc::clone(lanes);
+            }
+        } else if heard.len() < self.most {
+            heard.insert(Arc::clone(worker), Heard { at, lanes: Arc::clone(lanes) });
+        }
+    }
+
+    /// Whether a worker heard of lately serves the lane.
+    pub fn serve(&self, lane: &Lane) -> bool {
+        let now = Instant::now();
+        lock(&self.heard)
+            .values()
+            .filter(|it| now.duration_since(it.at) < GONE_AFTER)
+            .any(|it| it.lanes.iter().any(|filter| filter.matches(&lane.queue, &lane.task_type)))
+    }
+
+    pub fn forget_gone(&self, now: Instant) {
+        lock(&self.heard).retain(|_, it| now.duration_since(it.at) < GONE_AFTER);
+    }
+
+    pub fn len(&self) -> usize {
+        lock(&self.heard).len()
+    }
+}
