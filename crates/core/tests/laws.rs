@@ -16,7 +16,7 @@ use tasklane_core::limit::CANCEL_GRACE;
 use tasklane_core::outcome::{Failure, FailureKind, Outcome};
 use tasklane_core::retry::Retry;
 use tasklane_core::state::{Reason, State, permits};
-use tasklane_core::task::{Lane, Scope, Spec, Task, TaskId};
+use tasklane_core::task::{Facts, Lane, Scope, Spec, Task, TaskId};
 use tasklane_core::time::Timestamp;
 use tasklane_core::{promote, rescue, settle};
 use uuid::Uuid;
@@ -133,7 +133,15 @@ impl World {
         let (to, reason) = (self.task.facts.state, self.task.reason);
         assert!(permits(Some(from), to, reason), "{from} -> {to} for {reason} is not in the table");
         assert!(!from.is_final() || by_hand, "{from} -> {to} for {reason}: a final task changed without a hand");
-        assert!(self.task.facts.spent >= spent_before || reason == Reason::Retried, "attempts were given back");
+        let ended_by_outcome = matches!(
+            reason,
+            Reason::AttemptFailed | Reason::AttemptsSpent | Reason::Permanent | Reason::CrashLoop | Reason::LeaseLost
+        );
+        if ended_by_outcome || reason == Reason::Succeeded {
+            assert_eq!(self.task.facts.spent, spent_before + 1, "{reason} did not charge the attempt");
+        } else {
+            assert!(self.task.facts.spent >= spent_before || reason == Reason::Retried, "attempts were given back");
+        }
         assert!(!quarantined || to == State::Failed);
         if let Some(ended) = applied.ended {
             assert_eq!(ended.attempt, self.task.facts.attempt);
@@ -179,7 +187,11 @@ impl World {
         if self.holds(&key) {
             let cancelled = self.task.facts.cancel_requested;
             let random = self.draw();
-            self.apply(settle::decide(&self.task.facts, outcome, random), false);
+            // Half of the time the facts are those of before the cancellation, as a server that holds them has them.
+            let stale = cancelled && random.is_multiple_of(2);
+            let facts = Facts { cancel_requested: cancelled && !stale, ..self.task.facts.clone() };
+            let decision = settle::decide(&facts, outcome, random);
+            self.apply(if stale { settle::overtaken(decision) } else { decision }, false);
             assert!(!cancelled || self.task.facts.state == State::Cancelled, "a cancelled task went on");
         }
     }
