@@ -1,10 +1,9 @@
 //! What is done every so often, as one table.
 
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tasklane_core::ports::BoxFuture;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
@@ -15,7 +14,7 @@ use crate::{progress, sweep};
 struct Chore {
     name: &'static str,
     every: Duration,
-    run: fn(Arc<Inside>) -> Pin<Box<dyn Future<Output = ()> + Send>>,
+    run: fn(Arc<Inside>) -> BoxFuture<'static, ()>,
 }
 
 const CHORES: &[Chore] = &[

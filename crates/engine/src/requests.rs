@@ -12,8 +12,11 @@ use crate::inside::lock;
 
 pub(crate) struct Requests {
     most: usize,
-    known: Mutex<HashMap<(Arc<str>, Box<str>), Given>>,
+    known: Mutex<HashMap<Name, Given>>,
 }
+
+/// Worker and request.
+type Name = (Arc<str>, Box<str>);
 
 struct Given {
     tasks: Vec<Leased>,
