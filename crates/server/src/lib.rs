@@ -1,1 +1,16 @@
-//! (being written)
+//! Joins the parts into a server: configuration, clocks, signals, start and stop. No rule about tasks stands here.
+
+// What is asked for.
+pub mod config;
+pub mod error;
+
+// The parts of a running process, in the order they come up.
+pub mod clock;
+pub mod disk;
+pub mod listener;
+pub mod runtime;
+pub mod shutdown;
+pub mod telemetry;
+
+pub use config::{Config, Environment, Flags};
+pub use error::StartError;

@@ -1,0 +1,123 @@
+//! Why a server does not start: each with its cause, a remedy and the exit code of the process.
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use thiserror::Error;
+
+/// The exit codes of a start that was refused; the command line's own table agrees.
+pub mod exit {
+    /// Something failed.
+    pub const FAILED: u8 = 1;
+    /// Asked for wrongly.
+    pub const USAGE: u8 = 2;
+    /// Somebody else has it: the port, the data directory.
+    pub const CONFLICT: u8 = 7;
+    /// The data is damaged, or of a version this program does not know.
+    pub const DATA: u8 = 65;
+    /// The disk is full or cannot be read or written.
+    pub const DISK: u8 = 74;
+    /// A second signal ended it at once.
+    pub const INTERRUPTED: u8 = 130;
+}
+
+/// Why a server does not start.
+#[derive(Debug, Error)]
+pub enum StartError {
+    /// A setting cannot be read.
+    #[error("{name} is {value:?}, which is not {expected}")]
+    Setting {
+        /// The flag or variable.
+        name: String,
+        /// What it was.
+        value: String,
+        /// What it should be.
+        expected: String,
+    },
+    /// Others could reach a server that has no keys.
+    #[error("{address} can be reached from other machines, and this server asks nobody for a key")]
+    NotLoopback {
+        /// The address asked for.
+        address: SocketAddr,
+    },
+    /// A key is set and cannot be honoured.
+    #[error("{variable} is set, but this version of Tasklane has no keys yet: it would run open to everybody")]
+    NoKeys {
+        /// The variable.
+        variable: &'static str,
+    },
+    /// A database is named and cannot be used.
+    #[error("{setting} is set, but this version of Tasklane keeps tasks in its own files only")]
+    NoPostgres {
+        /// The flag or variable.
+        setting: &'static str,
+    },
+    /// Another program listens there.
+    #[error("{address} is taken by another program")]
+    PortTaken {
+        /// The address asked for.
+        address: SocketAddr,
+    },
+    /// The address cannot be listened on.
+    #[error("cannot listen on {address}: {source}")]
+    Listen {
+        /// The address asked for.
+        address: SocketAddr,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The store did not open.
+    #[error("cannot open the data in {}: {cause}", .dir.display())]
+    Store {
+        /// The data directory.
+        dir: PathBuf,
+        /// What the store said.
+        cause: String,
+        /// What to do.
+        remedy: String,
+        /// One of [`exit`].
+        exit: u8,
+    },
+    /// The system gave no threads.
+    #[error("cannot start the runtime: {0}")]
+    Runtime(#[from] io::Error),
+}
+
+impl StartError {
+    /// A setting that cannot be read.
+    pub fn setting(name: &str, value: &str, expected: &str) -> Self {
+        Self::Setting { name: name.into(), value: value.into(), expected: expected.into() }
+    }
+
+    /// What to do about it.
+    pub fn remedy(&self) -> String {
+        match self {
+            Self::Setting { name, expected, .. } => format!("set {name} to {expected}"),
+            Self::NotLoopback { address } => {
+                format!(
+                    "listen on 127.0.0.1:{}, or add --insecure if the network itself keeps others out",
+                    address.port()
+                )
+            }
+            Self::NoKeys { variable } => format!("unset {variable}; the server then serves this machine only"),
+            Self::NoPostgres { setting } => format!("remove {setting} and name a directory with --data-dir"),
+            Self::PortTaken { .. } => "stop the other program, or choose another port with --listen".into(),
+            Self::Listen { .. } => "choose another address with --listen".into(),
+            Self::Store { remedy, .. } => remedy.clone(),
+            Self::Runtime(_) => "look at the limits of processes and open files (ulimit -a)".into(),
+        }
+    }
+
+    /// The exit code of the process, one of [`exit`].
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Setting { .. } | Self::NotLoopback { .. } | Self::NoKeys { .. } | Self::NoPostgres { .. } => {
+                exit::USAGE
+            }
+            Self::PortTaken { .. } => exit::CONFLICT,
+            Self::Store { exit, .. } => *exit,
+            Self::Listen { .. } | Self::Runtime(_) => exit::FAILED,
+        }
+    }
+}

@@ -1,0 +1,152 @@
+//! Listens, accepts and serves connections, each within limits that a slow, silent or greedy caller cannot stretch.
+
+mod body;
+mod connection;
+mod nofile;
+mod stall;
+mod turn_away;
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinHandle;
+
+use crate::config::listen::{Listen, Taken};
+use crate::error::StartError;
+use connection::Serving;
+
+/// How long the accept loop rests after the system refused a connection (no file descriptors, no memory): long enough
+/// not to spin, short enough not to be noticed once there is room again.
+pub const ACCEPT_REST: Duration = Duration::from_millis(200);
+/// How many ports after the wanted one `dev` tries.
+pub const NEXT_PORTS: u16 = 100;
+
+/// An address that is listened on, before anybody is served.
+#[derive(Debug)]
+pub struct Bound {
+    socket: TcpListener,
+    address: SocketAddr,
+    max_connections: usize,
+}
+
+impl Bound {
+    /// Listens where `listen` says.
+    ///
+    /// # Errors
+    /// The port is taken, or the system refuses the address.
+    pub async fn bind(listen: &Listen) -> Result<Self, StartError> {
+        let socket = match (TcpListener::bind(listen.address).await, listen.taken) {
+            (Ok(socket), _) => socket,
+            (Err(source), Taken::Next) if source.kind() == io::ErrorKind::AddrInUse => {
+                next_port(listen.address).await?
+            }
+            (Err(source), _) => return Err(refused(listen.address, source)),
+        };
+        let address = socket.local_addr().map_err(|source| refused(listen.address, source))?;
+        Ok(Self { socket, address, max_connections: listen.max_connections })
+    }
+
+    /// The address, with the port that was really taken.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Begins to serve `router`.
+    pub fn serve(self, router: Router) -> Listener {
+        nofile::raise(self.max_connections);
+        let (stop, stopping) = watch::channel(Phase::Open);
+        let places = Arc::new(Semaphore::new(self.max_connections));
+        let serving = Serving::new(router, stopping.clone());
+        let accepting = tokio::spawn(accept(self.socket, serving, Arc::clone(&places), stopping));
+        Listener { stop, places, max_connections: self.max_connections, accepting }
+    }
+}
+
+async fn next_port(wanted: SocketAddr) -> Result<TcpListener, StartError> {
+    for port in (1..=NEXT_PORTS).filter_map(|step| wanted.port().checked_add(step)) {
+        if let Ok(socket) = TcpListener::bind(SocketAddr::new(wanted.ip(), port)).await {
+            return Ok(socket);
+        }
+    }
+    Err(StartError::PortTaken { address: wanted })
+}
+
+fn refused(address: SocketAddr, source: io::Error) -> StartError {
+    match source.kind() {
+        io::ErrorKind::AddrInUse => StartError::PortTaken { address },
+        _ => StartError::Listen { address, source },
+    }
+}
+
+/// How far a stop has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Phase {
+    /// Connections are accepted.
+    Open,
+    /// Open ones finish the request they are at.
+    Finishing,
+    /// Open ones are cut.
+    Cut,
+}
+
+/// A listener that serves.
+#[derive(Debug)]
+pub struct Listener {
+    stop: watch::Sender<Phase>,
+    places: Arc<Semaphore>,
+    max_connections: usize,
+    accepting: JoinHandle<()>,
+}
+
+impl Listener {
+    /// Accepts nobody new, lets open requests finish for at most `grace`, then cuts what is left.
+    pub async fn stop(self, grace: Duration) {
+        self.stop.send_replace(Phase::Finishing);
+        let everybody = u32::try_from(self.max_connections).unwrap_or(u32::MAX);
+        if tokio::time::timeout(grace, self.places.acquire_many(everybody)).await.is_err() {
+            let open = self.max_connections - self.places.available_permits();
+            tracing::warn!(open, "cut connections whose requests did not end within the grace");
+            self.stop.send_replace(Phase::Cut);
+        }
+        self.accepting.abort();
+    }
+}
+
+/// Accepts until told to stop. No error ends it: a server that accepts nobody is worse than one that tries again.
+async fn accept(socket: TcpListener, serving: Serving, places: Arc<Semaphore>, mut stopping: watch::Receiver<Phase>) {
+    loop {
+        let accepted = tokio::select! {
+            accepted = socket.accept() => accepted,
+            _ = stopping.changed() => return,
+        };
+        match accepted {
+            Ok((stream, _)) => admit(stream, &serving, &places),
+            Err(error) if is_of_one_caller(&error) => {}
+            Err(error) => {
+                tracing::warn!(%error, "cannot accept connections; trying again");
+                tokio::time::sleep(ACCEPT_REST).await;
+            }
+        }
+    }
+}
+
+fn admit(stream: TcpStream, serving: &Serving, places: &Arc<Semaphore>) {
+    match Arc::clone(places).try_acquire_owned() {
+        Ok(place) => drop(tokio::spawn(serving.clone().connection(stream, place))),
+        Err(_) => turn_away::busy(stream),
+    }
+}
+
+/// Whether the caller went away before it was accepted; nothing is wrong with the server then.
+fn is_of_one_caller(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
+    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted)
+}
+
+#[cfg(test)]
+mod tests;
