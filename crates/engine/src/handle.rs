@@ -16,7 +16,7 @@ use tasklane_core::time::Timestamp;
 
 use crate::calls::{HandCallError, LeaseCall, LeaseReply, ReportCall, ReportReply, RerunError, SubmitError, Why};
 use crate::commit::Handed;
-use crate::inside::Inside;
+use crate::inside::{Inside, lock};
 use crate::options::Options;
 use crate::{accept, due, hand, housekeeping, lease, metrics, settle, why};
 
@@ -31,7 +31,7 @@ impl Engine {
     pub fn start(store: SharedStore, options: Options) -> Self {
         let inside = Inside::new(store, options);
         tokio::spawn(due::run(Arc::clone(&inside)));
-        housekeeping::start(&inside);
+        *lock(&inside.chores) = housekeeping::start(&inside);
         Self { inside }
     }
 
@@ -205,6 +205,7 @@ impl Engine {
         self.drain();
         self.inside.stopped.store(true, Ordering::Release);
         self.inside.stopping.notify_waiters();
+        lock(&self.inside.chores).drain(..).for_each(|chore| chore.abort());
         self.inside.store.close().await;
     }
 }

@@ -1,10 +1,12 @@
 //! What the handle, the stations and the loops share.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tasklane_core::ports::store::SharedStore;
 use tokio::sync::Notify;
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
 
 use crate::facts::HeldFacts;
 use crate::ids::Ids;
@@ -33,9 +35,13 @@ pub(crate) struct Inside {
     pub metrics: Metrics,
     /// Rings when the loop in `due` must look before its sleep is over.
     pub due: DueBell,
+    /// No more work is handed out.
     pub draining: AtomicBool,
+    /// Rings once, when the engine stops.
     pub stopping: Notify,
     pub stopped: AtomicBool,
+    /// The chores' loops, ended when the engine stops.
+    pub chores: Mutex<Vec<JoinHandle<()>>>,
 }
 
 impl Inside {
@@ -52,6 +58,7 @@ impl Inside {
             draining: AtomicBool::new(false),
             stopping: Notify::new(),
             stopped: AtomicBool::new(false),
+            chores: Mutex::default(),
             store,
             options,
         })
@@ -65,13 +72,13 @@ impl Inside {
 /// Tells the due loop of a moment earlier than the one it sleeps to.
 #[derive(Default)]
 pub(crate) struct DueBell {
-    next: std::sync::Mutex<Option<tokio::time::Instant>>,
+    next: Mutex<Option<Instant>>,
     rung: Notify,
 }
 
 impl DueBell {
     /// Some task is due at `at`.
-    pub fn announce(&self, at: tokio::time::Instant) {
+    pub fn announce(&self, at: Instant) {
         let mut next = lock(&self.next);
         if next.is_none_or(|known| at < known) {
             *next = Some(at);
@@ -80,12 +87,12 @@ impl DueBell {
     }
 
     /// Forgets the announced moment: the loop looks now, and the commit it makes announces the next.
-    pub fn take(&self) -> Option<tokio::time::Instant> {
+    pub fn take(&self) -> Option<Instant> {
         lock(&self.next).take()
     }
 
     /// The announced moment.
-    pub fn peek(&self) -> Option<tokio::time::Instant> {
+    pub fn peek(&self) -> Option<Instant> {
         *lock(&self.next)
     }
 
@@ -96,6 +103,6 @@ impl DueBell {
 }
 
 /// Locks; a holder that panicked left the value whole, as no holder waits or calls out between its changes.
-pub(crate) fn lock<T>(mutex: &std::sync::Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

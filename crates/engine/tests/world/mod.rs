@@ -1,0 +1,106 @@
+//! A small world for the engine's tests: a memory store on tokio's clock, one lane, one worker.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tasklane_core::accept::{Deadlines, NewTask, Start, Submission, UniquePolicy};
+use tasklane_core::lease::{LaneFilter, LeaseKey, Leased, TypeFilter};
+use tasklane_core::outcome::Outcome;
+use tasklane_core::ports::clock::Clock;
+use tasklane_core::task::{Lane, Scope, Spec, Task, TaskId};
+use tasklane_core::time::Timestamp;
+use tasklane_engine::{Engine, LeaseCall, LeaseReply, Options, ReportCall, ReportReply, Wish};
+use tasklane_store::memory::MemoryStore;
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+
+pub const SECOND: Duration = Duration::from_secs(1);
+
+/// The store's time is tokio's, so that one paused clock drives both.
+struct TokioClock(Instant);
+
+impl Clock for TokioClock {
+    fn wall(&self) -> Timestamp {
+        Timestamp::from_micros(1_700_000_000_000_000).plus(self.0.elapsed())
+    }
+
+    fn elapsed(&self) -> Duration {
+        self.0.elapsed()
+    }
+}
+
+pub struct World {
+    pub engine: Engine,
+}
+
+impl World {
+    pub fn new() -> Self {
+        let store = MemoryStore::new(Arc::new(TokioClock(Instant::now())));
+        Self { engine: Engine::start(Arc::new(store), Options::default()) }
+    }
+
+    pub async fn submit(&self, task_type: &str) -> TaskId {
+        self.submit_to("default", task_type).await
+    }
+
+    pub async fn submit_to(&self, queue: &str, task_type: &str) -> TaskId {
+        let lane = Lane::new(queue, task_type);
+        self.submit_with(|new| new.lane = lane).await
+    }
+
+    pub async fn submit_with(&self, change: impl FnOnce(&mut NewTask)) -> TaskId {
+        let mut new = NewTask {
+            id: self.engine.draw_id(),
+            lane: Lane::new("default", "a"),
+            scope: Scope::native(),
+            payload: "{}".into(),
+            start: Start::Now,
+            priority: 0,
+            spec: Spec::shared(),
+            deadlines: Deadlines::default(),
+            unique_policy: UniquePolicy::default(),
+            idempotency: None,
+        };
+        change(&mut new);
+        self.engine.submit(Submission { tasks: vec![new] }).await.unwrap()[0].id
+    }
+
+    pub fn lease_call(&self, wait: Duration) -> LeaseCall {
+        let lanes = Arc::new([LaneFilter { queue: Some("default".into()), types: TypeFilter::Any }]);
+        let wish = Wish { lanes, limit: 1, length: 30 * SECOND, wait, request: None };
+        LeaseCall { worker: "w".into(), wish }
+    }
+
+    pub async fn lease_one(&self, wait: Duration) -> Option<Leased> {
+        self.engine.lease(self.lease_call(wait)).await.unwrap().tasks.pop()
+    }
+
+    pub fn park(&self, wait: Duration) -> JoinHandle<LeaseReply> {
+        let (engine, call) = (self.engine.clone(), self.lease_call(wait));
+        tokio::spawn(async move { engine.lease(call).await.unwrap() })
+    }
+
+    /// Lets every task run until it waits.
+    pub async fn settle_down(&self) {
+        for _ in 0..100 {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    pub fn report_call(&self, outcomes: Vec<(LeaseKey, Outcome)>) -> ReportCall {
+        ReportCall { worker: "w".into(), renew: Vec::new(), progress: Vec::new(), outcomes, want: None }
+    }
+
+    pub async fn report(&self, task: &Leased, outcome: Outcome) -> ReportReply {
+        self.engine.report(self.report_call(vec![(task.key(), outcome)])).await.unwrap()
+    }
+
+    pub async fn renew(&self, task: &Leased) -> ReportReply {
+        let call = ReportCall { renew: vec![task.key()], ..self.report_call(Vec::new()) };
+        self.engine.report(call).await.unwrap()
+    }
+
+    pub async fn task(&self, id: TaskId) -> Task {
+        self.engine.tasks(vec![id]).await.unwrap().pop().unwrap().unwrap()
+    }
+}
