@@ -1,1 +1,15 @@
-//! (being written)
+//! What only tests need: a server process to strike at, a plain HTTP client that can misbehave, a ledger outside the
+//! system, and stories that say how long they took. Failures panic: there is a test around every caller.
+
+pub mod binary;
+pub mod http;
+pub mod ledger;
+pub mod port;
+pub mod process;
+pub mod server;
+pub mod story;
+
+pub use http::{Connection, Reply};
+pub use ledger::Ledger;
+pub use process::Signal;
+pub use server::{Server, ServerOptions};
