@@ -22,6 +22,13 @@ pub(crate) struct Committed {
     pub handed: Vec<Handed>,
 }
 
+/// Tasks of a worker that somebody wants cancelled.
+pub(crate) struct Cancels {
+    pub ids: Vec<TaskId>,
+    /// The worker has not been told of all of them before: worth an answer of its own.
+    pub is_news: bool,
+}
+
 /// Leased tasks on their way to a worker: dropped before they are taken, they are released unspent.
 pub(crate) struct Handed {
     inside: Arc<Inside>,
@@ -175,12 +182,13 @@ impl Inside {
     }
 
     /// The tasks of this worker that somebody wants cancelled; from the first time it is told, its grace runs.
-    pub fn cancels(self: &Arc<Self>, worker: &str) -> Vec<TaskId> {
-        let (all, first) = self.facts.cancels(worker);
-        if !first.is_empty() {
+    pub fn cancels(self: &Arc<Self>, worker: &str) -> Cancels {
+        let (ids, first) = self.facts.cancels(worker);
+        let is_news = !first.is_empty();
+        if is_news {
             self.begin_grace(first);
         }
-        all
+        Cancels { ids, is_news }
     }
 
     fn begin_grace(self: &Arc<Self>, keys: Vec<LeaseKey>) {

@@ -20,19 +20,19 @@ pub(crate) async fn lease(inside: &Arc<Inside>, call: LeaseCall) -> Result<Lease
     inside.workers.note(&worker, &wish.lanes);
     let again = given_before(inside, &worker, &wish);
     if !again.is_empty() {
-        return Ok(LeaseReply { tasks: again, cancel: inside.cancels(&worker) });
+        return Ok(LeaseReply { tasks: again, cancel: inside.cancels(&worker).ids });
     }
     let arrivals = inside.parked.arrivals();
     let tasks = look(inside, &worker, &wish).await?;
     let cancel = inside.cancels(&worker);
-    let tasks = if tasks.is_empty() && cancel.is_empty() {
-        park(inside, &worker, &wish, arrivals).await?
-    } else {
-        tasks.take()
-    };
+    if !tasks.is_empty() || cancel.is_news {
+        let tasks = tasks.take();
+        remember(inside, &worker, &wish, &tasks);
+        return Ok(LeaseReply { tasks, cancel: cancel.ids });
+    }
+    let tasks = park(inside, &worker, &wish, arrivals).await?;
     remember(inside, &worker, &wish, &tasks);
-    let cancel = if cancel.is_empty() { inside.cancels(&worker) } else { cancel };
-    Ok(LeaseReply { tasks, cancel })
+    Ok(LeaseReply { tasks, cancel: inside.cancels(&worker).ids })
 }
 
 /// What the store is asked for `wish`.

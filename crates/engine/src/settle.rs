@@ -36,13 +36,14 @@ pub(crate) async fn report(inside: &Arc<Inside>, call: ReportCall) -> Result<Rep
     let arrivals = inside.parked.arrivals();
     let mut committed = inside.commit(batch).await?;
     asked.lost(&committed.answers, &mut lost);
-    let mut reply = ReportReply { cancel: inside.cancels(&worker), lost: lost.ids, tasks: given };
+    let cancel = inside.cancels(&worker);
+    let mut reply = ReportReply { cancel: cancel.ids, lost: lost.ids, tasks: given };
     if let Some(wish) = &want {
         let handed = committed.handed.pop().unwrap_or_else(|| Handed::nothing(inside));
         reply.tasks.extend(handed.take());
-        if reply.tasks.is_empty() && reply.lost.is_empty() && reply.cancel.is_empty() && wish.limit > 0 {
+        if reply.tasks.is_empty() && reply.lost.is_empty() && !cancel.is_news && wish.limit > 0 {
             reply.tasks = lease::park(inside, &worker, wish, arrivals).await?;
-            reply.cancel = inside.cancels(&worker);
+            reply.cancel = inside.cancels(&worker).ids;
         }
         lease::remember(inside, &worker, wish, &reply.tasks);
     }
