@@ -1,0 +1,26 @@
+//! Which tasks a list shows, judged on the task: every store means the same by a filter.
+
+use tasklane_core::ports::store::TaskFilter;
+use tasklane_core::task::{Facts, Lane, Scope};
+use tasklane_core::time::Timestamp;
+
+/// Whether a task of this lane and scope may be shown; what can be told without the task itself.
+pub(crate) fn lane_fits(filter: &TaskFilter, lane: &Lane, scope: &Scope) -> bool {
+    let is = |wanted: &Option<Box<str>>, word: &str| wanted.as_ref().is_none_or(|it| **it == *word);
+    let queue = match &filter.queue {
+        Some(name) => **name == *lane.queue,
+        None => !lane.queue.starts_with('~'),
+    };
+    queue
+        && is(&filter.task_type, &lane.task_type)
+        && is(&filter.tenant, &scope.tenant)
+        && is(&filter.origin, &scope.origin)
+}
+
+/// Whether the rest fits too.
+pub(crate) fn facts_fit(filter: &TaskFilter, facts: &Facts, created_at: Timestamp) -> bool {
+    filter.state.is_none_or(|it| it == facts.state)
+        && filter.created_after.is_none_or(|it| created_at >= it)
+        && filter.created_before.is_none_or(|it| created_at < it)
+        && filter.labels.iter().all(|(key, value)| facts.spec.labels.get(key) == Some(value))
+}

@@ -1,0 +1,72 @@
+//! The third station: who wants work gets what stands first in the lanes it serves.
+
+use std::cmp::Reverse;
+
+use tasklane_core::lease::{Lease, LeaseRequest, Leased, Token};
+use tasklane_core::promote;
+use tasklane_core::queue::QueueState;
+use tasklane_core::state::{Reason, State};
+use tasklane_core::task::{Task, TaskId};
+use tasklane_core::time::Timestamp;
+
+use super::{Model, Tx};
+
+impl Model {
+    /// Queued tasks that `wanted` lets through, in the order they would be leased in.
+    pub(super) fn line(&self, wanted: impl Fn(&Task) -> bool) -> Vec<TaskId> {
+        let queued = self.tasks.values().map(|kept| &kept.task).filter(|task| task.facts.state == State::Queued);
+        let mut line: Vec<_> = queued.filter(|task| wanted(task)).map(place).collect();
+        line.sort_unstable();
+        line.into_iter().map(|(.., id)| id).collect()
+    }
+}
+
+/// Where a queued task stands: by priority, then rank, then id.
+pub(super) fn place(task: &Task) -> (Reverse<i32>, Timestamp, TaskId) {
+    (Reverse(task.priority), task.rank, task.facts.id)
+}
+
+impl Tx<'_> {
+    pub(super) fn lease(&mut self, request: &LeaseRequest) -> Vec<Leased> {
+        let model = &self.model;
+        let line = model.line(|task| {
+            let lane = &task.facts.lane;
+            model.queues.get(&lane.queue) != Some(&QueueState::Paused)
+                && request.lanes.iter().any(|filter| filter.matches(&lane.queue, &lane.task_type))
+        });
+        let mut leased = Vec::new();
+        for id in line {
+            if leased.len() == request.limit {
+                break;
+            }
+            leased.extend(self.start(id, request, leased.len()));
+        }
+        leased
+    }
+
+    /// Starts an attempt, unless a deadline of the task has passed.
+    fn start(&mut self, id: TaskId, request: &LeaseRequest, index: usize) -> Option<Leased> {
+        let now = self.now;
+        let task = &mut self.model.tasks.get_mut(&id)?.task;
+        if let Some(decision) = promote::decide(task, now) {
+            self.apply(id, decision);
+            return None;
+        }
+        task.facts.state = State::Running;
+        task.facts.attempt += 1;
+        task.facts.started_at = Some(now);
+        task.facts.lease = Some(Lease {
+            token: Token::nth(request.seed, index),
+            length: request.length,
+            until: now.plus(request.length),
+            heard_at: now,
+            grace_until: None,
+        });
+        task.reason = Reason::Leased;
+        task.progress = None;
+        task.worker = Some((*request.worker).into());
+        let waited = task.queued_at.map(|at| now.since(at)).unwrap_or_default();
+        self.answers.transitions.push(task.transition(Some(State::Queued), now));
+        Some(Leased { facts: task.facts.clone(), payload: task.payload.clone(), waited })
+    }
+}

@@ -1,0 +1,265 @@
+//! The model: what a store means, in the plainest words. Ordered maps under one lock, every change through
+//! [`Task::apply`]. Tests hold the other stores against it; nothing is tuned here.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tasklane_core::decision::Decision;
+use tasklane_core::error::StoreError;
+use tasklane_core::event::{Position, Transition};
+use tasklane_core::lease::LeaseKey;
+use tasklane_core::ports::BoxFuture;
+use tasklane_core::ports::clock::Clock;
+use tasklane_core::ports::store::{Answers, Batch, EventPage, Standing, Store, StoreStats, TaskFilter, TaskPage};
+use tasklane_core::queue::{Queue, QueueState};
+use tasklane_core::state::{Reason, State};
+use tasklane_core::task::{Attempt, Lane, Task, TaskId};
+use tasklane_core::time::Timestamp;
+
+use crate::clock::StoreClock;
+
+mod accept;
+mod control;
+mod hand;
+mod inspect;
+mod lease;
+mod promote;
+mod renew;
+mod rescue;
+mod settle;
+mod sweep;
+
+/// A store that forgets everything when it is dropped.
+pub struct MemoryStore {
+    clock: StoreClock,
+    model: Mutex<Model>,
+}
+
+/// A task and what the store knows beyond it.
+struct Kept {
+    /// Its number in the order of acceptance.
+    seq: u64,
+    task: Task,
+    history: Vec<Attempt>,
+    /// The last settlement that held, so that its repetition is known.
+    settled: Option<(LeaseKey, State, Reason)>,
+}
+
+/// Who a key leads to. `gone` is the last state of a task that was removed while its key was still remembered.
+struct KeyHolder {
+    id: TaskId,
+    fingerprint: Option<u64>,
+    until: Option<Timestamp>,
+    gone: Option<State>,
+}
+
+type TenantKey = (Box<str>, Box<str>);
+
+#[derive(Default)]
+struct Model {
+    tasks: BTreeMap<TaskId, Kept>,
+    order: BTreeMap<u64, TaskId>,
+    next_seq: u64,
+    lanes: BTreeSet<Arc<Lane>>,
+    queues: BTreeMap<Box<str>, QueueState>,
+    idempotency: BTreeMap<TenantKey, KeyHolder>,
+    unique: BTreeMap<TenantKey, KeyHolder>,
+    log: VecDeque<(Position, Timestamp, Vec<Transition>)>,
+    position: Position,
+    commits: u64,
+    sweep: sweep::Cursor,
+    closed: bool,
+}
+
+/// One commit under way.
+struct Tx<'a> {
+    model: &'a mut Model,
+    now: Timestamp,
+    answers: Answers,
+}
+
+impl MemoryStore {
+    /// An empty store on this clock.
+    pub fn new(clock: Arc<dyn Clock>) -> Arc<Self> {
+        Arc::new(Self { clock: StoreClock::anchor(clock, None), model: Mutex::new(Model::default()) })
+    }
+
+    fn model(&self) -> MutexGuard<'_, Model> {
+        // A panic within a commit is a bug in the model; what it left is still the best there is.
+        self.model.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn read<'a, T: Send + 'a>(&self, read: impl FnOnce(&Model) -> T) -> BoxFuture<'a, Result<T, StoreError>> {
+        let model = self.model();
+        let answer = if model.closed { Err(closed()) } else { Ok(read(&model)) };
+        Box::pin(std::future::ready(answer))
+    }
+}
+
+fn closed() -> StoreError {
+    StoreError::Away("it was closed".into())
+}
+
+impl Store for MemoryStore {
+    fn commit(&self, batch: Batch) -> BoxFuture<'_, Result<Answers, StoreError>> {
+        let mut model = self.model();
+        let answer = if model.closed {
+            Err(closed())
+        } else {
+            let now = self.clock.now();
+            Ok(Tx { model: &mut model, now, answers: Answers::default() }.run(batch))
+        };
+        Box::pin(std::future::ready(answer))
+    }
+
+    fn tasks(&self, ids: Vec<TaskId>) -> BoxFuture<'_, Result<Vec<Option<Task>>, StoreError>> {
+        self.read(|model| ids.iter().map(|id| model.tasks.get(id).map(|kept| kept.task.clone())).collect())
+    }
+
+    fn list(
+        &self,
+        filter: TaskFilter,
+        below: Option<TaskId>,
+        limit: usize,
+    ) -> BoxFuture<'_, Result<TaskPage, StoreError>> {
+        self.read(|model| model.list(&filter, below, limit))
+    }
+
+    fn attempts(&self, id: TaskId) -> BoxFuture<'_, Result<Option<Vec<Attempt>>, StoreError>> {
+        self.read(|model| model.attempts(id))
+    }
+
+    fn standing(&self, id: TaskId, most: u64) -> BoxFuture<'_, Result<Option<Standing>, StoreError>> {
+        self.read(|model| model.standing(id, most))
+    }
+
+    fn queues(&self, name: Option<Box<str>>) -> BoxFuture<'_, Result<Vec<Queue>, StoreError>> {
+        self.read(|model| model.queues(name.as_deref()))
+    }
+
+    fn events(&self, after: Position, limit: usize) -> BoxFuture<'_, Result<EventPage, StoreError>> {
+        self.read(|model| model.events(after, limit))
+    }
+
+    fn stats(&self) -> BoxFuture<'_, Result<StoreStats, StoreError>> {
+        self.read(Model::stats)
+    }
+
+    fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    fn close(&self) -> BoxFuture<'_, ()> {
+        self.model().closed = true;
+        Box::pin(std::future::ready(()))
+    }
+}
+
+impl Tx<'_> {
+    /// Every verb in the order of the road.
+    fn run(mut self, batch: Batch) -> Answers {
+        for key in &batch.renew {
+            let held = self.renew(key);
+            self.answers.renew.push(held);
+        }
+        for (key, progress) in batch.progress {
+            let held = self.progress(&key, progress);
+            self.answers.progress.push(held);
+        }
+        for key in &batch.grace {
+            let held = self.grace(key);
+            self.answers.grace.push(held);
+        }
+        for settlement in batch.settle {
+            let settled = self.settle(settlement);
+            self.answers.settle.push(settled);
+        }
+        for (id, hand) in batch.hand {
+            let ruled = self.hand(id, hand);
+            self.answers.hand.push(ruled);
+        }
+        for (queue, state) in batch.control {
+            self.control(queue, state);
+        }
+        for submission in batch.accept {
+            let accepted = self.accept(submission);
+            self.answers.accept.push(accepted);
+        }
+        self.promote(batch.promote);
+        for request in &batch.lease {
+            let leased = self.lease(request);
+            self.answers.lease.push(leased);
+        }
+        self.rescue(batch.rescue, batch.seed);
+        if let Some(sweep) = batch.sweep {
+            self.sweep(&sweep);
+        }
+        self.finish()
+    }
+
+    fn finish(mut self) -> Answers {
+        self.model.commits += 1;
+        if !self.answers.transitions.is_empty() {
+            self.model.position.0 += 1;
+            self.model.log.push_back((self.model.position, self.now, self.answers.transitions.clone()));
+        }
+        let due = self.model.tasks.values().filter_map(|kept| kept.task.facts.due_at()).min();
+        self.answers.next_due = due.map(|at| at.since(self.now));
+        self.answers.position = self.model.position;
+        self.answers
+    }
+
+    /// Carries out a decision on a task that exists.
+    fn apply(&mut self, id: TaskId, decision: Decision) {
+        let Some(kept) = self.model.tasks.get_mut(&id) else { return };
+        let applied = kept.task.apply(decision, self.now);
+        if let Some(ended) = applied.ended
+            && kept.history.iter().all(|it| it.attempt != ended.attempt)
+        {
+            kept.history.push(ended);
+        }
+        let task = kept.task.clone();
+        self.answers.transitions.push(applied.transition);
+        if task.facts.state.is_final() {
+            self.model.let_go(&task, self.now);
+        }
+    }
+}
+
+impl Model {
+    /// The task that runs under this lease.
+    fn running(&mut self, key: &LeaseKey) -> Option<&mut Task> {
+        let task = &mut self.tasks.get_mut(&key.id)?.task;
+        let lease = task.facts.lease.as_ref()?;
+        let holds = task.facts.state == State::Running && task.facts.attempt == key.attempt && lease.token == key.token;
+        holds.then_some(task)
+    }
+
+    /// A task became final: its unique key is free, or is from the moment it was to be held to.
+    fn let_go(&mut self, task: &Task, now: Timestamp) {
+        let Some((name, held_for)) = unique_key(task) else { return };
+        if self.unique.get(&name).is_none_or(|holder| holder.id != task.facts.id) {
+            return;
+        }
+        let until = held_for.map(|held_for| task.created_at.plus(held_for)).filter(|until| *until > now);
+        match (until, self.unique.get_mut(&name)) {
+            (Some(until), Some(holder)) => holder.until = Some(until),
+            _ => drop(self.unique.remove(&name)),
+        }
+    }
+
+    /// A task is no more.
+    fn remove(&mut self, id: TaskId) -> Option<Task> {
+        let kept = self.tasks.remove(&id)?;
+        self.order.remove(&kept.seq);
+        let state = kept.task.facts.state;
+        let keys = self.unique.values_mut().chain(self.idempotency.values_mut());
+        keys.filter(|holder| holder.id == id).for_each(|holder| holder.gone = Some(state));
+        Some(kept.task)
+    }
+}
+
+fn unique_key(task: &Task) -> Option<(TenantKey, Option<std::time::Duration>)> {
+    let unique = task.facts.spec.unique.as_ref()?;
+    Some(((task.facts.scope.tenant.clone(), unique.key.clone()), unique.held_for))
+}
