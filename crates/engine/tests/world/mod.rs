@@ -36,7 +36,7 @@ pub struct World {
 impl World {
     pub fn new() -> Self {
         let store = MemoryStore::new(Arc::new(TokioClock(Instant::now())));
-        Self { engine: Engine::start(Arc::new(store), Options::default()) }
+        Self { engine: Engine::start(store, Options::default()) }
     }
 
     pub async fn submit(&self, task_type: &str) -> TaskId {
