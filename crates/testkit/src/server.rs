@@ -8,7 +8,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::http::{Connection, Reply};
@@ -169,6 +169,11 @@ impl Server {
         Connection::open(self.address()).expect("the server listens")
     }
 
+    /// A connection to it, if it takes one.
+    pub fn connect_if_it_listens(&self) -> Option<Connection> {
+        Connection::open(self.address()).ok()
+    }
+
     /// One request without body on a connection of its own.
     pub fn get(&self, path: &str) -> Reply {
         self.connect().call("GET", path, &[], b"").unwrap_or_else(|why| panic!("GET {path}: {why}"))
@@ -205,15 +210,24 @@ impl Server {
 
     /// Takes up to `limit` tasks of a type, waiting for the first.
     pub fn lease(&self, worker: &str, task_type: &str, limit: usize, length: &str) -> Vec<Value> {
-        let request = serde_json::json!({
+        let request = json!({
             "worker": worker, "lanes": [{ "types": [task_type] }], "limit": limit, "lease": length, "wait": "20s",
         });
-        let reply = self.post("/v1/leases", &request);
+        self.tasks_of(&request)
+    }
+
+    /// Takes a task of a type if there is one now.
+    pub fn lease_now(&self, worker: &str, task_type: &str) -> Vec<Value> {
+        self.tasks_of(&json!({ "worker": worker, "lanes": [{ "types": [task_type] }], "limit": 1 }))
+    }
+
+    /// The tasks a lease request gets.
+    pub fn tasks_of(&self, request: &Value) -> Vec<Value> {
+        let reply = self.post("/v1/leases", request);
         if reply.status == 204 {
             return Vec::new();
         }
-        let body = reply.expect(200).json();
-        body["tasks"].as_array().expect("a list").clone()
+        reply.expect(200).json()["tasks"].as_array().expect("a list").clone()
     }
 
     /// Sends a report and answers with what it got.

@@ -1,0 +1,20 @@
+//! Stories: the real program on a real disk, struck by what happens to programs. One story a file.
+
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+mod bad_input;
+mod bad_tasks;
+mod batches;
+mod by_hand;
+mod cancel;
+mod clock_back;
+mod disk_full;
+mod keys;
+mod one_road;
+mod queues;
+mod reports;
+mod server_killed;
+mod slow_clients;
+mod start_refused;
+mod stop;
+mod times;
