@@ -6,12 +6,15 @@
 
 mod http;
 mod lines;
+mod load;
 mod machine;
 mod payload;
 mod process;
 mod report;
 mod server;
 mod settings;
+mod store;
+mod tally;
 
 use std::process::ExitCode;
 

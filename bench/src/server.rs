@@ -34,6 +34,8 @@ impl Server {
         let data = dir.join("data");
         let mut command = Command::new(&settings.binary);
         command.args(["serve", "--no-executors", "--listen", &address.to_string(), "--data-dir"]).arg(&data);
+        // A setting of whoever runs the bench must not reach the server it measures.
+        command.env_clear();
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
         let began = monotonic_ns();
         let child = command.spawn().map_err(|error| format!("{}: {error}", settings.binary.display()))?;
@@ -54,6 +56,11 @@ impl Server {
         }
         self.ready_ms = seconds_since(began) * 1e3;
         Ok(())
+    }
+
+    /// What clients call.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
     }
 
     /// Its process.

@@ -8,6 +8,7 @@ use tempfile::TempDir;
 use crate::Failure;
 
 /// What is measured, how often, and where its data goes.
+#[derive(Clone)]
 pub struct Settings {
     /// Names of lines; empty is all of them.
     pub only: Vec<String>,
@@ -50,6 +51,11 @@ impl Settings {
     /// `tasks`, divided for a quick look; whole thousands.
     pub fn tasks(&self, tasks: usize) -> usize {
         (tasks / self.divide / 1000).max(1) * 1000
+    }
+
+    /// The same, for figures that do not vary: measured once.
+    pub fn once(&self) -> Self {
+        Self { reps: 1, ..self.clone() }
     }
 
     /// Whether the line of this name is asked for.

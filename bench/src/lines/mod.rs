@@ -1,6 +1,15 @@
 //! One file a line, or a family of lines that share their set-up.
 
+mod cold_start;
+mod disk_bytes;
+mod end_to_end;
+mod history;
+mod lease_time;
+mod memory;
+mod pipeline;
 mod sqlite_floor;
+mod store;
+mod submit;
 
 use crate::Failure;
 use crate::report::say;
@@ -10,7 +19,20 @@ use crate::settings::Settings;
 type Entry = (&'static str, fn(&Settings) -> Result<(), Failure>);
 
 /// Every line, in the order of the road.
-const LINES: &[Entry] = &[("sqlite_floor", sqlite_floor::run)];
+const LINES: &[Entry] = &[
+    ("sqlite_floor", sqlite_floor::run),
+    ("store_accept", store::accept),
+    ("store_drain", store::drain),
+    ("submit_single", submit::single),
+    ("submit_batch", submit::batch),
+    ("end_to_end", end_to_end::run),
+    ("pipeline", pipeline::run),
+    ("lease_time", lease_time::run),
+    ("end_to_end_history", history::run),
+    ("disk_bytes", disk_bytes::run),
+    ("memory", memory::run),
+    ("cold_start", cold_start::run),
+];
 
 /// Measures what the settings ask for. A line that fails is said and the others are measured.
 pub fn run(settings: &Settings) -> Result<(), Failure> {

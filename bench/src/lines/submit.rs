@@ -1,0 +1,48 @@
+//! Submitting, every answer synced: one task a request at 1 and 50 in flight, and batches.
+
+use crate::Failure;
+use crate::load::{BATCH, BATCHES_IN_FLIGHT, Cores, block_on, fill, singles};
+use crate::report::{Line, Sample, sample};
+use crate::server::Server;
+use crate::settings::Settings;
+
+const SECONDS: f64 = 3.0;
+const BATCH_TASKS: usize = 400_000;
+
+/// Prints the lines of `submit_single`.
+pub fn single(settings: &Settings) -> Result<(), Failure> {
+    for in_flight in [1, 50] {
+        let line = Line { name: "submit_single", by: "per_second" };
+        line.measure(settings, || single_http(settings, in_flight))?;
+    }
+    Ok(())
+}
+
+fn single_http(settings: &Settings, in_flight: usize) -> Result<Sample, Failure> {
+    let dir = settings.fresh_dir()?;
+    let server = Server::start(settings, dir.path())?;
+    block_on(singles(server.address, in_flight, 0.2))?;
+    let cores = Cores::watch(&server);
+    let sent = block_on(singles(server.address, in_flight, SECONDS / settings.divide as f64))?;
+    let sample = sample! { "via": "http", "in_flight": in_flight }.with(cores.rate(sent));
+    server.stop()?;
+    Ok(sample)
+}
+
+/// Prints the line `submit_batch`.
+pub fn batch(settings: &Settings) -> Result<(), Failure> {
+    let tasks = settings.tasks(BATCH_TASKS);
+    let line = Line { name: "submit_batch", by: "per_second" };
+    line.measure(settings, || {
+        let dir = settings.fresh_dir()?;
+        let server = Server::start(settings, dir.path())?;
+        block_on(fill(server.address, BATCH))?;
+        let cores = Cores::watch(&server);
+        block_on(fill(server.address, tasks))?;
+        let sample = sample! { "batch": BATCH, "in_flight": BATCHES_IN_FLIGHT };
+        let sample = sample.with(cores.rate(tasks));
+        server.stop()?;
+        Ok(sample)
+    })?;
+    Ok(())
+}
