@@ -8,6 +8,7 @@ mod batches;
 mod by_hand;
 mod cancel;
 mod clock_back;
+mod command_line;
 mod disk_full;
 mod keys;
 mod one_road;
