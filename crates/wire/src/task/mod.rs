@@ -1,0 +1,17 @@
+//! A task: as it is asked for, and as it is read.
+
+mod accept;
+mod answer;
+mod failure;
+mod new;
+mod read_new;
+mod retry;
+mod shape;
+mod write_new;
+
+pub use accept::{DEFAULT_QUEUE, Lanes};
+pub(crate) use answer::{labels, moment, progress_members};
+pub use answer::{write, write_accepted, write_attempt};
+pub use failure::FailureShape;
+pub use new::{NewTask, UniqueShape};
+pub use shape::{AcceptedShape, AttemptShape, BatchShape, Page, ProgressShape, ReasonShape, Task, Why};
