@@ -12,6 +12,7 @@ mod command_line;
 mod disk_full;
 mod keys;
 mod one_road;
+mod pages;
 mod queues;
 mod reports;
 mod server_killed;
