@@ -116,6 +116,21 @@ fn every_make_target_a_page_names_is_one() {
 }
 
 #[test]
+fn every_path_a_page_names_exists() {
+    story("pages::paths", || {
+        for page in pages() {
+            let text = fs::read_to_string(&page).unwrap();
+            for word in text.split('`').skip(1).step_by(2) {
+                let rooms = ["crates/", "docs/", "scripts/", "tests/", "examples/", "bench/"];
+                if rooms.iter().any(|it| word.starts_with(it)) && !word.contains(char::is_whitespace) {
+                    assert!(binary::root().join(word).exists(), "{}: {word} is gone", page.display());
+                }
+            }
+        }
+    });
+}
+
+#[test]
 fn every_link_of_a_page_leads_somewhere() {
     story("pages::links", || {
         for page in pages() {
