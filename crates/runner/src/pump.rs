@@ -1,0 +1,125 @@
+//! Pumps: each carries one exchange at a time. What has ended meanwhile gathers for the next one, so a busy worker makes
+//! one round trip a batch, without any timer.
+
+use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tasklane_core::lease::mix;
+use tokio::time::Instant;
+
+use crate::attempt::{Attempt, Stop};
+use crate::hand::hand;
+use crate::options::{BACK_OFF, BACK_OFF_MAX};
+use crate::runner::Shared;
+use crate::slots::{Phase, Plan};
+use crate::source::{Reply, Report, SourceError};
+
+/// Exchanges reports for leases, for ever.
+pub(crate) async fn pump(shared: Arc<Shared>) {
+    let seed = RandomState::new().hash_one(0);
+    let mut failures: u32 = 0;
+    loop {
+        let Some(plan) = next_plan(&shared) else {
+            shared.work.notified().await;
+            continue;
+        };
+        let sent = Instant::now();
+        match exchange(&shared, &plan).await {
+            Ok(reply) => {
+                if failures > 0 {
+                    tracing::info!(failures, "the server answers again");
+                }
+                failures = 0;
+                absorb(&shared, plan, reply, sent);
+            }
+            Err(error) => {
+                failures = failures.saturating_add(1);
+                put_back(&shared, plan, &error, failures);
+                tokio::time::sleep(back_off(failures, mix(seed, u64::from(failures)))).await;
+            }
+        }
+    }
+}
+
+/// What to do next; where there is more than one pump can carry, the next pump is woken.
+fn next_plan(shared: &Shared) -> Option<Plan> {
+    let mut ledger = shared.ledger();
+    let plan = ledger.plan(&shared.options)?;
+    if ledger.has_plan(&shared.options) {
+        shared.work.notify_one();
+    }
+    Some(plan)
+}
+
+async fn exchange(shared: &Shared, plan: &Plan) -> Result<Reply, SourceError> {
+    let most = shared.options.exchange_timeout + plan.report.want.map_or(Duration::ZERO, |want| want.wait);
+    let exchange = tokio::time::timeout(most, shared.source.exchange(copy(&plan.report)));
+    let mut draining = shared.draining.subscribe();
+    tokio::select! {
+        reply = exchange => reply.unwrap_or_else(|_| Err(SourceError::Away(format!("no answer within {most:?}")))),
+        // The sender lives in `shared`, so the wait ends for no other reason.
+        _ = draining.wait_for(|it| *it), if plan.only_waits() => Ok(Reply::default()),
+    }
+}
+
+/// The report, kept to be said again should nobody answer.
+fn copy(report: &Report) -> Report {
+    Report {
+        renew: report.renew.clone(),
+        progress: report.progress.clone(),
+        outcomes: report.outcomes.clone(),
+        want: report.want,
+    }
+}
+
+/// Takes in what the source says.
+fn absorb(shared: &Arc<Shared>, plan: Plan, reply: Reply, sent: Instant) {
+    let now = Instant::now();
+    let attempts: Vec<_> = reply.tasks.into_iter().map(|task| Attempt::new(task, now, shared)).collect();
+    let mut ledger = shared.ledger();
+    ledger.answered(&plan, attempts.len());
+    ledger.renewed(&plan.report.renew, sent);
+    let lost = ledger.lost(&plan.report, &reply.lost);
+    let cancel = ledger.of_tasks(&reply.cancel);
+    ledger.take_in(attempts, now);
+    if ledger.phase != Phase::Working {
+        ledger.give_back_ready();
+    }
+    let needs_hand = ledger.join_first();
+    drop(ledger);
+    lost.iter().for_each(|attempt| attempt.tell(Stop::Lost));
+    cancel.iter().for_each(|attempt| attempt.tell(Stop::Cancelled));
+    if needs_hand {
+        tokio::spawn(hand(Arc::clone(shared)));
+    }
+    shared.nudge();
+}
+
+/// Keeps what could not be said for the next exchange.
+fn put_back(shared: &Shared, plan: Plan, error: &SourceError, failures: u32) {
+    match failures {
+        1 => tracing::warn!(%error, "an exchange with the server failed; it is tried again"),
+        _ => tracing::debug!(%error, failures, "an exchange with the server failed again"),
+    }
+    let mut ledger = shared.ledger();
+    let poison = match error {
+        SourceError::Away(_) => {
+            ledger.unanswered(plan);
+            None
+        }
+        SourceError::Refused(_) => ledger.refused(plan),
+    };
+    drop(ledger);
+    if let Some((key, outcome)) = poison {
+        tracing::error!(task = %key.id, outcome = outcome.as_str(), %error, "the server refuses this outcome; it is dropped");
+    }
+    shared.nudge();
+}
+
+/// How long to wait after the n-th failure in a row: anything up to a span that doubles (full jitter), so that workers
+/// do not come back in step. Source: Brooker, "Exponential Backoff And Jitter", 2015.
+fn back_off(failures: u32, random: u64) -> Duration {
+    let span = BACK_OFF.saturating_mul(1 << failures.saturating_sub(1).min(16)).min(BACK_OFF_MAX);
+    span.mul_f64(random as f64 / u64::MAX as f64)
+}

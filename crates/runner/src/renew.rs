@@ -1,0 +1,90 @@
+//! Beside the road: leases of attempts that take longer are renewed, their progress goes out.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep, sleep_until};
+
+use crate::attempt::Stop;
+use crate::runner::Shared;
+
+/// A look is taken so many times a lease; what is past a quarter of its lease then is renewed, so before a third.
+const LOOKS_PER_LEASE: u32 = 12;
+
+/// Has leases renewed, for ever. An attempt whose lease could not be renewed until it would have run out is told to
+/// stop, as somebody else may run the task by then.
+pub(crate) async fn renew(shared: Arc<Shared>) {
+    loop {
+        sleep(shortest_lease(&shared) / LOOKS_PER_LEASE).await;
+        look(&shared, Instant::now());
+    }
+}
+
+fn shortest_lease(shared: &Shared) -> Duration {
+    let ledger = shared.ledger();
+    let held = ledger.held.values().map(|held| held.attempt.lease_length(&shared.options));
+    held.min().unwrap_or(shared.options.lease).clamp(Duration::from_secs(1), shared.options.lease)
+}
+
+fn look(shared: &Shared, now: Instant) {
+    let mut ledger = shared.ledger();
+    let mut due = Vec::new();
+    for held in ledger.held.values() {
+        let (length, age) = (held.attempt.lease_length(&shared.options), now - held.since);
+        if age >= length {
+            if held.attempt.stop() == Stop::No {
+                tracing::warn!(task = %held.attempt.key.id, "the lease could not be renewed in time; the attempt is stopped");
+            }
+            held.attempt.tell(Stop::Here);
+        } else if age >= length / 4 {
+            due.push(held.attempt.key);
+        }
+    }
+    let any = !due.is_empty();
+    ledger.renew.extend(due);
+    drop(ledger);
+    if any {
+        shared.work.notify_one();
+    }
+}
+
+/// Lets progress out when its time has come, for ever.
+pub(crate) async fn speak(shared: Arc<Shared>) {
+    let mut next: Option<Instant> = None;
+    loop {
+        match next {
+            None => shared.spoke.notified().await,
+            Some(at) => tokio::select! {
+                () = sleep_until(at) => {}
+                () = shared.spoke.notified() => {}
+            },
+        }
+        next = let_out(&shared, Instant::now());
+    }
+}
+
+/// Lets out what is due; answers with when to look again.
+fn let_out(shared: &Shared, now: Instant) -> Option<Instant> {
+    let later = std::mem::take(&mut shared.ledger().later);
+    let (mut due, mut kept, mut next) = (Vec::new(), Vec::new(), None);
+    for attempt in later {
+        match attempt.due_progress(now) {
+            Ok(progress) => due.push((attempt.key, progress)),
+            Err(Some(at)) => {
+                next = Some(next.map_or(at, |it: Instant| it.min(at)));
+                kept.push(attempt);
+            }
+            Err(None) => {}
+        }
+    }
+    let mut ledger = shared.ledger();
+    ledger.later.extend(kept);
+    due.retain(|(key, _)| ledger.held.contains_key(key));
+    let any = !due.is_empty();
+    ledger.progress.extend(due);
+    drop(ledger);
+    if any {
+        shared.work.notify_one();
+    }
+    next
+}

@@ -1,0 +1,152 @@
+//! The runner: starts the loops, holds what they share, ends with its handle.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tasklane_core::outcome::Outcome;
+use tasklane_core::ports::executor::Executor;
+use tokio::sync::{Notify, watch};
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+use crate::attempt::{Attempt, Stop};
+use crate::drain::{Drained, drain};
+use crate::options::Options;
+use crate::slots::{Ledger, Phase};
+use crate::source::LeaseSource;
+use crate::table::Table;
+use crate::{pump, renew};
+
+/// What the loops of one runner share.
+pub(crate) struct Shared {
+    pub(crate) options: Options,
+    pub(crate) source: Arc<dyn LeaseSource>,
+    pub(crate) table: Table,
+    ledger: Mutex<Ledger>,
+    /// A pump may find something to do.
+    pub(crate) work: Notify,
+    /// Progress waits for its time.
+    pub(crate) spoke: Notify,
+    /// While it drains: the ledger has changed.
+    changed: Notify,
+    /// True once no more work is wanted.
+    pub(crate) draining: watch::Sender<bool>,
+}
+
+impl Shared {
+    /// The ledger, locked; nobody waits with it in hand.
+    pub(crate) fn ledger(&self) -> MutexGuard<'_, Ledger> {
+        self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes what ended off the slots and has it reported.
+    pub(crate) fn ended(&self, ended: impl IntoIterator<Item = (Arc<Attempt>, Option<Outcome>)>) {
+        let mut gone = Vec::new();
+        {
+            let mut ledger = self.ledger();
+            for (attempt, outcome) in ended {
+                ledger.ended(attempt.key, outcome, attempt.take_progress());
+                // Freed after the lock is.
+                gone.push(attempt);
+            }
+        }
+        if !gone.is_empty() {
+            self.nudge();
+        }
+    }
+
+    /// Something changed: a pump is to look, and so is a drain.
+    pub(crate) fn nudge(&self) {
+        self.work.notify_one();
+        self.changed.notify_waiters();
+    }
+
+    /// An attempt's progress may go out at `at`.
+    pub(crate) fn speak(&self, attempt: Arc<Attempt>, at: Instant, now: Instant) {
+        if at > now {
+            self.ledger().later.push(attempt);
+            self.spoke.notify_one();
+        } else if let Ok(progress) = attempt.due_progress(now) {
+            let mut ledger = self.ledger();
+            if ledger.held.contains_key(&attempt.key) {
+                ledger.progress.insert(attempt.key, progress);
+            }
+            drop(ledger);
+            self.work.notify_one();
+        }
+    }
+
+    /// Ends when the ledger is as it should be.
+    pub(crate) async fn until(&self, holds: impl Fn(&Ledger) -> bool) {
+        loop {
+            let mut change = std::pin::pin!(self.changed.notified());
+            change.as_mut().enable();
+            if holds(&self.ledger()) {
+                return;
+            }
+            change.await;
+        }
+    }
+}
+
+/// Takes leases and runs them.
+pub struct Runner;
+
+impl Runner {
+    /// Starts to take leases from `source` and to run them with `executors`; of two executors of one type the earlier one
+    /// runs it. Must be called inside a tokio runtime, on which everything runs.
+    pub fn start(source: Arc<dyn LeaseSource>, executors: Vec<Arc<dyn Executor>>, options: Options) -> RunnerHandle {
+        let options = options.within_limits();
+        let shared = Arc::new(Shared {
+            source,
+            table: Table::new(executors),
+            ledger: Mutex::new(Ledger::new()),
+            work: Notify::new(),
+            spoke: Notify::new(),
+            changed: Notify::new(),
+            draining: watch::Sender::new(false),
+            options,
+        });
+        let mut loops = JoinSet::new();
+        for _ in 0..shared.options.exchanges {
+            loops.spawn(pump::pump(Arc::clone(&shared)));
+        }
+        loops.spawn(renew::renew(Arc::clone(&shared)));
+        loops.spawn(renew::speak(Arc::clone(&shared)));
+        shared.work.notify_one();
+        RunnerHandle { shared, loops }
+    }
+}
+
+/// A running runner. Dropping it without [`RunnerHandle::drain`] ends its loops and tells its attempts to stop; what it
+/// held comes back when the leases are over.
+pub struct RunnerHandle {
+    shared: Arc<Shared>,
+    loops: JoinSet<()>,
+}
+
+impl RunnerHandle {
+    /// Takes no more work, lets what runs finish within `grace`, gives back the rest unspent, reports, and ends.
+    pub async fn drain(mut self, grace: Duration) -> Drained {
+        let drained = drain(&self.shared, grace).await;
+        self.loops.shutdown().await;
+        drained
+    }
+
+    /// How many attempts are held now.
+    pub fn held(&self) -> usize {
+        self.shared.ledger().held.len()
+    }
+}
+
+impl Drop for RunnerHandle {
+    fn drop(&mut self) {
+        let mut ledger = self.shared.ledger();
+        ledger.phase = Phase::Over;
+        ledger.give_back_ready();
+        ledger.later.clear();
+        for held in ledger.held.values() {
+            held.attempt.tell(Stop::Here);
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! The end of a runner.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use tasklane_core::outcome::{FailureKind, Outcome};
+use tasklane_core::ports::executor::Context;
+use tasklane_core::task::Spec;
+use tasklane_runner::Drained;
+use tokio::time::{Instant, sleep};
+
+use crate::fake::{FakeServer, Handler, Script, done, handler, secs, start};
+
+fn nap(length: Duration) -> Arc<Handler> {
+    handler("nap", move |_, _| async move {
+        sleep(length).await;
+        done()
+    })
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_runs_may_finish_and_nothing_new_is_taken() {
+    let server = FakeServer::new(Script { latency: Duration::from_millis(20), ..Script::default() });
+    server.add(0..10, "nap", Spec::default());
+    let runner = start(&server, nap(secs(5)), 4);
+    sleep(secs(1)).await;
+    let began = Instant::now();
+    assert_eq!(runner.drain(secs(30)).await, Drained { stopped: 0, unreported: 0 });
+    assert!(began.elapsed() < secs(5));
+    let state = server.state();
+    assert_eq!(state.tasks.values().filter(|it| it.outcome() == Some(&done())).count(), 4);
+    assert!(state.tasks.values().all(|it| it.lease.is_none() && it.attempt <= 1));
+    assert!(state.open_wants.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_does_not_finish_in_the_grace_is_given_back_unspent() {
+    let server = FakeServer::new(Script::default());
+    server.add(0..6, "mixed", Spec::default());
+    let mixed = handler("mixed", |task, context: Arc<dyn Context>| async move {
+        match task.facts.id.0.as_u128() % 3 {
+            // Deaf, obedient, and one that takes being told for an error.
+            0 => std::future::pending().await,
+            1 => context.cancelled().await,
+            _ => {
+                context.cancelled().await;
+                return Outcome::failed(FailureKind::Error, "interrupted");
+            }
+        }
+        Outcome::Cancelled
+    });
+    let runner = start(&server, mixed, 6);
+    sleep(secs(1)).await;
+    assert_eq!(runner.drain(secs(10)).await, Drained { stopped: 6, unreported: 0 });
+    let state = server.state();
+    for task in state.tasks.values() {
+        assert_eq!(task.accepted.iter().map(|it| &it.1).collect::<Vec<_>>(), [&Outcome::Released]);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_drain_without_a_server_ends_and_says_what_was_not_reported() {
+    let server = FakeServer::new(Script::default());
+    server.add(0..3, "nap", Spec::default());
+    let runner = start(&server, nap(secs(5)), 3);
+    sleep(secs(1)).await;
+    server.set_away(true);
+    let began = Instant::now();
+    assert_eq!(runner.drain(secs(30)).await, Drained { stopped: 0, unreported: 3 });
+    assert!(began.elapsed() <= secs(15));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_drain_while_outcomes_cannot_be_said_waits_for_the_server_to_come_back() {
+    let server = FakeServer::new(Script::default());
+    server.add(0..3, "nap", Spec::default());
+    let runner = start(&server, nap(secs(5)), 3);
+    sleep(secs(1)).await;
+    server.set_away(true);
+    let drained = tokio::spawn(runner.drain(secs(30)));
+    sleep(secs(8)).await;
+    server.set_away(false);
+    assert_eq!(drained.await.unwrap(), Drained { stopped: 0, unreported: 0 });
+    assert!(server.state().tasks.values().all(|it| it.outcome() == Some(&done())));
+}
+
+/// Counts itself while it lives.
+struct Alive(Arc<AtomicUsize>);
+
+impl Drop for Alive {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dropped_handle_leaves_nothing_running() {
+    let server = FakeServer::new(Script::default());
+    server.add(0..5, "deaf", Spec::default());
+    let alive = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&alive);
+    let deaf = handler("deaf", move |_, context| {
+        count.fetch_add(1, Ordering::Relaxed);
+        let alive = Alive(Arc::clone(&count));
+        async move {
+            context.progress(Default::default());
+            context.progress(Default::default());
+            let _alive = alive;
+            std::future::pending().await
+        }
+    });
+    let runner = start(&server, deaf, 5);
+    sleep(secs(1)).await;
+    assert_eq!(alive.load(Ordering::Relaxed), 5);
+    drop(runner);
+    sleep(secs(5)).await;
+    assert_eq!(alive.load(Ordering::Relaxed), 0);
+    assert_eq!(Arc::strong_count(&server), 1, "the loops and all they shared are gone");
+}

@@ -1,0 +1,178 @@
+//! Leases that are renewed, lost and cancelled; progress.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use tasklane_core::outcome::Outcome;
+use tasklane_core::ports::executor::Context;
+use tasklane_core::task::{Progress, Spec};
+use tokio::time::{Instant, sleep};
+
+use crate::fake::{FakeServer, Handler, Script, done, handler, id, secs, start};
+
+/// Runs until it is told to stop; notes when that was.
+fn obedient(told_at: &Arc<AtomicU64>) -> Arc<Handler> {
+    let (began, told_at) = (Instant::now(), Arc::clone(told_at));
+    handler("long", move |_, context: Arc<dyn Context>| {
+        let told_at = Arc::clone(&told_at);
+        async move {
+            context.cancelled().await;
+            told_at.store(began.elapsed().as_secs(), Ordering::Relaxed);
+            Outcome::Cancelled
+        }
+    })
+}
+
+fn percent(percent: f64) -> Progress {
+    Progress { percent: Some(percent), ..Progress::default() }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_long_attempt_keeps_its_lease() {
+    let script = Script { seed: 3, lose_request: 20, lose_answer: 20, latency: secs(1) };
+    let server = FakeServer::new(script);
+    server.add(0..3, "long", Spec::default());
+    let long = handler("long", |_, _| async {
+        sleep(secs(1000)).await;
+        done()
+    });
+    let runner = start(&server, long, 3);
+    server.all_done().await;
+    let state = server.state();
+    for task in state.tasks.values() {
+        assert_eq!(task.attempt, 1 + task.expired);
+        assert!(task.expired <= 1, "only a grant nobody heard of may run out");
+    }
+    drop(state);
+    drop(runner);
+}
+
+#[tokio::test(start_paused = true)]
+async fn progress_goes_out_at_most_once_a_second_and_the_last_word_wins() {
+    let server = FakeServer::new(Script::default());
+    server.add(0..1, "talk", Spec::default());
+    let talk = handler("talk", |_, context| async move {
+        for n in 0..=35 {
+            context.progress(percent(f64::from(n)));
+            sleep(Duration::from_millis(100)).await;
+        }
+        context.progress(percent(f64::NAN));
+        context.progress(percent(1000.0));
+        done()
+    });
+    let began = Instant::now();
+    let runner = start(&server, talk, 1);
+    server.all_done().await;
+    let state = server.state();
+    let said: Vec<_> = state.progress.iter().map(|(at, _, it)| ((*at - began).as_millis(), it.percent)).collect();
+    let percents: Vec<_> = said.iter().filter_map(|it| it.1).collect();
+    assert_eq!((percents.len(), percents.last()), (5, Some(&100.0)), "{said:?}");
+    assert!(said[..4].windows(2).all(|it| it[1].0 - it[0].0 >= 1000), "{said:?}");
+    drop(state);
+    drop(runner);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_handler_with_a_heartbeat_is_heard_within_it() {
+    let server = FakeServer::new(Script::default());
+    let silence = Duration::from_millis(600);
+    server.add(0..1, "talk", Spec { heartbeat_timeout: Some(silence), ..Spec::default() });
+    let talk = handler("talk", |_, context| async move {
+        for n in 0..100 {
+            context.progress(percent(f64::from(n)));
+            sleep(Duration::from_millis(50)).await;
+        }
+        done()
+    });
+    let runner = start(&server, talk, 1);
+    server.all_done().await;
+    let state = server.state();
+    assert!(state.progress.windows(2).all(|it| it[1].0 - it[0].0 <= silence / 2));
+    drop(state);
+    drop(runner);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cancellation_reaches_the_handler_at_once() {
+    let server = FakeServer::new(Script::default());
+    server.add(0..1, "long", Spec::default());
+    let told_at = Arc::default();
+    let runner = start(&server, obedient(&told_at), 2);
+    sleep(secs(45)).await;
+    server.cancel(0);
+    server.all_done().await;
+    assert_eq!(server.state().task(0).outcome(), Some(&Outcome::Cancelled));
+    assert_eq!(told_at.load(Ordering::Relaxed), 45);
+    drop(runner);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_handler_deaf_to_cancellation_is_dropped_before_the_grace_of_the_server_is_over() {
+    let server = FakeServer::new(Script::default());
+    server.add(0..1, "deaf", Spec::default());
+    let runner = start(&server, handler("deaf", |_, _| std::future::pending()), 2);
+    sleep(secs(5)).await;
+    server.cancel(0);
+    let began = Instant::now();
+    server.all_done().await;
+    assert_eq!(server.state().task(0).outcome(), Some(&Outcome::Cancelled));
+    assert!(began.elapsed() < tasklane_core::limit::CANCEL_GRACE);
+    drop(runner);
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_a_lost_lease_the_handler_is_told_and_its_outcome_is_worth_nothing() {
+    let server = FakeServer::new(Script::default());
+    server.add(0..1, "long", Spec::default());
+    let told_at = Arc::default();
+    let runner = start(&server, obedient(&told_at), 1);
+    sleep(secs(5)).await;
+    // Somebody else has the task now, for good.
+    server.state().tasks.get_mut(&id(0)).unwrap().lease = None;
+    sleep(secs(60)).await;
+    assert!((7..=10).contains(&told_at.load(Ordering::Relaxed)), "told with the first renewal");
+    assert_eq!(server.state().lost, 1);
+    assert!(server.state().task(0).accepted.is_empty());
+    assert_eq!(runner.held(), 0);
+    drop(runner);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_loss_of_an_attempt_the_report_did_not_name_stops_nobody() {
+    let server = FakeServer::new(Script::default());
+    server.add(0..2, "nap", Spec::default());
+    let nap = handler("nap", |task, _| async move {
+        sleep(secs(1 + task.facts.id.0.as_u128() as u64 * 4)).await;
+        done()
+    });
+    let runner = start(&server, nap, 2);
+    sleep(Duration::from_millis(500)).await;
+    // Said in the answer to the report of task 0, about an earlier attempt of task 1.
+    server.state().false_lost.push(id(1));
+    server.all_done().await;
+    assert!(server.state().false_lost.is_empty());
+    assert_eq!(server.state().task(1).outcome(), Some(&done()));
+    drop(runner);
+}
+
+#[tokio::test(start_paused = true)]
+async fn work_whose_lease_cannot_be_renewed_stops_when_it_would_have_run_out() {
+    let server = FakeServer::new(Script::default());
+    server.add(0..1, "long", Spec::default());
+    let told_at = Arc::default();
+    let runner = start(&server, obedient(&told_at), 1);
+    sleep(secs(1)).await;
+    server.set_away(true);
+    sleep(secs(60)).await;
+    let told = told_at.load(Ordering::Relaxed);
+    assert!((30..=33).contains(&told), "told after {told} s");
+    server.set_away(false);
+    // Given back, not settled: for the server it was lost meanwhile, and the next attempt starts.
+    sleep(secs(10)).await;
+    let state = server.state();
+    assert_eq!((state.task(0).expired, state.task(0).attempt), (1, 2));
+    assert!(state.task(0).outcome().is_none());
+    drop(state);
+    drop(runner);
+}
