@@ -1,1 +1,3 @@
-//! (being written)
+//! The code that does the work of one kind of task, behind core's executor port.
+
+pub mod builtin;
