@@ -76,6 +76,33 @@ async fn a_delayed_task_starts_when_its_time_comes() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_delayed_task_starts_at_its_moment_and_not_at_the_next_poll() {
+    let world = World::new();
+    let before = tokio::time::Instant::now();
+    world.submit_with(|new| new.start = Start::After(Duration::from_millis(250))).await;
+    assert!(world.lease_one(20 * SECOND).await.is_some());
+    assert!(before.elapsed() < Duration::from_millis(300), "{:?}", before.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_caller_that_goes_away_just_as_it_gets_work_gives_it_back_unspent() {
+    let world = World::new();
+    let call = world.lease_call(20 * SECOND);
+    let mut leasing = Box::pin(world.engine.lease(call));
+    tokio::select! {
+        biased;
+        _ = &mut leasing => panic!("there is no work yet"),
+        () = world.settle_down() => {}
+    }
+    let id = world.submit("a").await;
+    assert_eq!(world.task(id).await.facts.state, State::Running, "handed to the caller in the same commit");
+    drop(leasing);
+    world.settle_down().await;
+    let task = world.lease_one(Duration::ZERO).await.unwrap();
+    assert_eq!((task.facts.id, task.facts.attempt, task.facts.spent), (id, 2, 0));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_failed_task_is_retried_after_its_back_off() {
     let world = World::new();
     let retry = Retry::Delays { delays: vec![7 * SECOND], jitter: false };
