@@ -14,6 +14,7 @@ use tasklane_core::ports::store::{Answers, Batch, SharedStore, StoreStats};
 use tasklane_core::settle::{Settlement, decide};
 use tasklane_core::task::{Lane, Scope, Spec, TaskId};
 use tasklane_core::time::Timestamp;
+use tasklane_store::sqlite::{Options, SqliteStore};
 use tokio::runtime::Runtime;
 
 use crate::Failure;
@@ -48,7 +49,8 @@ impl Bare {
 
     fn open_on(clock: Arc<ShiftedClock>, dir: &Path, lanes: usize) -> Result<Self, Failure> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let store = open(dir, Arc::clone(&clock) as Arc<dyn Clock>, &runtime)?;
+        std::fs::create_dir_all(dir)?;
+        let store = SqliteStore::open(Options::new(dir, Arc::clone(&clock) as Arc<dyn Clock>))?;
         let filter = LaneFilter { queue: None, types: TypeFilter::Only(vec![TASK_TYPE.into()]) };
         let lanes = match lanes {
             1 => vec![Lane::new("default", TASK_TYPE)],
@@ -133,10 +135,6 @@ pub fn succeeded(leased: Vec<Leased>) -> Vec<Settlement> {
         Settlement { key: leased.key(), facts: leased.facts, decision, then: Vec::new() }
     };
     leased.into_iter().map(settle).collect()
-}
-
-fn open(_dir: &Path, clock: Arc<dyn Clock>, _runtime: &Runtime) -> Result<SharedStore, Failure> {
-    Ok(tasklane_store::memory::MemoryStore::new(clock))
 }
 
 /// The machine's clocks, set back by some seconds, so that rows can be made that look old.

@@ -44,7 +44,6 @@ fn kept(data: &Path) -> Result<u64, Failure> {
 }
 
 fn seed(data: &Path, finished: usize) -> Result<(), Failure> {
-    std::fs::create_dir_all(data)?;
     let mut bare = Bare::open_in_the_past(data, 8 * DAY)?;
     finish(&mut bare, finished / 10)?;
     bare.clock().set_back(DAY);
