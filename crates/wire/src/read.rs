@@ -96,8 +96,20 @@ impl Findings {
     /// Notes a mistake.
     #[cold]
     pub fn note(&mut self, mistake: Mistake, at: &Path<'_>, message: impl Into<String>) {
+        self.push_as(mistake, at.pointer(), message);
+    }
+
+    /// Notes something invalid that is no member of the body.
+    #[cold]
+    pub fn push(&mut self, path: String, message: impl Into<String>) {
+        self.push_as(Mistake::Invalid, path, message);
+    }
+
+    /// As [`Findings::push`], of this sort.
+    #[cold]
+    pub fn push_as(&mut self, mistake: Mistake, path: String, message: impl Into<String>) {
         if self.list.len() < FINDINGS {
-            self.list.push((mistake, FieldError { path: at.pointer(), message: message.into() }));
+            self.list.push((mistake, FieldError { path, message: message.into() }));
         }
     }
 

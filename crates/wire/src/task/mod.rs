@@ -14,4 +14,5 @@ pub(crate) use answer::{labels, moment, progress_members};
 pub use answer::{write, write_accepted, write_attempt};
 pub use failure::FailureShape;
 pub use new::{NewTask, UniqueShape};
+pub use read_new::read_start;
 pub use shape::{AcceptedShape, AttemptShape, BatchShape, Page, ProgressShape, ReasonShape, Task, Why};

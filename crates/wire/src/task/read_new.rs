@@ -110,6 +110,17 @@ fn start(task: &mut NewTask<'_>, start: Option<Start>, at: &Path<'_>, findings: 
     task.start = start;
 }
 
+/// Reads `{delay | run_at}`; neither is now.
+pub fn read_start(value: Value<'_>, findings: &mut Findings) -> Start {
+    let mut task = NewTask::default();
+    read::object(value, &Path::ROOT, findings, |key, value, at, findings| match key {
+        "delay" => start(&mut task, read::duration(value, at, findings).map(Start::After), at, findings),
+        "run_at" => start(&mut task, read::moment(value, at, findings).map(Start::At), at, findings),
+        _ => findings.unknown(at),
+    });
+    task.start.unwrap_or_default()
+}
+
 /// A deadline: a moment, or a duration from acceptance.
 fn moment(value: Value<'_>, at: &Path<'_>, findings: &mut Findings) -> Option<Moment> {
     let text = read::string(value, at, findings)?;

@@ -1,0 +1,102 @@
+//! What every request goes through, whatever its route: its id, the name it calls us by, its route, and on the way out
+//! problems, headers and metrics. A panic below becomes a problem here.
+
+use std::any::Any;
+use std::future::{Future, poll_fn};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
+use std::sync::{Arc, Mutex};
+use std::task::Poll;
+use std::time::Instant;
+
+use axum::RequestExt;
+use axum::extract::{RawPathParams, Request};
+use axum::response::Response;
+use http::header::X_CONTENT_TYPE_OPTIONS;
+use http::{HeaderName, HeaderValue};
+use tasklane_engine::Engine;
+use tokio::sync::Semaphore;
+
+use crate::answer::Answer;
+use crate::call::Call;
+use crate::error::{Refused, internal, not_found};
+use crate::host;
+use crate::metrics::{Metrics, Seen};
+use crate::request_id::{self, RequestIds};
+use crate::route::{Group, Route};
+use crate::router::Options;
+
+/// What requests share.
+pub(crate) struct App {
+    pub engine: Engine,
+    pub options: Options,
+    pub metrics: Metrics,
+    pub request_ids: RequestIds,
+    /// Memory for large bodies.
+    pub bodies: Arc<Semaphore>,
+}
+
+/// Serves a request that arrived under the pattern of `group`, or under none.
+pub(crate) async fn serve(app: Arc<App>, group: Option<Arc<Group>>, request: Request) -> Response {
+    let began = Instant::now();
+    let id = app.request_ids.of(request.headers());
+    let mut seen = Seen::new(request.method());
+    let answer = match host::check(app.options.hosts, request.uri(), request.headers()) {
+        Ok(()) => match find(group.as_deref(), request).await {
+            Ok((route, name, request)) => {
+                seen.route = route.path;
+                caught((route.handler)(call(&app, name, request)), &id).await
+            }
+            Err(refused) => Err(refused),
+        },
+        Err(refused) => Err(refused),
+    };
+    let mut response = answer.unwrap_or_else(|refused| {
+        app.metrics.refused(refused.code);
+        refused.into_response(&id)
+    });
+    seen.status = response.status().as_u16();
+    app.metrics.answered(seen, began.elapsed());
+    let headers = response.headers_mut();
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    if let Ok(id) = HeaderValue::from_str(&id) {
+        headers.insert(HeaderName::from_static(request_id::HEADER), id);
+    }
+    response
+}
+
+async fn find(group: Option<&Group>, mut request: Request) -> Result<(Route, String, Request), Refused> {
+    let group = group.ok_or_else(not_found)?;
+    let captured = if group.captures() {
+        // What is no UTF-8 names nothing.
+        let params = request.extract_parts::<RawPathParams>().await.map_err(|_| not_found())?;
+        params.iter().next().map(|(_, value)| value.to_owned())
+    } else {
+        None
+    };
+    let (route, name) = group.choose(request.method(), captured)?;
+    Ok((route, name, request))
+}
+
+fn call(app: &Arc<App>, name: String, request: Request) -> Call {
+    let (parts, body) = request.into_parts();
+    Call { app: Arc::clone(app), name, headers: parts.headers, uri: parts.uri, body: Mutex::new(body) }
+}
+
+/// What `handling` comes to, a panic included: one request's must not take the connection's others with it.
+async fn caught(handling: impl Future<Output = Answer>, id: &str) -> Answer {
+    let mut handling = pin!(handling);
+    let outcome = poll_fn(|cx| match catch_unwind(AssertUnwindSafe(|| handling.as_mut().poll(cx))) {
+        Ok(poll) => poll.map(Ok),
+        Err(panic) => Poll::Ready(Err(panic)),
+    });
+    outcome.await.unwrap_or_else(|panic| {
+        tracing::error!(request = id, panic = said(&*panic), "a handler panicked");
+        Err(internal())
+    })
+}
+
+fn said(panic: &(dyn Any + Send)) -> &str {
+    let owned = panic.downcast_ref::<String>().map(String::as_str);
+    owned.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("without a word")
+}

@@ -1,0 +1,43 @@
+//! Every limit of the HTTP side, by name. Limits of connections and heads stand in `server`, those of tasks in core.
+
+use std::time::Duration;
+
+use tasklane_core::limit;
+
+/// Room for the members of one task besides its payload.
+const SLACK: usize = 64 << 10;
+
+/// Longest body of one task.
+pub const TASK_BODY: usize = limit::PAYLOAD_BYTES + SLACK;
+/// Longest body of a batch.
+pub const BATCH_BODY: usize = 32 << 20;
+/// Longest body of a report.
+pub const REPORT_BODY: usize = 32 << 20;
+/// Longest body of a lease request.
+pub const LEASE_BODY: usize = 1 << 20;
+/// Longest body of an action.
+pub const ACTION_BODY: usize = 64 << 10;
+
+/// Longest time for a body to arrive, besides what its size may take at [`BODY_RATE`].
+pub const BODY_TIME: Duration = Duration::from_secs(30);
+/// Bytes a second that a caller must manage at least.
+pub const BODY_RATE: usize = 256 << 10;
+
+/// Bodies up to this size are not counted against [`BODIES`].
+pub const SMALL_BODY: usize = 64 << 10;
+/// Most bytes of larger bodies held at once.
+pub const BODIES: usize = 256 << 20;
+/// Bodies over this size are read on a thread of their own, so that other callers need not wait for it.
+pub const LARGE_BODY: usize = 256 << 10;
+
+/// Longest request id taken over from a caller.
+pub const REQUEST_ID_BYTES: usize = 128;
+/// Most queues of a page.
+pub const PAGE_QUEUES: usize = 1000;
+/// Most queues of a page that are looked into for a verdict.
+pub const VERDICTS: usize = 20;
+
+/// How long a body of at most `most` bytes may take to arrive.
+pub(crate) fn body_time(most: usize) -> Duration {
+    BODY_TIME + Duration::from_secs((most / BODY_RATE) as u64)
+}

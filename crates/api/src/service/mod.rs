@@ -1,0 +1,63 @@
+//! What tells about the server itself.
+
+use http::HeaderValue;
+use http::header::CONTENT_TYPE;
+use serde::Serialize;
+use tasklane_core::time::Timestamp;
+
+use crate::answer::{self, Answer};
+use crate::call::Call;
+use crate::error::{NOT_READY, Refused};
+
+const SERVICE: &str = "tasklane";
+const VERSION: &str = env!("CARGO_PKG_VERSION");
+const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+/// Seconds after which a server that is not ready may be.
+const SOON: u32 = 1;
+
+/// The JSON of `/`, `/health` and `/ready`.
+#[derive(Serialize)]
+struct About {
+    message: &'static str,
+    service: &'static str,
+    status: &'static str,
+    version: &'static str,
+    #[serde(with = "tasklane_wire::time::shape")]
+    timestamp: Timestamp,
+    database: &'static str,
+}
+
+fn about(call: &Call, status: &'static str) -> Answer {
+    call.no_query()?;
+    let database = call.app.options.database;
+    let message = "Tasklane runs tasks: submit to /v1/tasks, work from /v1/leases";
+    let timestamp = call.engine().now();
+    answer::shape(&About { message, service: SERVICE, status, version: VERSION, timestamp, database })
+}
+
+/// GET `/`
+pub(crate) async fn root(call: Call) -> Answer {
+    about(&call, "ok")
+}
+
+/// GET `/health`: the process answers.
+pub(crate) async fn health(call: Call) -> Answer {
+    about(&call, "healthy")
+}
+
+/// GET `/ready`: it takes work.
+pub(crate) async fn ready(call: Call) -> Answer {
+    match call.engine().ready().await {
+        Ok(()) => about(&call, "ready"),
+        Err(why) => Err(Refused::new(NOT_READY, why).retry_after(SOON)),
+    }
+}
+
+/// GET `/metrics`
+pub(crate) async fn metrics(call: Call) -> Answer {
+    call.no_query()?;
+    let text = call.app.metrics.render(&call.engine().metrics().await);
+    let mut response = answer::ok(text);
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(OPENMETRICS));
+    Ok(response)
+}

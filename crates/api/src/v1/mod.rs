@@ -1,0 +1,6 @@
+//! The native interface: a folder a noun, a file a verb.
+
+pub(crate) mod leases;
+pub(crate) mod queues;
+pub(crate) mod reports;
+pub(crate) mod tasks;

@@ -1,0 +1,59 @@
+//! GET `/v1/tasks`: newest first.
+
+use tasklane_core::limit;
+use tasklane_core::ports::store::TaskFilter;
+use tasklane_core::state::State;
+use tasklane_core::task::TaskId;
+use tasklane_wire::name::{is_name, is_type};
+use tasklane_wire::page;
+use tasklane_wire::task::write;
+
+use crate::answer::{self, Answer};
+use crate::call::Call;
+use crate::error::{BAD_CURSOR, Refused};
+use crate::query::Query;
+
+/// Items of a page unless the caller says otherwise.
+const PAGE: usize = 50;
+
+/// Parameters that API.md names and this version does not carry out.
+const NOT_SUPPORTED: [&str; 1] = ["q"];
+
+pub(crate) async fn list(call: Call) -> Answer {
+    let mut query = call.query();
+    let filter = filter(&mut query);
+    let limit = query.limit(limit::PAGE_ITEMS).unwrap_or(PAGE);
+    let cursor = query.take("cursor");
+    query.not_supported(&NOT_SUPPORTED);
+    query.finish()?;
+    let below = cursor.map(|it| read_cursor(&it)).transpose()?;
+    let page = call.engine().list(filter, below, limit).await?;
+    let next = page.next.map(page::encode);
+    Ok(answer::page(&page.tasks, write, next.as_deref()))
+}
+
+fn filter(query: &mut Query) -> TaskFilter {
+    let name = |it: &str| is_name(it).then(|| Box::from(it));
+    let labels = query.take_prefixed("label.").into_iter().map(|(key, value)| (key.into(), value.into())).collect();
+    TaskFilter {
+        state: query.read("state", &states(), State::from_word),
+        task_type: query.read("type", "a type", |it| is_type(it).then(|| it.into())),
+        queue: query.read("queue", "a queue's name", name),
+        tenant: query.read("tenant", "a tenant's name", name),
+        // Tasks of every interface: what a dialect accepted is a task like any other here.
+        origin: None,
+        labels,
+        created_after: query.moment("created_after"),
+        created_before: query.moment("created_before"),
+    }
+}
+
+fn states() -> String {
+    let words: Vec<_> = State::ALL.iter().map(|it| it.as_str()).collect();
+    format!("one of {}", words.join(", "))
+}
+
+fn read_cursor(text: &str) -> Result<TaskId, Refused> {
+    let detail = "this is no cursor that a page of this list ended with; begin without one";
+    page::decode(text).ok_or_else(|| Refused::new(BAD_CURSOR, detail))
+}

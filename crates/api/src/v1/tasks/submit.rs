@@ -1,0 +1,57 @@
+//! POST `/v1/tasks`: one task.
+
+use std::time::Duration;
+
+use axum::response::Response;
+use http::header::LOCATION;
+use http::{HeaderValue, StatusCode};
+use tasklane_core::accept::{Accepted, NewTask as Accepting, Submission};
+use tasklane_wire::json::{Value, validate};
+use tasklane_wire::read::{Findings, Path};
+use tasklane_wire::task::{Lanes, NewTask};
+
+use super::trace::{trace, traceparent};
+use super::wait::wait;
+use crate::answer::{self, Answer};
+use crate::body::{Accepts, Received};
+use crate::call::Call;
+use crate::error::{Refused, task_not_found};
+use crate::limits;
+
+pub(crate) async fn submit(mut call: Call) -> Answer {
+    let mut query = call.query();
+    let wait = wait(&mut query, &call.headers);
+    query.finish()?;
+    let received = call.receive(Accepts::Json, limits::TASK_BODY).await?;
+    let task = read(&call, &received)?;
+    let accepted = call.engine().submit(Submission { tasks: vec![task] }).await?;
+    let accepted = accepted.first().copied().ok_or_else(task_not_found)?;
+    answer(&call, accepted, wait).await
+}
+
+fn read(call: &Call, received: &Received) -> Result<Accepting, Refused> {
+    let text = validate(&received.bytes, 1)?;
+    let mut findings = Findings::default();
+    let mut task = NewTask::read(Value::new(text), &Path::ROOT, &mut findings);
+    if let Some(key) = call.name_header("idempotency-key", &mut findings) {
+        if task.idempotency_key.as_ref().is_some_and(|it| *it != key) {
+            findings.invalid(&Path::ROOT.key("idempotency_key"), "must not differ from the header Idempotency-Key");
+        }
+        task.idempotency_key = Some(key.into());
+    }
+    if !findings.is_empty() {
+        return Err(findings.into());
+    }
+    let mut task = task.into_core(&received.bytes, &mut Lanes::default(), || call.engine().draw_id());
+    trace(&mut task, traceparent(&call.headers).as_deref());
+    Ok(task)
+}
+
+async fn answer(call: &Call, accepted: Accepted, wait: Duration) -> Result<Response, Refused> {
+    let task = call.engine().wait(accepted.id, wait).await?.ok_or_else(task_not_found)?;
+    let status = if accepted.existing { StatusCode::OK } else { StatusCode::CREATED };
+    let mut response = answer::json(status, answer::task_body(&task));
+    let location = HeaderValue::from_str(&format!("/v1/tasks/{}", accepted.id));
+    response.headers_mut().insert(LOCATION, location.expect("an id is ASCII"));
+    Ok(response)
+}
