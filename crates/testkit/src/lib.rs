@@ -2,6 +2,7 @@
 //! system, and stories that say how long they took. Failures panic: there is a test around every caller.
 
 pub mod binary;
+pub mod clock;
 pub mod http;
 pub mod ledger;
 pub mod port;
@@ -9,6 +10,7 @@ pub mod process;
 pub mod server;
 pub mod story;
 
+pub use clock::ManualClock;
 pub use http::{Connection, Reply};
 pub use ledger::Ledger;
 pub use process::Signal;

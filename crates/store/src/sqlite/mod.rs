@@ -1,1 +1,195 @@
-//! x
+//! The store that serves: one SQLite file, one writer, a few readers.
+//!
+//! What makes it fast is what it does not write. A task on the straight road (accepted, leased once, succeeded) costs one
+//! row of `tasks` with its entry in the index of ids when it is accepted, and that row overwritten where it lies when it is
+//! settled. What may start now is packed by hundreds into rows of `takeable`; a lease is one row for everything leased
+//! together, and lives in memory otherwise; renewals live in memory alone; counters are a fold of the event log, which is
+//! one row a commit. So the file tells the whole truth only with its log and its leases: `check` shows how they fit.
+//!
+//! The order of files is the road: accept, promote, lease, settle; beside it renew, hand, control, rescue, sweep, inspect.
+
+use std::path::PathBuf;
+use std::sync::mpsc::Sender;
+use std::sync::{Arc, RwLock};
+use std::time::Duration;
+
+use tasklane_core::error::StoreError;
+use tasklane_core::event::Position;
+use tasklane_core::ports::BoxFuture;
+use tasklane_core::ports::store::{Answers, Batch, EventPage, Standing, Store, StoreStats, TaskFilter, TaskPage};
+use tasklane_core::queue::Queue;
+use tasklane_core::task::{Attempt, Task, TaskId};
+use tasklane_core::time::Timestamp;
+use tokio::sync::oneshot;
+
+use self::checkpoint::Checkpoint;
+use self::inspect::look;
+use self::live::Live;
+use self::readers::Readers;
+use self::reserve::Reserve;
+use self::view::View;
+use self::writer::{Ask, Job, Parts};
+use crate::clock::StoreClock;
+
+mod accept;
+mod checkpoint;
+mod checksum;
+mod control;
+mod counters;
+mod error;
+mod hand;
+mod inspect;
+mod keys;
+mod lease;
+mod live;
+mod log;
+mod migrate;
+mod names;
+mod open;
+mod promote;
+mod readers;
+mod renew;
+mod rescue;
+mod reserve;
+mod row;
+mod running;
+mod seqs;
+mod settle;
+mod sql;
+mod sweep;
+mod takeable;
+mod tx;
+mod varint;
+mod view;
+mod writer;
+
+pub use error::OpenError;
+pub use migrate::Migrate;
+pub use open::{DATABASE, Options};
+pub use reserve::RESERVE_BYTES;
+pub use sweep::{LOG_BYTES, LOG_KEPT};
+pub use writer::{COMMIT_BYTES, COMMIT_ITEMS};
+
+/// The store on one SQLite file.
+pub struct SqliteStore {
+    path: PathBuf,
+    clock: StoreClock,
+    view: Arc<RwLock<View>>,
+    asks: Sender<Ask>,
+    readers: Arc<Readers>,
+}
+
+impl SqliteStore {
+    /// Opens or makes the store. Leases granted before count anew from now.
+    ///
+    /// # Errors
+    /// [`OpenError`]: another server has it, a newer program wrote it, it is damaged, or the file system refuses.
+    pub fn open(options: Options) -> Result<Arc<Self>, OpenError> {
+        let path = options.database();
+        let (db, lock) = open::open(&options)?;
+        let faulty = |fault| OpenError::from_fault(&path, &fault);
+        let last = Live::last_stamp(&db).map_err(faulty)?;
+        let clock = StoreClock::anchor(Arc::clone(&options.clock), last);
+        let mut live = Live::load(&db).map_err(faulty)?;
+        live.running.count_anew(clock.now());
+        let view = Arc::new(RwLock::new(View::of(&live)));
+        let readers = Readers::new(path.clone());
+        let parts = Parts {
+            db,
+            lock,
+            live,
+            view: Arc::clone(&view),
+            clock: clock.clone(),
+            machine: options.clock,
+            reserve: Reserve::take(&options.dir, options.reserve_bytes),
+            checkpoint: Checkpoint::default(),
+        };
+        let asks = writer::start(parts).map_err(|error| OpenError::io(&path, error))?;
+        Ok(Arc::new(Self { path, clock, view, asks, readers }))
+    }
+
+    /// How far the machine's wall clock was behind the last stamp in the file when it was opened.
+    pub fn clock_skew(&self) -> Duration {
+        self.clock.skew()
+    }
+
+    fn overlays(&self, ids: &[TaskId]) -> Vec<Option<view::Overlay>> {
+        inspect::overlays(&self.view, ids)
+    }
+}
+
+fn wal_of(path: &std::path::Path) -> PathBuf {
+    PathBuf::from(format!("{}-wal", path.display()))
+}
+
+fn closed() -> StoreError {
+    StoreError::Away("it was closed".into())
+}
+
+impl Store for SqliteStore {
+    fn commit(&self, batch: Batch) -> BoxFuture<'_, Result<Answers, StoreError>> {
+        let (reply, answer) = oneshot::channel();
+        let asked = self.asks.send(Ask::Commit(Box::new(Job { batch, reply })));
+        Box::pin(async move {
+            asked.map_err(|_| closed())?;
+            answer.await.map_err(|_| closed())?
+        })
+    }
+
+    fn tasks(&self, ids: Vec<TaskId>) -> BoxFuture<'_, Result<Vec<Option<Task>>, StoreError>> {
+        let (view, overlays) = (Arc::clone(&self.view), self.overlays(&ids));
+        Box::pin(self.readers.read(move |db| inspect::tasks(db, &view, &ids, &overlays)))
+    }
+
+    fn list(
+        &self,
+        filter: TaskFilter,
+        below: Option<TaskId>,
+        limit: usize,
+    ) -> BoxFuture<'_, Result<TaskPage, StoreError>> {
+        let (view, running) = (Arc::clone(&self.view), look(&self.view).running.clone());
+        Box::pin(self.readers.read(move |db| inspect::list::list(db, &view, &running, &filter, below, limit)))
+    }
+
+    fn attempts(&self, id: TaskId) -> BoxFuture<'_, Result<Option<Vec<Attempt>>, StoreError>> {
+        let (view, overlays) = (Arc::clone(&self.view), self.overlays(&[id]));
+        Box::pin(self.readers.read(move |db| inspect::attempts(db, &view, id, overlays[0].as_ref())))
+    }
+
+    fn standing(&self, id: TaskId, most: u64) -> BoxFuture<'_, Result<Option<Standing>, StoreError>> {
+        let (view, overlays) = (Arc::clone(&self.view), self.overlays(&[id]));
+        Box::pin(self.readers.read(move |db| inspect::standing(db, &view, id, most, overlays[0].as_ref())))
+    }
+
+    fn queues(&self, name: Option<Box<str>>) -> BoxFuture<'_, Result<Vec<Queue>, StoreError>> {
+        let known = inspect::queues::known(&look(&self.view), name.as_deref());
+        Box::pin(self.readers.read(move |db| inspect::queues::complete(db, known)))
+    }
+
+    fn events(&self, after: Position, limit: usize) -> BoxFuture<'_, Result<EventPage, StoreError>> {
+        let view = Arc::clone(&self.view);
+        Box::pin(self.readers.read(move |db| inspect::events::events(db, &view, after, limit)))
+    }
+
+    fn stats(&self) -> BoxFuture<'_, Result<StoreStats, StoreError>> {
+        let size = |path| std::fs::metadata(path).map_or(0, |file| file.len());
+        let stats = inspect::stats(&look(&self.view), size(self.path.clone()), size(wal_of(&self.path)));
+        Box::pin(std::future::ready(Ok(stats)))
+    }
+
+    fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    fn close(&self) -> BoxFuture<'_, ()> {
+        self.readers.close();
+        let (closed, done) = oneshot::channel();
+        let asked = self.asks.send(Ask::Close(closed));
+        Box::pin(async move {
+            if asked.is_ok() {
+                // An error says that the writer has ended already.
+                let _ = done.await;
+            }
+        })
+    }
+}

@@ -1,0 +1,153 @@
+//! The first station. Every key is read and every task of a submission decided before anything of it is written, so that
+//! no constraint can fire and a refused submission leaves no trace.
+
+use std::sync::Arc;
+
+use tasklane_core::accept::{self, Accepted, Admission, Holder, NewTask, Refused, Submission};
+use tasklane_core::limit;
+use tasklane_core::ports::store::Batch;
+use tasklane_core::queue::QueueState;
+use tasklane_core::task::{Lane, TaskId};
+use tasklane_core::time::Timestamp;
+
+use super::checksum::sum;
+use super::error::{Fault, Result};
+use super::keys::{self, KeyRow, Kind};
+use super::tx::{Before, Tx};
+use crate::admission::{Known, admit};
+
+struct Keys<'t, 'a, 'c> {
+    tx: &'t mut Tx<'a, 'c>,
+    now: Timestamp,
+}
+
+impl Keys<'_, '_, '_> {
+    fn holder(&mut self, kind: Kind, tenant: &str, key: &str) -> Result<Option<Holder>> {
+        if !self.tx.live.keys {
+            return Ok(None);
+        }
+        let Some(row) = keys::find(self.tx.sql.db, kind, tenant, key, self.now)? else { return Ok(None) };
+        let there = self.tx.stand_of(row.id)?;
+        let stand = there.map(|there| (there.state, there.attempt)).or(row.gone.map(|state| (state, 0)));
+        Ok(stand.map(|(state, attempt)| Holder { id: row.id, state, attempt, fingerprint: row.fingerprint }))
+    }
+}
+
+impl Known for Keys<'_, '_, '_> {
+    type Error = Fault;
+
+    fn idempotency(&mut self, tenant: &str, key: &str) -> Result<Option<Holder>> {
+        self.holder(Kind::Idempotency, tenant, key)
+    }
+
+    fn id(&mut self, id: TaskId) -> Result<Option<Holder>> {
+        // Ids mostly grow, and one greater than all is certainly new.
+        if self.tx.live.greatest.is_none_or(|greatest| id > greatest) {
+            return Ok(None);
+        }
+        self.tx.stand_of(id)
+    }
+
+    fn unique(&mut self, tenant: &str, key: &str) -> Result<Option<Holder>> {
+        self.holder(Kind::Unique, tenant, key)
+    }
+
+    fn lane(&mut self, lane: &Arc<Lane>) -> (Option<QueueState>, bool) {
+        let names = &mut self.tx.live.names;
+        match names.find_lane(lane) {
+            Some(no) => (Some(names.queue_of(no).state), true),
+            None => (names.find_queue(&lane.queue).map(|queue| queue.state), false),
+        }
+    }
+
+    fn lanes(&self) -> usize {
+        self.tx.live.names.lanes.len()
+    }
+}
+
+impl Tx<'_, '_> {
+    pub(super) fn accept_all(&mut self, batch: &mut Batch) -> Result<()> {
+        for submission in std::mem::take(&mut batch.accept) {
+            let accepted = self.accept(submission)?;
+            self.answer().accept.push(accepted);
+        }
+        Ok(())
+    }
+
+    pub(super) fn accept(&mut self, submission: Submission) -> Result<std::result::Result<Vec<Accepted>, Refused>> {
+        let now = self.now;
+        let admissions = match admit(&submission.tasks, now, &mut Keys { tx: self, now })? {
+            Ok(admissions) => admissions,
+            Err(refused) => return Ok(Err(refused)),
+        };
+        let pairs = submission.tasks.into_iter().zip(admissions);
+        Ok(Ok(pairs.map(|(task, admission)| self.admit_one(task, admission)).collect::<Result<_>>()?))
+    }
+
+    fn admit_one(&mut self, mut new: NewTask, admission: Admission) -> Result<Accepted> {
+        let idempotency = new.idempotency.take();
+        let tenant = idempotency.is_some().then(|| Arc::clone(&new.scope));
+        let accepted = match admission {
+            Admission::Insert => self.admit_new(new)?,
+            Admission::Existing(accepted) => accepted,
+            Admission::Replace(id) => self.replace(id, new)?,
+        };
+        if let Some((idempotency, scope)) = idempotency.zip(tenant) {
+            let (kind, tenant, key) = (Kind::Idempotency, &scope.tenant, &idempotency.key);
+            self.live.keys = true;
+            if keys::find(self.sql.db, kind, tenant, key, self.now)?.is_none() {
+                let until = Some(self.now.plus(limit::IDEMPOTENCY_KEPT));
+                let row = KeyRow { id: accepted.id, fingerprint: Some(idempotency.fingerprint), until, gone: None };
+                keys::put(self.sql.db, kind, tenant, key, row)?;
+            }
+        }
+        Ok(accepted)
+    }
+
+    fn admit_new(&mut self, new: NewTask) -> Result<Accepted> {
+        let task = new.into_task(self.now);
+        let (id, state) = (task.facts.id, task.facts.state);
+        if let Some(unique) = &task.facts.spec.unique {
+            self.live.keys = true;
+            let row = KeyRow { id, fingerprint: None, until: None, gone: None };
+            keys::put(self.sql.db, Kind::Unique, &task.facts.scope.tenant, &unique.key, row)?;
+        }
+        self.insert(task)?;
+        Ok(Accepted { id, state, existing: false })
+    }
+
+    fn replace(&mut self, id: TaskId, newer: NewTask) -> Result<Accepted> {
+        let Some(mut kept) = self.load(id)? else {
+            return Err(Fault::damaged(format!("task {id} holds a unique key but is not there")));
+        };
+        let before = Before::of(&kept);
+        let from = kept.task.facts.state;
+        accept::replace(&mut kept.task, newer, self.now);
+        kept.payload_sum = sum(id, &kept.task.payload);
+        self.sql.update_payload(kept.seq, &kept.task.payload)?;
+        let transition = kept.task.transition(Some(from), self.now);
+        let state = kept.task.facts.state;
+        self.moved(&mut kept, &before, tasklane_core::decision::Applied { transition, ended: None })?;
+        Ok(Accepted { id, state, existing: true })
+    }
+
+    /// What a new task has to know of one that is there.
+    fn stand_of(&mut self, id: TaskId) -> Result<Option<Holder>> {
+        let kept = match self.live.running.get(id) {
+            Some(running) => Some(running.kept.task.facts.clone()),
+            None => self.sql.by_id(id, &self.live.names)?.map(|kept| kept.task.facts),
+        };
+        Ok(kept.map(|facts| Holder {
+            id,
+            state: facts.state,
+            attempt: facts.attempt,
+            fingerprint: facts.spec.fingerprint,
+        }))
+    }
+}
+
+/// Answers every submission of a batch with a full disk.
+pub(super) fn refuse_all(batch: &mut Batch) -> Vec<std::result::Result<Vec<Accepted>, Refused>> {
+    let refused = |_| Err(Refused { index: 0, refusal: tasklane_core::error::Refusal::DiskFull });
+    std::mem::take(&mut batch.accept).into_iter().map(refused).collect()
+}

@@ -1,0 +1,46 @@
+//! Moves what the write-ahead log has gathered into the database, often enough to keep the log short. The writer does so
+//! itself after it has answered: while it moves pages it does not add any, so the log begins anew every time.
+
+use rusqlite::Connection;
+
+/// The log's length past which it is moved, in pages: 16 MiB.
+const PAGES: i64 = 4096;
+/// How much the log must grow before a move that a reader held up is tried again, in pages.
+const AGAIN: i64 = 1024;
+
+#[derive(Default)]
+pub(crate) struct Checkpoint {
+    next: i64,
+}
+
+impl Checkpoint {
+    /// Moves the log if it has grown past its bound.
+    pub(crate) fn look(&mut self, db: &Connection) {
+        if let Err(error) = self.try_to(db) {
+            tracing::warn!(%error, "the write-ahead log could not be moved into the database; it grows until it can");
+        }
+    }
+
+    fn try_to(&mut self, db: &Connection) -> rusqlite::Result<()> {
+        let (log, moved) = checkpoint(db, "PRAGMA wal_checkpoint(NOOP)")?;
+        if log < PAGES {
+            self.next = PAGES;
+        } else if log > moved && log >= self.next {
+            checkpoint(db, "PRAGMA wal_checkpoint(PASSIVE)")?;
+            self.next = log + AGAIN;
+        }
+        Ok(())
+    }
+
+    /// Moves all of it, and cuts the file.
+    pub(crate) fn last(&mut self, db: &Connection) {
+        if let Err(error) = checkpoint(db, "PRAGMA wal_checkpoint(TRUNCATE)") {
+            tracing::warn!(%error, "the write-ahead log was not moved at the end; the next start does it");
+        }
+    }
+}
+
+/// Pages in the log, and how many of them have been moved.
+fn checkpoint(db: &Connection, how: &str) -> rusqlite::Result<(i64, i64)> {
+    db.prepare_cached(how)?.query_row([], |row| Ok((row.get(1)?, row.get(2)?)))
+}

@@ -1,0 +1,127 @@
+//! Reads beside the road.
+
+use std::sync::{PoisonError, RwLock, RwLockReadGuard};
+
+use rusqlite::Connection;
+use tasklane_core::decision::history;
+use tasklane_core::ports::store::{Standing, StoreStats};
+use tasklane_core::state::State;
+use tasklane_core::task::{Attempt, Task, TaskId};
+
+use super::error::{Fault, Result};
+use super::readers::blob;
+use super::row::{COLUMNS, Kept};
+use super::seqs::unpack;
+use super::takeable::Place;
+use super::view::{Overlay, View};
+
+pub(super) mod events;
+pub(super) mod list;
+pub(super) mod queues;
+
+/// The view, for a moment.
+pub(super) fn look(view: &RwLock<View>) -> RwLockReadGuard<'_, View> {
+    view.read().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A task by its id, with its payload.
+fn find(db: &Connection, view: &RwLock<View>, id: TaskId) -> Result<Option<Kept>> {
+    let mut find = db.prepare_cached(&format!("SELECT {COLUMNS} FROM tasks WHERE id = ?"))?;
+    let mut rows = find.query([id.as_bytes()])?;
+    rows.next()?.map(|row| Kept::read_with_payload(row, &look(view).names)).transpose()
+}
+
+/// What runs of these, as it was before the file was looked at.
+pub(super) fn overlays(view: &RwLock<View>, ids: &[TaskId]) -> Vec<Option<Overlay>> {
+    let view = look(view);
+    ids.iter().map(|id| view.running.get(id).cloned()).collect()
+}
+
+/// The tasks with these ids.
+pub(super) fn tasks(
+    db: &Connection,
+    view: &RwLock<View>,
+    ids: &[TaskId],
+    overlays: &[Option<Overlay>],
+) -> Result<Vec<Option<Task>>> {
+    let one = |(id, overlay): (&TaskId, &Option<Overlay>)| {
+        let Some(mut kept) = find(db, view, *id)? else { return Ok(None) };
+        if let Some(overlay) = overlay {
+            overlay.lay_over(&mut kept.task);
+        }
+        Ok(Some(kept.task))
+    };
+    ids.iter().zip(overlays).map(one).collect()
+}
+
+fn one(db: &Connection, view: &RwLock<View>, id: TaskId, overlay: Option<&Overlay>) -> Result<Option<Kept>> {
+    let Some(mut kept) = find(db, view, id)? else { return Ok(None) };
+    if let Some(overlay) = overlay {
+        overlay.lay_over(&mut kept.task);
+    }
+    Ok(Some(kept))
+}
+
+/// The attempts of a task.
+pub(super) fn attempts(
+    db: &Connection,
+    view: &RwLock<View>,
+    id: TaskId,
+    overlay: Option<&Overlay>,
+) -> Result<Option<Vec<Attempt>>> {
+    let Some(kept) = one(db, view, id, overlay)? else { return Ok(None) };
+    let mut find = db.prepare_cached("SELECT body FROM attempts WHERE seq = ? ORDER BY attempt")?;
+    let mut rows = find.query([kept.seq])?;
+    let mut attempts = Vec::new();
+    while let Some(row) = rows.next()? {
+        let attempt = serde_json::from_slice(blob(row, 0)?);
+        attempts.push(attempt.map_err(|error| Fault::damaged(format!("an attempt of task {id}: {error}")))?);
+    }
+    Ok(Some(history(attempts, &kept.task)))
+}
+
+/// What stands before a task.
+pub(super) fn standing(
+    db: &Connection,
+    view: &RwLock<View>,
+    id: TaskId,
+    most: u64,
+    overlay: Option<&Overlay>,
+) -> Result<Option<Standing>> {
+    let Some(kept) = one(db, view, id, overlay)? else { return Ok(None) };
+    let queue = look(view).names.queue_of(kept.lane).state;
+    let queued = kept.task.facts.state == State::Queued;
+    let ahead = queued.then(|| ahead(db, &kept, most)).transpose()?;
+    let ahead_is_more = ahead.is_some_and(|it| it > most);
+    Ok(Some(Standing { task: kept.task, queue, ahead: ahead.map(|it| it.min(most)), ahead_is_more }))
+}
+
+/// How many stand before it in its lane; stops a little past `most`.
+fn ahead(db: &Connection, kept: &Kept, most: u64) -> Result<u64> {
+    let place = Place::of(kept.seq, &kept.task);
+    let mut find = db.prepare_cached(
+        "SELECT urgency, rank, first, seqs FROM takeable WHERE lane = ? AND (urgency, rank, first) <= (?, ?, ?)
+         ORDER BY urgency, rank, first",
+    )?;
+    let mut rows = find.query((kept.lane.0, place.urgency, place.rank, place.seq))?;
+    let mut ahead = 0;
+    while let Some(row) = rows.next()? {
+        let (urgency, rank) = (row.get(0)?, row.get(1)?);
+        let places = unpack(row.get(2)?, blob(row, 3)?)?;
+        ahead += places.into_iter().filter(|seq| Place { urgency, rank, seq: *seq } < place).count() as u64;
+        if ahead > most {
+            break;
+        }
+    }
+    Ok(ahead)
+}
+
+/// Sizes and counts.
+pub(super) fn stats(view: &View, bytes: u64, wal_bytes: u64) -> StoreStats {
+    let mut stats = StoreStats { lanes: view.names.lanes.len(), bytes, wal_bytes, ..StoreStats::default() };
+    for counts in &view.counts {
+        State::ALL.iter().for_each(|state| stats.counts.add(*state, counts.of(*state) as i64));
+    }
+    stats.commits = view.commits;
+    stats
+}

@@ -1,0 +1,84 @@
+//! Queues with their counts. No row is counted; the oldest is found by looking at the first of each lane and priority.
+
+use rusqlite::{Connection, OptionalExtension};
+use tasklane_core::queue::{Counts, Queue};
+use tasklane_core::state::State;
+use tasklane_core::task::TaskId;
+use tasklane_core::time::Timestamp;
+
+use crate::sqlite::error::Result;
+use crate::sqlite::names::{LaneNo, QueueEntry};
+use crate::sqlite::readers::blob;
+use crate::sqlite::row::Head;
+use crate::sqlite::seqs::unpack;
+use crate::sqlite::takeable::Place;
+use crate::sqlite::view::View;
+
+/// A queue as memory tells it, and its lanes that have anything queued.
+pub(crate) struct Known {
+    pub queue: Queue,
+    pub open: Vec<LaneNo>,
+}
+
+/// The queues to show, in the order of their names.
+pub(crate) fn known(view: &View, name: Option<&str>) -> Vec<Known> {
+    let shown = |queue: &&QueueEntry| name.map_or(!queue.name.starts_with('~'), |name| *name == *queue.name);
+    let mut known: Vec<Known> = view.names.queues.iter().filter(shown).map(|queue| one(view, queue)).collect();
+    known.sort_unstable_by(|a, b| a.queue.name.cmp(&b.queue.name));
+    known
+}
+
+fn one(view: &View, entry: &QueueEntry) -> Known {
+    let mut counts = Counts::default();
+    let mut open = Vec::new();
+    for lane in &entry.lanes {
+        let Some(of_lane) = view.counts.get(lane.0 as usize) else { continue };
+        State::ALL.iter().for_each(|state| counts.add(*state, of_lane.of(*state) as i64));
+        open.extend((of_lane.of(State::Queued) > 0).then_some(*lane));
+    }
+    let queue = Queue { name: entry.name.clone(), state: entry.state, counts, oldest_queued_at: None, next: None };
+    Known { queue, open }
+}
+
+/// Adds what only the file tells.
+pub(crate) fn complete(db: &Connection, known: Vec<Known>) -> Result<Vec<Queue>> {
+    let complete_one = |Known { mut queue, open }: Known| {
+        let mut next: Option<(Place, TaskId)> = None;
+        for lane in open {
+            for (place, id, queued_at) in firsts(db, lane)? {
+                let earlier = |at: &Option<Timestamp>| at.is_none_or(|at| queued_at < at);
+                if earlier(&queue.oldest_queued_at) {
+                    queue.oldest_queued_at = Some(queued_at);
+                }
+                if next.is_none_or(|(first, _)| place < first) {
+                    next = Some((place, id));
+                }
+            }
+        }
+        queue.next = next.map(|(_, id)| id);
+        Ok(queue)
+    };
+    known.into_iter().map(complete_one).collect()
+}
+
+/// The first of each priority of a lane: its place, its id, and since when it is queued.
+fn firsts(db: &Connection, lane: LaneNo) -> Result<Vec<(Place, TaskId, Timestamp)>> {
+    let mut find = db.prepare_cached(
+        "SELECT urgency, rank, first, seqs FROM takeable WHERE lane = ? AND urgency > ?
+         ORDER BY urgency, rank, first LIMIT 1",
+    )?;
+    let mut task = db.prepare_cached("SELECT id, head FROM tasks WHERE seq = ?")?;
+    let mut firsts = Vec::new();
+    let mut above = i64::MIN;
+    loop {
+        let mut rows = find.query((lane.0, above))?;
+        let Some(row) = rows.next()? else { return Ok(firsts) };
+        let (urgency, rank) = (row.get(0)?, row.get(1)?);
+        above = i64::from(urgency);
+        let Some(seq) = unpack(row.get(2)?, blob(row, 3)?)?.first().copied() else { continue };
+        let found = task.query_row([seq], |row| Ok((row.get(0)?, row.get::<_, Vec<u8>>(1)?))).optional()?;
+        let Some((id, head)) = found else { continue };
+        let head = Head::decode(&head)?;
+        firsts.push((Place { urgency, rank, seq }, TaskId::from_bytes(id), head.queued.unwrap_or(head.rank)));
+    }
+}

@@ -1,0 +1,183 @@
+//! The third station: who wants work gets what stands first in the lanes it serves.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use tasklane_core::decision::{Decision, Next};
+use tasklane_core::lease::{LaneFilter, Lease, LeaseRequest, Leased, Token, TypeFilter};
+use tasklane_core::outcome::{Failure, FailureKind};
+use tasklane_core::ports::store::Batch;
+use tasklane_core::promote;
+use tasklane_core::queue::QueueState;
+use tasklane_core::state::{Reason, State};
+use tasklane_core::task::Lane;
+
+use super::error::{Fault, Result};
+use super::names::LaneNo;
+use super::row::Kept;
+use super::running::{GrantBody, start};
+use super::takeable::Place;
+use super::tx::{Before, Tx};
+
+/// What is given to one request.
+struct Giving<'r> {
+    request: &'r LeaseRequest,
+    worker_no: u32,
+    grant: u64,
+    tasks: Vec<(i64, u32)>,
+    leased: Vec<Leased>,
+}
+
+impl Tx<'_, '_> {
+    pub(super) fn lease_all(&mut self, batch: &mut Batch) -> Result<()> {
+        for request in &batch.lease {
+            let leased = self.lease(request)?;
+            self.answer().lease.push(leased);
+        }
+        Ok(())
+    }
+
+    fn lease(&mut self, request: &LeaseRequest) -> Result<Vec<Leased>> {
+        let mut giving = None;
+        loop {
+            let most = request.limit - giving.as_ref().map_or(0, |giving: &Giving<'_>| giving.leased.len());
+            let lanes = if most == 0 { Vec::new() } else { self.lanes_for(request) };
+            let taken = self.live.takeable.take(self.sql, &lanes, most)?;
+            if taken.is_empty() {
+                break;
+            }
+            if giving.is_none() {
+                let worker_no = self.live.names.worker_no(self.sql.db, &request.worker)?.unwrap_or(0);
+                let grant = self.live.running.next_grant();
+                giving = Some(Giving { request, worker_no, grant, tasks: Vec::new(), leased: Vec::new() });
+            }
+            if let Some(giving) = &mut giving {
+                // What stands first may turn out to be over its deadline or damaged; then there is room for others.
+                self.give(giving, &taken)?;
+            }
+        }
+        giving.map_or(Ok(Vec::new()), |giving| self.grant(giving))
+    }
+
+    /// The open lanes that this request is for.
+    fn lanes_for(&self, request: &LeaseRequest) -> Vec<LaneNo> {
+        let (names, takeable) = (&self.live.names, &self.live.takeable);
+        let mut lanes = Vec::new();
+        let named = |filter: &LaneFilter| matches!(filter, LaneFilter { queue: Some(_), types: TypeFilter::Only(_) });
+        if request.lanes.iter().all(named) {
+            for filter in request.lanes.iter() {
+                let (Some(queue), TypeFilter::Only(types)) = (&filter.queue, &filter.types) else { continue };
+                let lane = |task_type: &Box<str>| Lane { queue: queue.clone(), task_type: task_type.clone() };
+                lanes.extend(types.iter().filter_map(|it| names.lane_named(&lane(it))));
+            }
+            lanes.sort_unstable();
+            lanes.dedup();
+            lanes.retain(|lane| takeable.is_open(*lane));
+        } else {
+            let fits = |lane: &LaneNo| {
+                let Lane { queue, task_type } = &*names.lanes[lane.0 as usize].lane;
+                request.lanes.iter().any(|filter| filter.matches(queue, task_type))
+            };
+            lanes.extend(takeable.open().filter(fits));
+        }
+        lanes.retain(|lane| names.queue_of(*lane).state != QueueState::Paused);
+        lanes
+    }
+
+    /// Starts an attempt of each that was taken.
+    fn give(&mut self, giving: &mut Giving<'_>, taken: &[(LaneNo, Place)]) -> Result<()> {
+        let next_to = |a: &(LaneNo, Place), b: &(LaneNo, Place)| a.1.seq + 1 == b.1.seq;
+        for run in taken.chunk_by(next_to) {
+            let (first, last) = (run[0].1.seq, run[run.len() - 1].1.seq);
+            let mut rows = Vec::with_capacity(run.len());
+            let names = &self.live.names;
+            self.sql.by_seqs(first, last, |row| {
+                match Kept::read(row, names) {
+                    Ok(mut kept) => {
+                        let payload = kept.take_payload(row);
+                        rows.push((kept, payload));
+                    }
+                    Err(Fault::Damaged(cause)) => {
+                        tracing::error!(cause, "a queued task cannot be read; it is passed over");
+                    }
+                    Err(fault) => return Err(fault),
+                }
+                Ok(())
+            })?;
+            for (kept, payload) in rows {
+                self.give_one(giving, kept, payload)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn give_one(&mut self, giving: &mut Giving<'_>, mut kept: Kept, payload: Result<()>) -> Result<()> {
+        let over = match payload {
+            Ok(()) => promote::decide(&kept.task, self.now),
+            Err(Fault::Damaged(cause)) => Some(damaged(&kept, cause)),
+            Err(fault) => return Err(fault),
+        };
+        if kept.task.facts.state != State::Queued {
+            return Err(Fault::damaged(format!("task {} stands in a lane but is not queued", kept.task.facts.id)));
+        }
+        if let Some(decision) = over {
+            let before = Before::taken(&kept);
+            return self.change(&mut kept, &before, decision);
+        }
+        self.no_longer_due(&kept.task)?;
+        let request = giving.request;
+        let lease = Lease {
+            token: Token::nth(request.seed, giving.leased.len()),
+            length: request.length,
+            until: self.now.plus(request.length),
+            heard_at: self.now,
+            grace_until: None,
+        };
+        (kept.token, kept.worker, kept.settled) = (lease.token, giving.worker_no, None);
+        let waited = kept.task.queued_at.map(|at| self.now.since(at)).unwrap_or_default();
+        let payload = std::mem::replace(&mut kept.task.payload, Bytes::new());
+        start(&mut kept.task, &request.worker, lease, self.now);
+        self.record(&kept, Some(State::Queued));
+        giving.tasks.push((kept.seq, kept.task.facts.attempt));
+        giving.leased.push(Leased { facts: kept.task.facts.clone(), payload, waited });
+        let id = kept.task.facts.id;
+        self.live.running.put(kept, giving.grant);
+        self.show(id, Some(&request.worker));
+        Ok(())
+    }
+
+    /// Writes down what was given to a request.
+    fn grant(&mut self, giving: Giving<'_>) -> Result<Vec<Leased>> {
+        if giving.leased.is_empty() {
+            return Ok(giving.leased);
+        }
+        let body = GrantBody {
+            worker_no: giving.worker_no,
+            worker: Arc::clone(&giving.request.worker),
+            length: giving.request.length,
+            started_at: self.now,
+            seed: giving.request.seed,
+            tasks: giving.tasks,
+        };
+        self.sql.lease_add(giving.grant, &body.encode())?;
+        let ids = giving.leased.iter().map(|leased| leased.facts.id).collect();
+        self.live.running.put_grant(giving.grant, ids);
+        Ok(giving.leased)
+    }
+}
+
+fn damaged(kept: &Kept, cause: String) -> Decision {
+    let facts = &kept.task.facts;
+    tracing::error!(task = %facts.id, cause, "a stored payload is damaged; the task fails instead of running with it");
+    let failure = Failure { retryable: false, ..Failure::new(FailureKind::Permanent, cause) };
+    Decision {
+        to: Next::Failed,
+        reason: Reason::Damaged,
+        spent: facts.spent,
+        crashes: facts.crashes,
+        quarantined: false,
+        result: None,
+        failure: Some(failure),
+        spec: None,
+    }
+}

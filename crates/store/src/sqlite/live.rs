@@ -1,0 +1,130 @@
+//! What the writer keeps in memory. All of it can be read from the file again, and is after a commit that failed.
+
+use rusqlite::{Connection, OptionalExtension};
+use tasklane_core::event::Position;
+use tasklane_core::state::State;
+use tasklane_core::task::TaskId;
+use tasklane_core::time::Timestamp;
+
+use super::counters::{COUNTED_TO, Counters};
+use super::error::{Fault, Result};
+use super::keys;
+use super::names::Names;
+use super::row::{COLUMNS, Kept};
+use super::running::{GrantBody, Registry, is_current, start};
+use super::sweep::Cursor;
+use super::takeable::Takeable;
+
+/// The writer's memory.
+pub(crate) struct Live {
+    pub names: Names,
+    pub counters: Counters,
+    pub takeable: Takeable,
+    pub running: Registry,
+    pub position: Position,
+    pub next_seq: i64,
+    /// No stored id is greater.
+    pub greatest: Option<TaskId>,
+    /// Whether there are idempotency or unique keys at all.
+    pub keys: bool,
+    /// The first moment in the table `due`.
+    pub due: Option<Timestamp>,
+    pub sweep: Cursor,
+    pub commits: u64,
+}
+
+impl Live {
+    pub(crate) fn load(db: &Connection) -> Result<Self> {
+        let names = Names::load(db)?;
+        let position = Position(db.query_row("SELECT coalesce(max(position), 0) FROM log", [], u64_of)?);
+        let counters = Counters::load(db, Position(fact(db, COUNTED_TO)?.unwrap_or(0) as u64))?;
+        let takeable = Takeable::load(counters.each().map(|(lane, _, counts)| (lane, counts.of(State::Queued))));
+        let next_seq = db.query_row("SELECT coalesce(max(seq), 0) + 1 FROM tasks", [], |row| row.get(0))?;
+        let greatest = db.query_row("SELECT max(id) FROM tasks", [], |row| row.get::<_, Option<[u8; 16]>>(0))?;
+        let due = db.query_row("SELECT min(at) FROM due", [], |row| row.get::<_, Option<i64>>(0))?;
+        let running = load_running(db, &names)?;
+        Ok(Self {
+            counters,
+            takeable,
+            running,
+            position,
+            next_seq,
+            greatest: greatest.map(TaskId::from_bytes),
+            keys: keys::any(db)?,
+            due: due.map(Timestamp::from_micros),
+            sweep: Cursor::default(),
+            commits: 0,
+            names,
+        })
+    }
+
+    /// No stored stamp is later.
+    pub(crate) fn last_stamp(db: &Connection) -> Result<Option<Timestamp>> {
+        let last = db.query_row("SELECT at FROM log ORDER BY position DESC LIMIT 1", [], |row| row.get(0));
+        Ok(last.optional()?.map(Timestamp::from_micros))
+    }
+}
+
+fn u64_of(row: &rusqlite::Row<'_>) -> rusqlite::Result<u64> {
+    Ok(row.get::<_, i64>(0)? as u64)
+}
+
+/// A number kept under a name.
+pub(crate) fn fact(db: &Connection, name: &str) -> Result<Option<i64>> {
+    Ok(db.query_row("SELECT value FROM facts WHERE name = ?", [name], |row| row.get(0)).optional()?)
+}
+
+/// Every grant in the table `leases`.
+pub(crate) fn grants(db: &Connection, names: &Names) -> Result<Vec<(u64, GrantBody)>> {
+    let mut rows = db.prepare("SELECT no, body FROM leases ORDER BY no")?;
+    let mut rows = rows.query([])?;
+    let mut grants = Vec::new();
+    while let Some(row) = rows.next()? {
+        let body = row.get_ref(1)?.as_blob().map_err(|error| Fault::damaged(error.to_string()))?;
+        grants.push((u64_of(row)?, GrantBody::decode(body, |no| names.worker(no).cloned())?));
+    }
+    Ok(grants)
+}
+
+/// Calls `each` with every running task, its grant and the place in the grant.
+fn load_running(db: &Connection, names: &Names) -> Result<Registry> {
+    let mut registry = Registry::default();
+    let mut find = db.prepare(&format!("SELECT {COLUMNS} FROM tasks WHERE seq = ?"))?;
+    for (no, grant) in grants(db, names)? {
+        let mut ids = Vec::new();
+        for (index, (seq, attempt)) in grant.tasks.iter().enumerate() {
+            let mut rows = find.query([seq])?;
+            let Some(row) = rows.next()? else { continue };
+            let mut kept = match Kept::read(row, names) {
+                Err(Fault::Damaged(cause)) => {
+                    tracing::error!(seq, cause, "a running task cannot be read; its lease is forgotten");
+                    continue;
+                }
+                kept => kept?,
+            };
+            if !is_current(&kept.task, *attempt) {
+                continue;
+            }
+            resume(&mut kept, &grant, index);
+            ids.push(kept.task.facts.id);
+            registry.put(kept, no);
+        }
+        if ids.is_empty() {
+            db.execute("DELETE FROM leases WHERE no = ?", [no as i64])?;
+        }
+        registry.put_grant(no, ids);
+    }
+    Ok(registry)
+}
+
+/// Makes a task read from its row what it is: running under the lease at `index` of `grant`.
+pub(crate) fn resume(kept: &mut Kept, grant: &GrantBody, index: usize) {
+    let lease = grant.lease(index);
+    kept.token = lease.token;
+    if kept.task.facts.state == State::Running {
+        kept.task.facts.lease = Some(lease);
+    } else {
+        start(&mut kept.task, &grant.worker, lease, grant.started_at);
+        (kept.worker, kept.settled) = (grant.worker_no, None);
+    }
+}

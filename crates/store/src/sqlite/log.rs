@@ -1,0 +1,158 @@
+//! The event log: one row a commit. Its body is a list of groups of tasks that went the same way:
+//!
+//! `from << 4 | to` (0: did not exist, was removed) · reason · lane · scope · attempt · how many · their ids,
+//!
+//! numbers as varints, each id as the zigzag difference from the one before it in the body.
+
+use std::sync::Arc;
+
+use tasklane_core::event::Transition;
+use tasklane_core::state::{Reason, State};
+use tasklane_core::task::TaskId;
+use tasklane_core::time::Timestamp;
+
+use super::error::{Fault, Result};
+use super::names::{LaneNo, Names, ScopeNo};
+use super::varint::{Bytes, put};
+
+/// What the tasks of a group have in common.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Way {
+    pub from: Option<State>,
+    /// `None`: removed.
+    pub to: Option<State>,
+    pub reason: Option<Reason>,
+    pub lane: LaneNo,
+    pub scope: ScopeNo,
+    pub attempt: u32,
+}
+
+/// The body of a commit under way.
+#[derive(Default)]
+pub(crate) struct Body {
+    bytes: Vec<u8>,
+    way: Option<Way>,
+    ids: Vec<TaskId>,
+    last: u128,
+}
+
+impl Body {
+    /// Adds one task. Answers with the group that this ends, for the counters.
+    pub(crate) fn add(&mut self, way: Way, id: TaskId) -> Option<(Way, i64)> {
+        let ended = if self.way == Some(way) { None } else { self.end_group() };
+        self.way = Some(way);
+        self.ids.push(id);
+        ended
+    }
+
+    /// Ends the open group.
+    pub(crate) fn end_group(&mut self) -> Option<(Way, i64)> {
+        let way = self.way.take()?;
+        let code = |state: Option<State>| state.map_or(0, State::code);
+        self.bytes.push(code(way.from) << 4 | code(way.to));
+        self.bytes.push(way.reason.map_or(0, Reason::code));
+        for number in [way.lane.0, way.scope.0, way.attempt, self.ids.len() as u32] {
+            put(&mut self.bytes, number.into());
+        }
+        for id in &self.ids {
+            let id = id.0.as_u128();
+            let difference = id.wrapping_sub(self.last) as i128;
+            put(&mut self.bytes, ((difference << 1) ^ (difference >> 127)) as u128);
+            self.last = id;
+        }
+        let length = self.ids.len() as i64;
+        self.ids.clear();
+        Some((way, length))
+    }
+
+    /// The bytes; every group has ended.
+    pub(crate) fn bytes(&self) -> &[u8] {
+        debug_assert!(self.way.is_none(), "the last group is ended before the body is written");
+        &self.bytes
+    }
+}
+
+/// Calls `each` with every group of a body.
+pub(crate) fn read(body: &[u8], mut each: impl FnMut(Way, &[TaskId])) -> Result<()> {
+    let (mut bytes, mut ids, mut last) = (Bytes(body), Vec::new(), 0_u128);
+    while !bytes.is_empty() {
+        let (states, reason) = (bytes.byte()?, bytes.byte()?);
+        let way = Way {
+            from: State::from_code(states >> 4),
+            to: State::from_code(states & 0xf),
+            reason: Reason::from_code(reason),
+            lane: LaneNo(bytes.fitting()?),
+            scope: ScopeNo(bytes.fitting()?),
+            attempt: bytes.fitting()?,
+        };
+        if way.from.is_none() && way.to.is_none() {
+            return Err(Fault::damaged("an event of no state"));
+        }
+        let length: u32 = bytes.fitting()?;
+        ids.clear();
+        for _ in 0..length {
+            let zigzag = bytes.number()?;
+            let difference = (zigzag >> 1) ^ (zigzag & 1).wrapping_neg();
+            last = last.wrapping_add(difference);
+            ids.push(TaskId::from_bytes(last.to_be_bytes()));
+        }
+        each(way, &ids);
+    }
+    Ok(())
+}
+
+/// The events of a body; removals are none.
+pub(crate) fn events(body: &[u8], at: Timestamp, names: &Names, out: &mut Vec<Transition>) -> Result<()> {
+    let mut unknown = None;
+    read(body, |way, ids| {
+        let Way { to: Some(to), reason: Some(reason), .. } = way else { return };
+        match (names.lane(way.lane), names.scope(way.scope)) {
+            (Ok(lane), Ok(scope)) => out.extend(ids.iter().map(|task| Transition {
+                task: *task,
+                lane: Arc::clone(lane),
+                scope: Arc::clone(scope),
+                from: way.from,
+                to,
+                reason,
+                attempt: way.attempt,
+                at,
+            })),
+            (Err(fault), _) | (_, Err(fault)) => unknown = Some(fault),
+        }
+    })?;
+    unknown.map_or(Ok(()), Err)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn leads_back(groups in proptest::collection::vec((any::<u32>(), 1_u32..9, proptest::collection::vec(any::<u128>(), 1..5)), 0..9)) {
+            let mut body = Body::default();
+            let mut written = Vec::new();
+            for (lane, attempt, ids) in groups {
+                let way = Way {
+                    from: Some(State::Queued), to: Some(State::Running), reason: Some(Reason::Leased),
+                    lane: LaneNo(lane), scope: ScopeNo(3), attempt,
+                };
+                for id in ids {
+                    let id = TaskId::from_bytes(id.to_be_bytes());
+                    body.add(way, id);
+                    written.push((way, id));
+                }
+            }
+            body.end_group();
+            let mut found = Vec::new();
+            read(body.bytes(), |way, ids| found.extend(ids.iter().map(|id| (way, *id)))).expect("what was written");
+            prop_assert_eq!(found, written);
+        }
+
+        #[test]
+        fn any_bytes_are_read_or_refused(bytes in proptest::collection::vec(any::<u8>(), 0..60)) {
+            let _ = read(&bytes, |_, _| {});
+        }
+    }
+}

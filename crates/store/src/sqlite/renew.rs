@@ -1,0 +1,65 @@
+//! Beside the road: signs of life of running tasks. Only progress is written; what a renewal changes lives in memory.
+
+use tasklane_core::lease::LeaseKey;
+use tasklane_core::limit;
+use tasklane_core::ports::store::Batch;
+use tasklane_core::task::Progress;
+
+use super::error::Result;
+use super::tx::Tx;
+
+impl Tx<'_, '_> {
+    pub(super) fn renew_all(&mut self, batch: &mut Batch) -> Result<()> {
+        for key in &batch.renew {
+            let held = self.renew(key);
+            self.answer().renew.push(held);
+        }
+        for (key, progress) in &batch.progress {
+            let held = self.progress(key, progress.as_ref())?;
+            self.answer().progress.push(held);
+        }
+        for key in &batch.grace {
+            let held = self.grace(key);
+            self.answer().grace.push(held);
+        }
+        Ok(())
+    }
+
+    /// Begins the lease's own length again.
+    fn renew(&mut self, key: &LeaseKey) -> bool {
+        let Some(running) = self.live.running.held(key) else { return false };
+        if let Some(lease) = &mut running.kept.task.facts.lease {
+            lease.until = self.now.plus(lease.length);
+        }
+        self.show(key.id, None);
+        true
+    }
+
+    /// The handler gave a sign of life.
+    fn progress(&mut self, key: &LeaseKey, progress: Option<&Progress>) -> Result<bool> {
+        let Some(running) = self.live.running.held(key) else { return Ok(false) };
+        if let Some(lease) = &mut running.kept.task.facts.lease {
+            lease.heard_at = self.now;
+        }
+        if let Some(progress) = progress {
+            running.kept.task.progress = Some(progress.clone());
+            self.sql.update(&mut running.kept)?;
+        }
+        self.show(key.id, None);
+        Ok(true)
+    }
+
+    /// A cancellation reached the worker: its time to stop begins, once.
+    fn grace(&mut self, key: &LeaseKey) -> bool {
+        let now = self.now;
+        let Some(running) = self.live.running.held(key) else { return false };
+        let (grant, facts) = (running.grant, &mut running.kept.task.facts);
+        let asked = facts.cancel_requested;
+        if let Some(lease) = facts.lease.as_mut().filter(|_| asked) {
+            let until = *lease.grace_until.get_or_insert(now.plus(limit::CANCEL_GRACE));
+            self.live.running.due_by(grant, until);
+        }
+        self.show(key.id, None);
+        true
+    }
+}

@@ -1,0 +1,26 @@
+//! Beside the road: running tasks whose lease or time is over.
+
+use tasklane_core::lease::mix;
+use tasklane_core::ports::store::Batch;
+use tasklane_core::rescue;
+
+use super::error::Result;
+use super::tx::Tx;
+
+impl Tx<'_, '_> {
+    pub(super) fn rescue(&mut self, batch: &mut Batch) -> Result<()> {
+        if batch.rescue == 0 {
+            return Ok(());
+        }
+        for id in self.live.running.due(self.now, batch.rescue) {
+            let random = mix(batch.seed, self.answer().rescue as u64);
+            let Some(running) = self.live.running.get(id) else { continue };
+            let Some(decision) = rescue::decide(&running.kept.task, self.now, random) else { continue };
+            if let Some(running) = self.live.running.take(id) {
+                self.end_attempt(*running, decision, None)?;
+                self.answer().rescue += 1;
+            }
+        }
+        Ok(())
+    }
+}

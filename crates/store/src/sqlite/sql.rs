@@ -1,0 +1,272 @@
+//! Every statement of the road, prepared once for the life of the writer.
+
+use std::collections::VecDeque;
+
+use rusqlite::{Connection, OptionalExtension, Statement};
+use tasklane_core::event::Position;
+use tasklane_core::task::{Attempt, TaskId};
+use tasklane_core::time::Timestamp;
+
+use super::error::{Fault, Result};
+use super::names::{LaneNo, Names};
+use super::row::{COLUMNS, Kept};
+use super::seqs::{pack, unpack};
+use super::takeable::Place;
+
+macro_rules! statements {
+    ($($(#[$meta:meta])* $name:ident: $sql:expr;)*) => {
+        /// The statements of the writer.
+        pub(crate) struct Sql<'c> {
+            pub db: &'c Connection,
+            zeros: Vec<u8>,
+            $($(#[$meta])* $name: Statement<'c>,)*
+        }
+
+        impl<'c> Sql<'c> {
+            pub(crate) fn prepare(db: &'c Connection) -> Result<Self> {
+                Ok(Self { db, zeros: Vec::new(), $($name: db.prepare($sql)?,)* })
+            }
+        }
+    };
+}
+
+statements! {
+    begin: "BEGIN IMMEDIATE";
+    commit: "COMMIT";
+    insert: "INSERT INTO tasks (seq, id, head, payload, result, more) VALUES (?, ?, ?, ?, ?, ?)";
+    by_id: &format!("SELECT {COLUMNS} FROM tasks WHERE id = ?");
+    by_seqs: &format!("SELECT {COLUMNS} FROM tasks WHERE seq BETWEEN ? AND ? ORDER BY seq");
+    update: "UPDATE tasks SET head = ?, result = ? WHERE seq = ?";
+    update_more: "UPDATE tasks SET head = ?, result = ?, more = ? WHERE seq = ?";
+    update_payload: "UPDATE tasks SET payload = ? WHERE seq = ?";
+    delete: "DELETE FROM tasks WHERE seq = ?";
+    takeable_at: "SELECT first, seqs FROM takeable WHERE lane = ? AND urgency = ? AND rank = ? AND first <= ?
+                  ORDER BY first DESC LIMIT 1";
+    takeable_upto: "SELECT urgency, rank, first, seqs FROM takeable
+                    WHERE lane = ? AND (urgency, rank, first) <= (?, ?, ?)
+                    ORDER BY urgency DESC, rank DESC, first DESC LIMIT 1";
+    takeable_cut: "DELETE FROM takeable WHERE lane = ? AND (urgency, rank, first) <= (?, ?, ?)";
+    takeable_insert: "INSERT INTO takeable (lane, urgency, rank, first, seqs) VALUES (?, ?, ?, ?, ?)";
+    takeable_update: "UPDATE takeable SET seqs = ? WHERE lane = ? AND urgency = ? AND rank = ? AND first = ?";
+    takeable_delete: "DELETE FROM takeable WHERE lane = ? AND urgency = ? AND rank = ? AND first = ?";
+    takeable_first: "SELECT urgency, rank, first, seqs FROM takeable WHERE lane = ? ORDER BY urgency, rank, first";
+    due_add: "INSERT OR REPLACE INTO due (at, id, seq) VALUES (?, ?, ?)";
+    due_remove: "DELETE FROM due WHERE at = ? AND id = ?";
+    due_first: "SELECT at, id FROM due WHERE at <= ? ORDER BY at, id LIMIT ?";
+    due_next: "SELECT min(at) FROM due";
+    attempt_add: "INSERT OR IGNORE INTO attempts (seq, attempt, body) VALUES (?, ?, ?)";
+    attempts_remove: "DELETE FROM attempts WHERE seq = ?";
+    lease_add: "INSERT INTO leases (no, body) VALUES (?, ?)";
+    lease_remove: "DELETE FROM leases WHERE no = ?";
+    log_add: "INSERT INTO log (position, at, body) VALUES (?, ?, ?)";
+    counters_put: "INSERT INTO counters (lane, scope, counts) VALUES (?, ?, ?)
+                   ON CONFLICT DO UPDATE SET counts = excluded.counts";
+    fact_put: "INSERT INTO facts (name, value) VALUES (?, ?) ON CONFLICT DO UPDATE SET value = excluded.value";
+}
+
+impl Sql<'_> {
+    pub(crate) fn begin(&mut self) -> Result<()> {
+        self.begin.raw_execute()?;
+        Ok(())
+    }
+
+    pub(crate) fn commit(&mut self) -> Result<()> {
+        self.commit.raw_execute()?;
+        Ok(())
+    }
+
+    /// Ends the transaction without a trace; SQLite may have done so by itself.
+    pub(crate) fn rollback(&mut self) -> Result<()> {
+        if !self.db.is_autocommit() {
+            self.db.execute_batch("ROLLBACK")?;
+        }
+        Ok(())
+    }
+
+    /// A new row; `kept.task.payload` is the payload.
+    pub(crate) fn insert(&mut self, kept: &Kept) -> Result<()> {
+        let more = kept.more()?;
+        self.make_zeros(kept.room);
+        let result = &self.zeros[..kept.room];
+        let (id, payload): (_, &[u8]) = (kept.task.facts.id, &kept.task.payload);
+        self.insert.execute((kept.seq, id.as_bytes(), kept.head(), payload, result, more))?;
+        Ok(())
+    }
+
+    pub(crate) fn by_id(&mut self, id: TaskId, names: &Names) -> Result<Option<Kept>> {
+        let mut rows = self.by_id.query([id.as_bytes()])?;
+        rows.next()?.map(|row| Kept::read_with_payload(row, names)).transpose()
+    }
+
+    /// Calls `each` with every row from `first` to `last`.
+    pub(crate) fn by_seqs(
+        &mut self,
+        first: i64,
+        last: i64,
+        mut each: impl FnMut(&rusqlite::Row<'_>) -> Result<()>,
+    ) -> Result<()> {
+        let mut rows = self.by_seqs.query((first, last))?;
+        while let Some(row) = rows.next()? {
+            each(row)?;
+        }
+        Ok(())
+    }
+
+    /// Writes everything of a row that changes in its life but the payload.
+    pub(crate) fn update(&mut self, kept: &mut Kept) -> Result<()> {
+        let head = kept.head();
+        self.make_zeros(kept.room);
+        let padded;
+        let result = match &kept.task.result {
+            None => &self.zeros[..kept.room],
+            Some(result) if result.len() >= kept.room => result,
+            Some(result) => {
+                padded = [result, &self.zeros[result.len()..kept.room]].concat();
+                &padded
+            }
+        };
+        kept.room = result.len();
+        let needs_more = kept.needs_more();
+        if needs_more || kept.has_more {
+            self.update_more.execute((&head, result, kept.more()?, kept.seq))?;
+            kept.has_more = needs_more;
+        } else {
+            self.update.execute((&head, result, kept.seq))?;
+        }
+        Ok(())
+    }
+
+    fn make_zeros(&mut self, length: usize) {
+        if self.zeros.len() < length {
+            self.zeros.resize(length, 0);
+        }
+    }
+
+    pub(crate) fn update_payload(&mut self, seq: i64, payload: &[u8]) -> Result<()> {
+        self.update_payload.execute((payload, seq))?;
+        Ok(())
+    }
+
+    pub(crate) fn delete(&mut self, seq: i64, has_history: HasHistory) -> Result<()> {
+        self.delete.execute([seq])?;
+        if has_history == HasHistory::Maybe {
+            self.attempts_remove.execute([seq])?;
+        }
+        Ok(())
+    }
+
+    /// The row of `takeable` that would hold this place.
+    pub(crate) fn takeable_at(&mut self, lane: LaneNo, place: Place) -> Result<Option<(i64, Vec<u8>)>> {
+        let at = (lane.0, place.urgency, place.rank, place.seq);
+        Ok(self.takeable_at.query_row(at, |row| Ok((row.get(0)?, row.get(1)?))).optional()?)
+    }
+
+    pub(crate) fn takeable_insert(&mut self, lane: LaneNo, at: Place, first: i64, packed: &[u8]) -> Result<()> {
+        self.takeable_insert.execute((lane.0, at.urgency, at.rank, first, packed))?;
+        Ok(())
+    }
+
+    /// Gives the row its new content; an empty row goes.
+    pub(crate) fn takeable_put(&mut self, lane: LaneNo, at: Place, first: i64, seqs: &[i64]) -> Result<()> {
+        if seqs.is_empty() {
+            self.takeable_delete.execute((lane.0, at.urgency, at.rank, first))?;
+        } else {
+            self.takeable_update.execute((pack(first, seqs), lane.0, at.urgency, at.rank, first))?;
+        }
+        Ok(())
+    }
+
+    /// Removes everything of the lane up to and with `last`.
+    pub(crate) fn takeable_cut(&mut self, lane: LaneNo, last: Place) -> Result<()> {
+        let at = (lane.0, last.urgency, last.rank, last.seq);
+        let row = self
+            .takeable_upto
+            .query_row(at, |row| Ok((row.get(0)?, row.get(1)?, row.get::<_, i64>(2)?, row.get::<_, Vec<u8>>(3)?)));
+        let Some((urgency, rank, first, packed)) = row.optional()? else { return Ok(()) };
+        self.takeable_cut.execute(at)?;
+        let mut seqs = unpack(first, &packed)?;
+        if (urgency, rank) == (last.urgency, last.rank) {
+            seqs.retain(|seq| *seq > last.seq);
+            if let Some(first) = seqs.first() {
+                self.takeable_insert(lane, last, *first, &pack(*first, &seqs))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// At least `wanted` places of the lane, if it has so many; and whether these are all.
+    pub(crate) fn takeable_first(&mut self, lane: LaneNo, wanted: usize) -> Result<(VecDeque<Place>, bool)> {
+        let mut rows = self.takeable_first.query([lane.0])?;
+        let mut places = VecDeque::new();
+        while let Some(row) = rows.next()? {
+            let (urgency, rank, first) = (row.get(0)?, row.get(1)?, row.get(2)?);
+            let packed = row.get_ref(3)?.as_blob().map_err(|error| Fault::damaged(error.to_string()))?;
+            places.extend(unpack(first, packed)?.into_iter().map(|seq| Place { urgency, rank, seq }));
+            if places.len() >= wanted {
+                return Ok((places, false));
+            }
+        }
+        Ok((places, true))
+    }
+
+    pub(crate) fn due_add(&mut self, at: Timestamp, id: TaskId, seq: i64) -> Result<()> {
+        self.due_add.execute((at.as_micros(), id.as_bytes(), seq))?;
+        Ok(())
+    }
+
+    pub(crate) fn due_remove(&mut self, at: Timestamp, id: TaskId) -> Result<()> {
+        self.due_remove.execute((at.as_micros(), id.as_bytes()))?;
+        Ok(())
+    }
+
+    /// Tasks due at `now`, the longest due first.
+    pub(crate) fn due_first(&mut self, now: Timestamp, most: usize) -> Result<Vec<(Timestamp, TaskId)>> {
+        let rows = self.due_first.query_map((now.as_micros(), most as i64), |row| {
+            Ok((Timestamp::from_micros(row.get(0)?), TaskId::from_bytes(row.get(1)?)))
+        })?;
+        Ok(rows.collect::<std::result::Result<_, _>>()?)
+    }
+
+    pub(crate) fn due_next(&mut self) -> Result<Option<Timestamp>> {
+        let next: Option<i64> = self.due_next.query_row([], |row| row.get(0))?;
+        Ok(next.map(Timestamp::from_micros))
+    }
+
+    pub(crate) fn attempt_add(&mut self, seq: i64, attempt: &Attempt) -> Result<()> {
+        let body = serde_json::to_vec(attempt).map_err(|error| Fault::damaged(error.to_string()))?;
+        self.attempt_add.execute((seq, attempt.attempt, body))?;
+        Ok(())
+    }
+
+    pub(crate) fn lease_add(&mut self, no: u64, body: &[u8]) -> Result<()> {
+        self.lease_add.execute((no as i64, body))?;
+        Ok(())
+    }
+
+    pub(crate) fn lease_remove(&mut self, no: u64) -> Result<()> {
+        self.lease_remove.execute([no as i64])?;
+        Ok(())
+    }
+
+    pub(crate) fn log_add(&mut self, position: Position, at: Timestamp, body: &[u8]) -> Result<()> {
+        self.log_add.execute((position.0 as i64, at.as_micros(), body))?;
+        Ok(())
+    }
+
+    pub(crate) fn counters_put(&mut self, lane: u32, scope: u32, counts: &[u8]) -> Result<()> {
+        self.counters_put.execute((lane, scope, counts))?;
+        Ok(())
+    }
+
+    pub(crate) fn fact_put(&mut self, name: &str, value: i64) -> Result<()> {
+        self.fact_put.execute((name, value))?;
+        Ok(())
+    }
+}
+
+/// Whether a task may have attempts in the history.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum HasHistory {
+    No,
+    Maybe,
+}

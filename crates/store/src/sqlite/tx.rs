@@ -1,0 +1,292 @@
+//! One commit under way: what every verb does to tasks comes down to the few moves here.
+
+use std::sync::Arc;
+
+use tasklane_core::decision::{Applied, Decision};
+use tasklane_core::event::Position;
+use tasklane_core::ports::store::{Answers, Batch};
+use tasklane_core::state::State;
+use tasklane_core::task::{Task, TaskId};
+use tasklane_core::time::Timestamp;
+
+use super::checksum::sum;
+use super::counters;
+use super::error::Result;
+use super::keys;
+use super::live::Live;
+use super::log::{Body, Way};
+use super::row::{Kept, Mark};
+use super::running::Running;
+use super::sql::{HasHistory, Sql};
+use super::takeable::Place;
+use super::view::{Changes, Overlay};
+
+/// A commit under way.
+pub(crate) struct Tx<'a, 'c> {
+    pub sql: &'a mut Sql<'c>,
+    pub live: &'a mut Live,
+    pub now: Timestamp,
+    /// Answers of the callers, and whose turn it is.
+    pub answers: Vec<Answers>,
+    pub caller: usize,
+    pub changes: Changes,
+    body: Body,
+    due_touched: bool,
+    /// Whether the counters are to be written with this commit.
+    pub count_now: bool,
+}
+
+/// What a task that does not run was before it changed.
+pub(crate) struct Before {
+    state: State,
+    place: Option<Place>,
+    due: Option<Timestamp>,
+}
+
+impl Before {
+    pub(crate) fn of(kept: &Kept) -> Self {
+        let facts = &kept.task.facts;
+        let place = (facts.state == State::Queued).then(|| Place::of(kept.seq, &kept.task));
+        Self { state: facts.state, place, due: facts.due_at() }
+    }
+
+    /// The same, of a task that was taken from its lane already.
+    pub(crate) fn taken(kept: &Kept) -> Self {
+        Self { place: None, ..Self::of(kept) }
+    }
+}
+
+impl<'a, 'c> Tx<'a, 'c> {
+    pub(crate) fn new(sql: &'a mut Sql<'c>, live: &'a mut Live, now: Timestamp, callers: usize) -> Self {
+        let answers = std::iter::repeat_with(Answers::default).take(callers).collect();
+        let (body, changes) = (Body::default(), Changes::default());
+        Self { sql, live, now, answers, caller: 0, changes, body, due_touched: false, count_now: false }
+    }
+
+    /// Every verb in the order of the road, each over all callers.
+    pub(crate) fn run(&mut self, batches: &mut [Batch]) -> Result<()> {
+        self.each(batches, Self::renew_all)?;
+        self.each(batches, Self::settle_all)?;
+        self.each(batches, Self::hand_all)?;
+        self.each(batches, Self::control_all)?;
+        self.each(batches, Self::accept_all)?;
+        self.each(batches, Self::promote)?;
+        self.each(batches, Self::lease_all)?;
+        self.live.takeable.finish(self.sql)?;
+        self.each(batches, Self::rescue)?;
+        self.each(batches, Self::sweep)?;
+        self.live.takeable.finish(self.sql)
+    }
+
+    fn each(&mut self, batches: &mut [Batch], verb: impl Fn(&mut Self, &mut Batch) -> Result<()>) -> Result<()> {
+        for (caller, batch) in batches.iter_mut().enumerate() {
+            self.caller = caller;
+            verb(self, batch)?;
+        }
+        Ok(())
+    }
+
+    /// Writes what is left to be written, and answers with where the commit stands.
+    pub(crate) fn finish(&mut self) -> Result<()> {
+        if let Some(ended) = self.body.end_group() {
+            self.count(ended);
+        }
+        if !self.body.bytes().is_empty() {
+            self.live.position = Position(self.live.position.0 + 1);
+            self.sql.log_add(self.live.position, self.now, self.body.bytes())?;
+        }
+        let uncounted = self.live.position.0 - self.live.counters.counted_to().0;
+        if uncounted >= counters::EVERY || (self.count_now && uncounted > 0) {
+            self.live.counters.write(self.sql, self.live.position)?;
+        }
+        if self.due_touched {
+            self.live.due = self.sql.due_next()?;
+        }
+        self.live.commits += 1;
+        let due = [self.live.due, self.live.running.next_due()].into_iter().flatten().min();
+        for answers in &mut self.answers {
+            answers.next_due = due.map(|at| at.since(self.now));
+            answers.position = self.live.position;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn answer(&mut self) -> &mut Answers {
+        &mut self.answers[self.caller]
+    }
+
+    /// A task with its payload, as it is now.
+    pub(crate) fn load(&mut self, id: TaskId) -> Result<Option<Kept>> {
+        let Some(mut kept) = self.sql.by_id(id, &self.live.names)? else { return Ok(None) };
+        if let Some(running) = self.live.running.get(id) {
+            let payload = std::mem::take(&mut kept.task.payload);
+            kept = running.kept.clone();
+            kept.task.payload = payload;
+        }
+        Ok(Some(kept))
+    }
+
+    /// A new task.
+    pub(crate) fn insert(&mut self, task: Task) -> Result<()> {
+        let id = task.facts.id;
+        let lane = self.live.names.lane_no(self.sql.db, &task.facts.lane)?;
+        let scope = self.live.names.scope_no(self.sql.db, &task.facts.scope)?;
+        let kept = Kept {
+            seq: self.live.next_seq,
+            lane,
+            scope,
+            worker: 0,
+            token: tasklane_core::lease::Token(0),
+            settled: None,
+            payload_sum: sum(id, &task.payload),
+            room: self.live.names.room(lane),
+            has_more: false,
+            task,
+        };
+        self.live.next_seq += 1;
+        self.live.greatest = self.live.greatest.max(Some(id));
+        self.sql.insert(&kept)?;
+        self.stand(&kept)?;
+        self.record(&kept, None);
+        Ok(())
+    }
+
+    /// Carries out a decision on a task that does not run.
+    pub(crate) fn change(&mut self, kept: &mut Kept, before: &Before, decision: Decision) -> Result<()> {
+        let applied = kept.task.apply(decision, self.now);
+        self.moved(kept, before, applied)
+    }
+
+    /// Writes a task that does not run after a change.
+    pub(crate) fn moved(&mut self, kept: &mut Kept, before: &Before, applied: Applied) -> Result<()> {
+        if let Some(place) = before.place {
+            self.live.takeable.remove(self.sql, kept.lane, place)?;
+        }
+        if let Some(at) = before.due {
+            self.due_touched = true;
+            self.sql.due_remove(at, kept.task.facts.id)?;
+        }
+        self.arrived(kept, before.state, applied)
+    }
+
+    /// Ends the attempt of a task that ran, and was taken out of what runs.
+    pub(crate) fn end_attempt(&mut self, running: Running, decision: Decision, mark: Option<Mark>) -> Result<()> {
+        let Running { mut kept, grant } = running;
+        let applied = kept.task.apply(decision, self.now);
+        kept.settled = mark;
+        if self.live.running.ended(grant) {
+            self.sql.lease_remove(grant)?;
+        }
+        self.changes.running.push((kept.task.facts.id, None));
+        if let Some(result) = &kept.task.result {
+            self.live.names.learn_room(kept.lane, result.len());
+        }
+        self.arrived(&mut kept, State::Running, applied)
+    }
+
+    /// The part of a change that follows the same from wherever the task came.
+    fn arrived(&mut self, kept: &mut Kept, from: State, applied: Applied) -> Result<()> {
+        if let Some(ended) = applied.ended {
+            self.sql.attempt_add(kept.seq, &ended)?;
+        }
+        self.sql.update(kept)?;
+        self.stand(kept)?;
+        if kept.task.facts.state.is_final() {
+            self.let_go(kept)?;
+        }
+        self.record(kept, Some(from));
+        Ok(())
+    }
+
+    /// Puts a task where it is found again: in its lane, or among the due.
+    fn stand(&mut self, kept: &Kept) -> Result<()> {
+        let facts = &kept.task.facts;
+        if facts.state == State::Queued {
+            self.live.takeable.add(kept.lane, Place::of(kept.seq, &kept.task));
+        }
+        if let Some(at) = facts.due_at() {
+            self.due_touched = true;
+            self.sql.due_add(at, facts.id, kept.seq)?;
+        }
+        Ok(())
+    }
+
+    /// A task starts to run: it is no longer among the due that do not run.
+    pub(crate) fn no_longer_due(&mut self, task: &Task) -> Result<()> {
+        if let Some(at) = task.facts.due_at() {
+            self.due_touched = true;
+            self.sql.due_remove(at, task.facts.id)?;
+        }
+        Ok(())
+    }
+
+    /// Whether the table `due` may hold something for this moment.
+    pub(crate) fn something_is_due(&self) -> bool {
+        self.due_touched || self.live.due.is_some_and(|at| at <= self.now)
+    }
+
+    /// Takes an entry off the due whose task cannot be read or has nothing due.
+    pub(crate) fn drop_due(&mut self, at: Timestamp, id: TaskId) -> Result<()> {
+        self.due_touched = true;
+        self.sql.due_remove(at, id)
+    }
+
+    /// A final task holds its unique key no longer, or only to the end of its time.
+    fn let_go(&mut self, kept: &Kept) -> Result<()> {
+        let (task, facts) = (&kept.task, &kept.task.facts);
+        let Some(unique) = &facts.spec.unique else { return Ok(()) };
+        let until = unique.held_for.map(|held_for| task.created_at.plus(held_for));
+        let until = until.filter(|until| *until > self.now);
+        keys::let_go(self.sql.db, &facts.scope.tenant, &unique.key, facts.id, until)
+    }
+
+    /// A final task is no more.
+    pub(crate) fn remove(&mut self, way: Way, id: TaskId, seq: i64, state: State) -> Result<()> {
+        // Only a task that succeeded at once has certainly no attempt in the history.
+        let straight = way.attempt == 0 || (way.attempt == 1 && state == State::Succeeded);
+        self.sql.delete(seq, if straight { HasHistory::No } else { HasHistory::Maybe })?;
+        if self.live.keys {
+            keys::task_gone(self.sql.db, id, state)?;
+        }
+        let ended = self.body.add(Way { from: Some(state), to: None, reason: None, ..way }, id);
+        ended.into_iter().for_each(|ended| self.count(ended));
+        Ok(())
+    }
+
+    /// Tells the caller and the log where a task came from.
+    pub(crate) fn record(&mut self, kept: &Kept, from: Option<State>) {
+        let facts = &kept.task.facts;
+        let ended = self.body.add(way(kept, from), facts.id);
+        ended.into_iter().for_each(|ended| self.count(ended));
+        let transition = kept.task.transition(from, self.now);
+        self.answer().transitions.push(transition);
+    }
+
+    fn count(&mut self, (way, by): (Way, i64)) {
+        self.live.counters.shift(&way, by);
+        self.changes.counts.push((way.lane, way.from, way.to, by));
+    }
+
+    /// What readers are to see of a running task.
+    pub(crate) fn show(&mut self, id: TaskId, worker: Option<&Arc<str>>) {
+        let Some(running) = self.live.running.get(id) else { return };
+        let facts = &running.kept.task.facts;
+        let (Some(lease), Some(started_at)) = (facts.lease.clone(), facts.started_at) else { return };
+        let worker = worker.cloned().or_else(|| running.kept.task.worker.as_deref().map(Arc::from));
+        let overlay = Overlay { attempt: facts.attempt, lease, started_at, worker };
+        self.changes.running.push((id, Some(overlay)));
+    }
+}
+
+/// How a task came from `from` to where it is.
+pub(crate) fn way(kept: &Kept, from: Option<State>) -> Way {
+    let facts = &kept.task.facts;
+    Way {
+        from,
+        to: Some(facts.state),
+        reason: Some(kept.task.reason),
+        lane: kept.lane,
+        scope: kept.scope,
+        attempt: facts.attempt,
+    }
+}

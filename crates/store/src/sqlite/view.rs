@@ -1,0 +1,108 @@
+//! What readers see beside the file: names, counts, and what runs. Changed once a commit, after it is on disk and before
+//! anybody is answered.
+//!
+//! A reader copies what it needs from here *before* it begins to read the file: a lease it sees here that is over by then
+//! is told by the row ([`super::running::is_current`]), and one it does not see yet is a task that was still queued.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use tasklane_core::event::Position;
+use tasklane_core::lease::Lease;
+use tasklane_core::queue::Counts;
+use tasklane_core::state::State;
+use tasklane_core::task::{Task, TaskId};
+use tasklane_core::time::Timestamp;
+
+use super::live::Live;
+use super::names::{LaneNo, Names};
+use super::running::{is_current, start};
+
+/// A running task's part that is not in its row.
+#[derive(Debug, Clone)]
+pub(crate) struct Overlay {
+    pub attempt: u32,
+    pub lease: Lease,
+    pub started_at: Timestamp,
+    pub worker: Option<Arc<str>>,
+}
+
+impl Overlay {
+    /// Makes a task read from its row what it is.
+    pub(crate) fn lay_over(&self, task: &mut Task) {
+        if !is_current(task, self.attempt) {
+        } else if task.facts.state == State::Running {
+            task.facts.lease = Some(self.lease.clone());
+        } else {
+            start(task, self.worker.as_deref().unwrap_or_default(), self.lease.clone(), self.started_at);
+        }
+    }
+}
+
+/// What a commit changes here.
+#[derive(Default)]
+pub(crate) struct Changes {
+    pub running: Vec<(TaskId, Option<Overlay>)>,
+    pub counts: Vec<(LaneNo, Option<State>, Option<State>, i64)>,
+    /// Names were added or a queue's state changed.
+    pub names: bool,
+}
+
+/// What readers see.
+#[derive(Default)]
+pub(crate) struct View {
+    pub names: Names,
+    pub counts: Vec<Counts>,
+    pub running: HashMap<TaskId, Overlay>,
+    pub position: Position,
+    pub commits: u64,
+}
+
+impl View {
+    pub(crate) fn of(live: &Live) -> Self {
+        let mut view = Self { names: live.names.clone(), position: live.position, ..Self::default() };
+        for (lane, _, counts) in live.counters.each() {
+            let mine = view.counts_of(lane);
+            State::ALL.iter().for_each(|state| mine.add(*state, counts.of(*state) as i64));
+        }
+        for running in live.running.all() {
+            let task = &running.kept.task;
+            if let (Some(lease), Some(started_at)) = (task.facts.lease.clone(), task.facts.started_at) {
+                let worker = task.worker.as_deref().map(Arc::from);
+                let overlay = Overlay { attempt: task.facts.attempt, lease, started_at, worker };
+                view.running.insert(task.facts.id, overlay);
+            }
+        }
+        view
+    }
+
+    fn counts_of(&mut self, lane: LaneNo) -> &mut Counts {
+        let at = lane.0 as usize;
+        if self.counts.len() <= at {
+            self.counts.resize(at + 1, Counts::default());
+        }
+        &mut self.counts[at]
+    }
+
+    /// Takes over new names. This comes *before* the commit is on disk: a row must never bear a name a reader lacks, while
+    /// a name without rows harms nobody.
+    pub(crate) fn follow_names(&mut self, names: &Names) {
+        self.names.follow(names);
+    }
+
+    /// Takes over what a commit changed.
+    pub(crate) fn follow(&mut self, changes: Changes, live: &Live) {
+        for (id, overlay) in changes.running {
+            match overlay {
+                Some(overlay) => drop(self.running.insert(id, overlay)),
+                None => drop(self.running.remove(&id)),
+            }
+        }
+        for (lane, from, to, by) in changes.counts {
+            let counts = self.counts_of(lane);
+            from.inspect(|from| counts.add(*from, -by));
+            to.inspect(|to| counts.add(*to, by));
+        }
+        (self.position, self.commits) = (live.position, live.commits);
+    }
+}

@@ -1,0 +1,241 @@
+//! The one writer: a thread that owns the connection, and carries out in one transaction whatever has gathered while the
+//! last one was on its way to the disk.
+
+use std::collections::VecDeque;
+use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::thread;
+
+use rusqlite::Connection;
+use tasklane_core::error::StoreError;
+use tasklane_core::ports::clock::Clock;
+use tasklane_core::ports::store::{Answers, Batch};
+use tokio::sync::oneshot;
+
+use super::accept::refuse_all;
+use super::checkpoint::Checkpoint;
+use super::error::Result;
+use super::live::Live;
+use super::open::Lock;
+use super::reserve::Reserve;
+use super::sql::Sql;
+use super::tx::Tx;
+use super::view::View;
+use crate::clock::StoreClock;
+
+/// Most items of one transaction; a batch that is larger goes alone.
+pub const COMMIT_ITEMS: usize = 2_000;
+/// Most bytes of payloads and results of one transaction; a batch that is larger goes alone.
+pub const COMMIT_BYTES: usize = 8 << 20;
+
+/// A caller's batch.
+pub(crate) struct Job {
+    pub batch: Batch,
+    pub reply: oneshot::Sender<Result<Answers, StoreError>>,
+}
+
+/// What can be asked of the writer.
+pub(crate) enum Ask {
+    Commit(Box<Job>),
+    Close(oneshot::Sender<()>),
+}
+
+/// All that the writer's thread owns.
+pub(crate) struct Parts {
+    pub db: Connection,
+    pub lock: Lock,
+    pub live: Live,
+    pub view: Arc<RwLock<View>>,
+    pub clock: StoreClock,
+    pub machine: Arc<dyn Clock>,
+    pub reserve: Reserve,
+    pub checkpoint: Checkpoint,
+}
+
+/// Starts the writer.
+pub(crate) fn start(parts: Parts) -> std::io::Result<Sender<Ask>> {
+    let (asks, asked) = channel();
+    thread::Builder::new().name("store-writer".into()).spawn(move || run(parts, &asked))?;
+    Ok(asks)
+}
+
+struct Writer<'c> {
+    sql: Sql<'c>,
+    live: Live,
+    view: Arc<RwLock<View>>,
+    clock: StoreClock,
+    machine: Arc<dyn Clock>,
+    reserve: Reserve,
+    checkpoint: Checkpoint,
+}
+
+fn run(parts: Parts, asked: &Receiver<Ask>) {
+    let Parts { db, lock, live, view, clock, machine, reserve, checkpoint } = parts;
+    let sql = match Sql::prepare(&db) {
+        Ok(sql) => sql,
+        Err(fault) => return tracing::error!(%fault, "the store's statements do not fit its schema"),
+    };
+    let writer = Writer { sql, live, view, clock, machine, reserve, checkpoint };
+    let closing = serve(writer, asked);
+    let _ = db.close();
+    // The next server may open the file from here on.
+    drop(lock);
+    if let Some(closed) = closing {
+        let _ = closed.send(());
+    }
+}
+
+/// Commits until it is asked to close, or nobody is left to ask.
+fn serve(mut writer: Writer<'_>, asked: &Receiver<Ask>) -> Option<oneshot::Sender<()>> {
+    let mut ahead = VecDeque::new();
+    loop {
+        let first = match ahead.pop_front() {
+            Some(ask) => ask,
+            None => match asked.recv() {
+                Ok(ask) => ask,
+                Err(_) => {
+                    writer.close();
+                    return None;
+                }
+            },
+        };
+        match first {
+            Ask::Close(closed) => {
+                writer.close();
+                return Some(closed);
+            }
+            Ask::Commit(job) => {
+                let jobs = gather(*job, asked, &mut ahead);
+                writer.commit(jobs);
+            }
+        }
+    }
+}
+
+/// Takes what else has gathered, up to the bounds of a transaction. What is beyond them waits in `ahead`.
+fn gather(first: Job, asked: &Receiver<Ask>, ahead: &mut VecDeque<Ask>) -> Vec<Job> {
+    let (mut items, mut bytes) = size(&first.batch);
+    let mut jobs = vec![first];
+    loop {
+        let next = ahead.pop_front().map_or_else(|| asked.try_recv(), Ok);
+        match next {
+            Ok(Ask::Commit(job)) => {
+                let (more_items, more_bytes) = size(&job.batch);
+                if items + more_items > COMMIT_ITEMS || bytes + more_bytes > COMMIT_BYTES {
+                    ahead.push_front(Ask::Commit(job));
+                    return jobs;
+                }
+                (items, bytes) = (items + more_items, bytes + more_bytes);
+                jobs.push(*job);
+            }
+            Ok(Ask::Close(closed)) => {
+                ahead.push_back(Ask::Close(closed));
+                return jobs;
+            }
+            Err(TryRecvError::Empty | TryRecvError::Disconnected) => return jobs,
+        }
+    }
+}
+
+/// Items and bytes of a batch.
+fn size(batch: &Batch) -> (usize, usize) {
+    let tasks = batch.accept.iter().flat_map(|submission| &submission.tasks);
+    let accepted: usize = tasks.clone().map(|task| task.payload.len()).sum();
+    let settled = batch.settle.iter().filter_map(|it| it.decision.result.as_ref());
+    let results: usize = settled.map(bytes::Bytes::len).sum();
+    let wanted: usize = batch.lease.iter().map(|it| it.limit).sum();
+    let signs = batch.renew.len() + batch.progress.len() + batch.grace.len();
+    let items = tasks.count() + batch.settle.len() + batch.hand.len() + wanted + signs + batch.promote + batch.rescue;
+    (items, accepted + results)
+}
+
+impl Writer<'_> {
+    /// Carries out what has gathered and answers everybody, once it is on disk.
+    fn commit(&mut self, jobs: Vec<Job>) {
+        let (mut batches, replies): (Vec<Batch>, Vec<_>) = jobs.into_iter().map(|job| (job.batch, job.reply)).unzip();
+        let refuse = !self.reserve.try_again(self.machine.elapsed());
+        let mut refused: Vec<_> = if refuse { batches.iter_mut().map(refuse_all).collect() } else { Vec::new() };
+        let submissions: Vec<usize> = batches.iter().map(|batch| batch.accept.len()).collect();
+        let mut done = self.transact(&mut batches);
+        if done.as_ref().is_err_and(super::error::Fault::is_full) {
+            self.reserve.give_up(self.machine.elapsed());
+            let full = || Err(full_disk());
+            if !refuse {
+                refused = submissions.iter().map(|many| std::iter::repeat_with(full).take(*many).collect()).collect();
+            }
+            batches.iter_mut().for_each(|batch| batch.accept.clear());
+            done = self.transact(&mut batches);
+        }
+        match done {
+            Ok(mut answers) => {
+                for (answers, refused) in answers.iter_mut().zip(&mut refused) {
+                    answers.accept.append(refused);
+                }
+                // A caller who went away does not need its answer.
+                replies.into_iter().zip(answers).for_each(|(reply, answers)| drop(reply.send(Ok(answers))));
+            }
+            Err(fault) => {
+                tracing::error!(%fault, "a commit failed; nothing of it happened");
+                let error = StoreError::from(fault);
+                replies.into_iter().for_each(|reply| drop(reply.send(Err(error.clone()))));
+            }
+        }
+        self.checkpoint.look(self.sql.db);
+    }
+
+    /// One transaction, from its beginning to the disk. After a fault nothing of it is left.
+    fn transact(&mut self, batches: &mut [Batch]) -> Result<Vec<Answers>> {
+        let done = self.try_to(batches);
+        if done.is_err() {
+            self.forget()?;
+        }
+        done
+    }
+
+    fn try_to(&mut self, batches: &mut [Batch]) -> Result<Vec<Answers>> {
+        self.sql.begin()?;
+        let now = self.clock.now();
+        let mut tx = Tx::new(&mut self.sql, &mut self.live, now, batches.len());
+        tx.run(batches)?;
+        tx.finish()?;
+        let (answers, changes) = (tx.answers, tx.changes);
+        if changes.names || self.view().names.lacks(&self.live.names) {
+            self.view_mut().follow_names(&self.live.names);
+        }
+        self.sql.commit()?;
+        let mut view = self.view.write().unwrap_or_else(PoisonError::into_inner);
+        view.follow(changes, &self.live);
+        Ok(answers)
+    }
+
+    /// Rolls back, and reads again what memory should hold. Leases count anew: the store was away.
+    fn forget(&mut self) -> Result<()> {
+        self.sql.rollback()?;
+        self.live = Live { commits: self.live.commits, ..Live::load(self.sql.db)? };
+        self.live.running.count_anew(self.clock.now());
+        *self.view_mut() = View::of(&self.live);
+        Ok(())
+    }
+
+    fn view(&self) -> std::sync::RwLockReadGuard<'_, View> {
+        self.view.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn view_mut(&self) -> std::sync::RwLockWriteGuard<'_, View> {
+        self.view.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Leaves a file that opens fast.
+    fn close(&mut self) {
+        let position = self.live.position;
+        let counted = self.live.counters.write(&mut self.sql, position);
+        if let Err(fault) = counted {
+            tracing::warn!(%fault, "the counters were not written at the end; the next start reads them from the log");
+        }
+        self.checkpoint.last(self.sql.db);
+    }
+}
+
+fn full_disk() -> tasklane_core::accept::Refused {
+    tasklane_core::accept::Refused { index: 0, refusal: tasklane_core::error::Refusal::DiskFull }
+}
