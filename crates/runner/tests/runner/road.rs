@@ -161,14 +161,15 @@ async fn a_result_over_the_limit_is_a_permanent_failure() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn results_go_in_reports_of_bounded_size() {
-    let server = FakeServer::new(Script::default());
-    server.add(0..40, "big", Spec::default());
-    let big = handler("big", |_, _| async { Outcome::Succeeded(Bytes::from(vec![b'1'; limit::PAYLOAD_BYTES])) });
-    let runner = start(&server, big, 40);
+async fn results_go_in_reports_of_bounded_size_and_hold_their_slots_until_then() {
+    let server = FakeServer::new(Script { latency: secs(1), ..Script::default() });
+    server.add(0..200, "big", Spec::default());
+    let big = Outcome::Succeeded(Bytes::from(vec![b'1'; limit::PAYLOAD_BYTES]));
+    let runner = start(&server, handler("big", move |_, _| std::future::ready(big.clone())), 40);
     server.all_done().await;
-    // One exchange for the leases, and five of 8 MiB.
-    assert!(server.state().exchanges >= 6, "{} exchanges", server.state().exchanges);
+    // 25 exchanges of 8 MiB, and one for the first leases.
+    assert!(server.state().exchanges >= 26, "{} exchanges", server.state().exchanges);
+    assert_eq!(server.state().most_leased, 40);
     drop(runner);
 }
 

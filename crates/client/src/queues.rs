@@ -1,0 +1,51 @@
+//! Reading queues and steering them.
+
+use tasklane_wire::queue::QueueShape;
+use tasklane_wire::task::Page;
+
+use crate::client::Client;
+use crate::error::Error;
+use crate::transport::segment;
+
+impl Client {
+    /// Every queue that ever had a task.
+    ///
+    /// # Errors
+    /// As the server says.
+    pub async fn queues(&self) -> Result<Vec<QueueShape>, Error> {
+        let page: Page<QueueShape> = self.get("/v1/queues".into()).await?;
+        Ok(page.items)
+    }
+
+    /// One queue.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] with code `queue_not_found` if it never had a task.
+    pub async fn queue(&self, name: &str) -> Result<QueueShape, Error> {
+        self.get(format!("/v1/queues/{}", segment(name))).await
+    }
+
+    /// Nothing of this queue is leased any more; submits are accepted.
+    ///
+    /// # Errors
+    /// As [`Client::queue`].
+    pub async fn pause(&self, queue: &str) -> Result<QueueShape, Error> {
+        self.act(format!("/v1/queues/{}:pause", segment(queue))).await
+    }
+
+    /// The queue gives and takes again.
+    ///
+    /// # Errors
+    /// As [`Client::queue`].
+    pub async fn resume(&self, queue: &str) -> Result<QueueShape, Error> {
+        self.act(format!("/v1/queues/{}:resume", segment(queue))).await
+    }
+
+    /// The queue takes no new tasks; what it has runs.
+    ///
+    /// # Errors
+    /// As [`Client::queue`].
+    pub async fn drain(&self, queue: &str) -> Result<QueueShape, Error> {
+        self.act(format!("/v1/queues/{}:drain", segment(queue))).await
+    }
+}

@@ -1,0 +1,84 @@
+//! What a handler knows about its attempt, and what it may say.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde::Serialize;
+use tasklane_core::lease::Leased;
+use tasklane_core::ports::executor::Context;
+use tasklane_core::task::{Progress, TaskId};
+
+/// What a handler knows about its attempt, and what it may say; cheap to clone.
+#[derive(Clone)]
+pub struct TaskContext {
+    pub(crate) task: Arc<Leased>,
+    pub(crate) context: Arc<dyn Context>,
+}
+
+impl TaskContext {
+    /// Which task.
+    pub fn id(&self) -> TaskId {
+        self.task.facts.id
+    }
+
+    /// Its type.
+    pub fn task_type(&self) -> &str {
+        &self.task.facts.lane.task_type
+    }
+
+    /// Its queue.
+    pub fn queue(&self) -> &str {
+        &self.task.facts.lane.queue
+    }
+
+    /// The number of this attempt, from 1; never the same twice.
+    pub fn attempt(&self) -> u32 {
+        self.task.facts.attempt
+    }
+
+    /// Who the work is for; `""` where nobody was named.
+    pub fn tenant(&self) -> &str {
+        &self.task.facts.scope.tenant
+    }
+
+    /// The task's labels.
+    pub fn labels(&self) -> &BTreeMap<Box<str>, Box<str>> {
+        &self.task.facts.spec.labels
+    }
+
+    /// W3C trace context of the submitter.
+    pub fn traceparent(&self) -> Option<&str> {
+        self.task.facts.spec.traceparent.as_deref()
+    }
+
+    /// The input as it came, JSON.
+    pub fn payload(&self) -> &[u8] {
+        &self.task.payload
+    }
+
+    /// Says how far it is, 0 to 100, with a line for people. The last word wins; it goes out at most once a second. Also a
+    /// sign of life for `heartbeat_timeout`.
+    pub fn progress(&self, percent: f64, message: impl Into<String>) {
+        let message = Some(message.into()).filter(|it| !it.is_empty());
+        self.context.progress(Progress { percent: Some(percent), message, data: None });
+    }
+
+    /// As [`TaskContext::progress`], with JSON for programs instead; ignored if it cannot be written.
+    pub fn progress_data(&self, data: &impl Serialize) {
+        if let Ok(json) = serde_json::to_string(data) {
+            self.context.progress(Progress { data: Some(json.into()), ..Progress::default() });
+        }
+    }
+
+    /// Ends when the handler is to stop: somebody cancelled the task, its lease is lost, or the worker ends. A handler that
+    /// does not listen is dropped some seconds later.
+    pub async fn cancelled(&self) {
+        self.context.cancelled().await;
+    }
+}
+
+impl std::fmt::Debug for TaskContext {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("TaskContext").field("id", &self.id()).field("attempt", &self.attempt()).finish()
+    }
+}

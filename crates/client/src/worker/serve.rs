@@ -1,0 +1,159 @@
+//! The worker: what it serves, how much at once, and until when.
+
+use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tasklane_core::lease::{LaneFilter, TypeFilter};
+use tasklane_core::ports::executor::Executor;
+use tasklane_runner::{Drained, Options, Runner};
+use tokio::signal;
+
+use super::context::TaskContext;
+use super::error::HandlerError;
+use super::handler::Handler;
+use super::source::HttpSource;
+use crate::error::Error;
+use crate::transport::Transport;
+
+/// Works for one server: takes tasks of the types it has handlers for, runs them, reports.
+#[must_use = "a worker does nothing until it is run"]
+pub struct Worker {
+    transport: Arc<Transport>,
+    executors: Vec<Arc<dyn Executor>>,
+    queues: Vec<Box<str>>,
+    name: Box<str>,
+    options: Options,
+    grace: Duration,
+}
+
+impl Worker {
+    pub(crate) fn new(transport: Arc<Transport>) -> Self {
+        let (executors, queues, options) = (Vec::new(), Vec::new(), Options::default());
+        Self { transport, executors, queues, name: label(), options, grace: Duration::from_secs(30) }
+    }
+
+    /// Runs tasks of this type with `handle`. The payload is read as an `I`; one that is none fails the task for good.
+    pub fn handle<I, O, R, F>(self, task_type: &str, handle: F) -> Self
+    where
+        F: Fn(TaskContext, I) -> R + Send + Sync + 'static,
+        I: DeserializeOwned + Send + 'static,
+        O: Serialize,
+        R: Future<Output = Result<O, HandlerError>> + Send + 'static,
+    {
+        self.executor(Arc::new(Handler::new(task_type, handle)))
+    }
+
+    /// Runs the types of this executor with it.
+    pub fn executor(mut self, executor: Arc<dyn Executor>) -> Self {
+        self.executors.push(executor);
+        self
+    }
+
+    /// Takes tasks of this queue only; may be said again for more. Every queue unless said.
+    pub fn queue(mut self, queue: &str) -> Self {
+        self.queues.push(queue.into());
+        self
+    }
+
+    /// The label the server shows; the machine's name and the process unless said.
+    pub fn name(mut self, name: &str) -> Self {
+        self.name = name.into();
+        self
+    }
+
+    /// Most tasks held at once; 100 unless said.
+    pub fn slots(mut self, slots: usize) -> Self {
+        self.options.slots = slots;
+        self
+    }
+
+    /// How long a lease lasts without renewal, one second to one hour; 30 seconds unless said. If this process dies, its
+    /// tasks wait that long.
+    pub fn lease(mut self, lease: Duration) -> Self {
+        self.options.lease = lease;
+        self
+    }
+
+    /// How long running tasks may take to finish once the worker is to end; 30 seconds unless said.
+    pub fn grace(mut self, grace: Duration) -> Self {
+        self.grace = grace;
+        self
+    }
+
+    /// Everything about slots, batches and times.
+    pub fn options(mut self, options: Options) -> Self {
+        self.options = options;
+        self
+    }
+
+    /// Works until SIGTERM or Ctrl-C, then drains.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] if it has no handler. A server that is away is waited for.
+    pub async fn run(self) -> Result<Drained, Error> {
+        self.run_until(asked_to_end()).await
+    }
+
+    /// Works until `end` ends, then drains: takes no more, lets what runs finish within the grace, gives the rest back.
+    ///
+    /// # Errors
+    /// As [`Worker::run`].
+    pub async fn run_until(self, end: impl Future<Output = ()>) -> Result<Drained, Error> {
+        let types: Vec<_> = self.executors.iter().flat_map(|it| it.types()).collect();
+        if types.is_empty() {
+            return Err(Error::Invalid("the worker has no handler".into()));
+        }
+        let lanes = lanes(&self.queues, &types);
+        let source = HttpSource::new(self.transport, &self.name, lanes, self.options.lease);
+        tracing::info!(worker = %self.name, server = source.transport.url(), ?types, "working");
+        let runner = Runner::start(Arc::new(source), self.executors, self.options);
+        end.await;
+        tracing::info!(worker = %self.name, running = runner.held(), "draining");
+        Ok(runner.drain(self.grace).await)
+    }
+}
+
+/// Every type in every queue that was named.
+fn lanes(queues: &[Box<str>], types: &[Box<str>]) -> Vec<LaneFilter> {
+    let any = types.iter().any(|it| &**it == "*");
+    let filter = if any { TypeFilter::Any } else { TypeFilter::Only(types.to_vec()) };
+    let lane = |queue: Option<&Box<str>>| LaneFilter { queue: queue.cloned(), types: filter.clone() };
+    if queues.is_empty() { vec![lane(None)] } else { queues.iter().map(|it| lane(Some(it))).collect() }
+}
+
+/// Tells workers apart: the machine, the process, and a random part, as a process id may come again.
+fn label() -> Box<str> {
+    let host = std::env::var("HOSTNAME").ok().or_else(|| std::fs::read_to_string("/etc/hostname").ok());
+    let host: String = host.unwrap_or_default().trim().chars().filter(|it| !it.is_control()).take(64).collect();
+    let host = if host.is_empty() { "worker" } else { &host };
+    format!("{host}-{}-{:04x}", std::process::id(), RandomState::new().hash_one(0) & 0xffff).into()
+}
+
+/// Ends with SIGTERM or Ctrl-C.
+async fn asked_to_end() {
+    #[cfg(unix)]
+    {
+        let terminated = async {
+            match signal::unix::signal(signal::unix::SignalKind::terminate()) {
+                Ok(mut signals) => drop(signals.recv().await),
+                Err(error) => {
+                    tracing::warn!(%error, "SIGTERM cannot be listened to");
+                    std::future::pending::<()>().await;
+                }
+            }
+        };
+        tokio::select! { () = terminated => {}, () = interrupted() => {} }
+    }
+    #[cfg(not(unix))]
+    interrupted().await;
+}
+
+async fn interrupted() {
+    if let Err(error) = signal::ctrl_c().await {
+        tracing::warn!(%error, "Ctrl-C cannot be listened to");
+        std::future::pending::<()>().await;
+    }
+}
