@@ -13,8 +13,13 @@ impl Client {
     /// # Errors
     /// As the server says.
     pub async fn queues(&self) -> Result<Vec<QueueShape>, Error> {
-        let page: Page<QueueShape> = self.get("/v1/queues".into()).await?;
-        Ok(page.items)
+        let mut page: Page<QueueShape> = self.get("/v1/queues".into()).await?;
+        let mut queues = page.items;
+        while let Some(cursor) = page.next_cursor {
+            page = self.get(format!("/v1/queues?cursor={}", segment(&cursor))).await?;
+            queues.append(&mut page.items);
+        }
+        Ok(queues)
     }
 
     /// One queue.
