@@ -67,7 +67,8 @@ pub async fn singles(address: SocketAddr, in_flight: usize, seconds: f64) -> Res
     Ok(sent.get())
 }
 
-async fn join(lanes: Vec<impl Future<Output = Result<(), Failure>> + 'static>) -> Result<(), Failure> {
+/// Runs the lanes side by side to their end, or to the first failure.
+pub async fn join(lanes: Vec<impl Future<Output = Result<(), Failure>> + 'static>) -> Result<(), Failure> {
     let lanes: Vec<_> = lanes.into_iter().map(tokio::task::spawn_local).collect();
     for lane in lanes {
         lane.await??;

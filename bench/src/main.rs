@@ -4,18 +4,27 @@
 //! data goes (default: beside the build, so that it lies on a real disk). The server under test is the release binary,
 //! started on a private port of loopback; workers and submitters are processes of their own.
 
-mod http;
+// What is measured, and how it is told.
 mod lines;
+mod report;
+mod settings;
+
+// What the lines are made of: the server, those who submit, those who work, the bare store.
+mod callers;
+mod http;
 mod load;
-mod machine;
 mod payload;
 mod process;
-mod report;
 mod server;
-mod settings;
 mod store;
 mod tally;
+mod work;
 
+// Beside them.
+mod machine;
+mod peer;
+
+use std::path::Path;
 use std::process::ExitCode;
 
 #[global_allocator]
@@ -25,17 +34,21 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 fn main() -> ExitCode {
-    let mut arguments = std::env::args().skip(1);
-    let result = match arguments.next().as_deref() {
-        None => settings::Settings::read().and_then(|settings| lines::run(&settings)),
-        Some(process::WORK) => Err("not built yet".into()),
-        Some(other) => Err(format!("unknown argument {other:?}; narrow the lines with ONLY=name[,name]").into()),
-    };
-    match result {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    match run(&arguments) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             report::say(&format!("bench: {failure}"));
             ExitCode::FAILURE
         }
+    }
+}
+
+fn run(arguments: &[String]) -> Result<(), Failure> {
+    match arguments {
+        [] => lines::run(&settings::Settings::read()?),
+        [word, url, dir] if word == process::WORK => work::run(url, Path::new(dir), work::SLOTS),
+        [word, step @ ..] if word == peer::PEER => peer::run(step),
+        [other, ..] => Err(format!("unknown argument {other:?}; narrow the lines with ONLY=name[,name]").into()),
     }
 }

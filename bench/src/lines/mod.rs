@@ -4,6 +4,7 @@ mod cold_start;
 mod disk_bytes;
 mod end_to_end;
 mod history;
+mod latency;
 mod lease_time;
 mod memory;
 mod pipeline;
@@ -27,6 +28,7 @@ const LINES: &[Entry] = &[
     ("submit_batch", submit::batch),
     ("end_to_end", end_to_end::run),
     ("pipeline", pipeline::run),
+    ("latency", latency::run),
     ("lease_time", lease_time::run),
     ("end_to_end_history", history::run),
     ("disk_bytes", disk_bytes::run),
