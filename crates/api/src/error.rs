@@ -32,12 +32,12 @@ macro_rules! codes {
 }
 
 codes! {
-    MALFORMED_JSON = 400 "malformed_json" "The body is not JSON";
     INCOMPLETE_BODY = 400 "incomplete_body" "The body broke off";
+    MALFORMED_JSON = 400 "malformed_json" "The body is not JSON";
     ORIGIN_NOT_ALLOWED = 403 "origin_not_allowed" "Not from that page";
     NOT_FOUND = 404 "not_found" "No such route";
-    TASK_NOT_FOUND = 404 "task_not_found" "No such task";
     QUEUE_NOT_FOUND = 404 "queue_not_found" "No such queue";
+    TASK_NOT_FOUND = 404 "task_not_found" "No such task";
     METHOD_NOT_ALLOWED = 405 "method_not_allowed" "Not by that method";
     BODY_TIMEOUT = 408 "body_timeout" "The body came too slowly";
     ID_TAKEN = 409 "id_taken" "The id is taken";

@@ -141,7 +141,7 @@ fn lane(value: Value<'_>, at: &Path<'_>, findings: &mut Findings) -> Option<Vec<
     let (all, only): (Vec<_>, Vec<_>) = types.into_iter().partition(Option::is_none);
     let only: Vec<Box<str>> = only.into_iter().flatten().collect();
     let any = (!all.is_empty()).then(|| LaneFilter { queue: queue.clone(), types: TypeFilter::Any });
-    let only = (!only.is_empty()).then(|| LaneFilter { queue, types: TypeFilter::Only(only) });
+    let only = (!only.is_empty()).then_some(LaneFilter { queue, types: TypeFilter::Only(only) });
     Some(any.into_iter().chain(only).collect())
 }
 

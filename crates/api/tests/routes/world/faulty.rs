@@ -1,0 +1,88 @@
+//! A store that can be told to fail.
+
+use std::sync::{Arc, Mutex};
+
+use tasklane_core::error::StoreError;
+use tasklane_core::event::Position;
+use tasklane_core::ports::BoxFuture;
+use tasklane_core::ports::store::{Answers, Batch, EventPage, Standing, Store, StoreStats, TaskFilter, TaskPage};
+use tasklane_core::queue::Queue;
+use tasklane_core::task::{Attempt, Task, TaskId};
+use tasklane_core::time::Timestamp;
+use tasklane_store::memory::MemoryStore;
+
+/// How the store is.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Mood {
+    Well,
+    Failing(StoreError),
+    Panicking,
+}
+
+pub struct Faulty {
+    inner: Arc<MemoryStore>,
+    mood: Mutex<Mood>,
+}
+
+type Answer<'a, T> = BoxFuture<'a, Result<T, StoreError>>;
+
+impl Faulty {
+    pub fn new(inner: Arc<MemoryStore>) -> Arc<Self> {
+        Arc::new(Self { inner, mood: Mutex::new(Mood::Well) })
+    }
+
+    pub fn be(&self, mood: Mood) {
+        *self.mood.lock().unwrap() = mood;
+    }
+
+    fn or<'a, T: Send + 'a>(&'a self, well: impl FnOnce() -> Answer<'a, T>) -> Answer<'a, T> {
+        let mood = self.mood.lock().unwrap().clone();
+        match mood {
+            Mood::Well => well(),
+            Mood::Failing(error) => Box::pin(std::future::ready(Err(error))),
+            Mood::Panicking => panic!("told to"),
+        }
+    }
+}
+
+impl Store for Faulty {
+    fn commit(&self, batch: Batch) -> Answer<'_, Answers> {
+        self.or(|| self.inner.commit(batch))
+    }
+
+    fn tasks(&self, ids: Vec<TaskId>) -> Answer<'_, Vec<Option<Task>>> {
+        self.or(|| self.inner.tasks(ids))
+    }
+
+    fn list(&self, filter: TaskFilter, below: Option<TaskId>, limit: usize) -> Answer<'_, TaskPage> {
+        self.or(|| self.inner.list(filter, below, limit))
+    }
+
+    fn attempts(&self, id: TaskId) -> Answer<'_, Option<Vec<Attempt>>> {
+        self.or(|| self.inner.attempts(id))
+    }
+
+    fn standing(&self, id: TaskId, most: u64) -> Answer<'_, Option<Standing>> {
+        self.or(|| self.inner.standing(id, most))
+    }
+
+    fn queues(&self, name: Option<Box<str>>) -> Answer<'_, Vec<Queue>> {
+        self.or(|| self.inner.queues(name))
+    }
+
+    fn events(&self, after: Position, limit: usize) -> Answer<'_, EventPage> {
+        self.or(|| self.inner.events(after, limit))
+    }
+
+    fn stats(&self) -> Answer<'_, StoreStats> {
+        self.or(|| self.inner.stats())
+    }
+
+    fn now(&self) -> Timestamp {
+        self.inner.now()
+    }
+
+    fn close(&self) -> BoxFuture<'_, ()> {
+        self.inner.close()
+    }
+}

@@ -1,0 +1,160 @@
+//! A router over a memory store on tokio's clock, called in process. Its store can be told to fail.
+
+mod faulty;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::{Body, Bytes};
+use http::{HeaderMap, Request, StatusCode};
+use http_body_util::BodyExt;
+use serde_json::{Value, json};
+use tasklane_api::{Hosts, Options, router};
+use tasklane_core::ports::clock::Clock;
+use tasklane_core::time::Timestamp;
+use tasklane_engine::Engine;
+use tasklane_store::memory::MemoryStore;
+use tokio::time::Instant;
+use tower::ServiceExt;
+
+pub use faulty::{Faulty, Mood};
+
+struct TokioClock(Instant);
+
+impl Clock for TokioClock {
+    fn wall(&self) -> Timestamp {
+        Timestamp::from_micros(1_700_000_000_000_000).plus(self.0.elapsed())
+    }
+
+    fn elapsed(&self) -> Duration {
+        self.0.elapsed()
+    }
+}
+
+pub struct World {
+    pub engine: Engine,
+    pub store: Arc<Faulty>,
+    pub router: Router,
+}
+
+/// A task of type `demo`.
+pub fn demo() -> Value {
+    json!({ "type": "demo" })
+}
+
+impl World {
+    pub fn new() -> Self {
+        Self::with(Hosts::Loopback)
+    }
+
+    pub fn with(hosts: Hosts) -> Self {
+        let store = Faulty::new(MemoryStore::new(Arc::new(TokioClock(Instant::now()))));
+        let engine = Engine::start(Arc::clone(&store) as _, tasklane_engine::Options::default());
+        let router = router(engine.clone(), Options { hosts, database: "memory" });
+        Self { engine, store, router }
+    }
+
+    pub async fn send(&self, request: Request<Body>) -> Reply {
+        let response = self.router.clone().oneshot(request).await.unwrap();
+        let (parts, body) = response.into_parts();
+        let body = body.collect().await.unwrap().to_bytes();
+        Reply { status: parts.status, headers: parts.headers, body }
+    }
+
+    pub async fn call(&self, method: &str, path: &str, headers: &[(&str, &str)], body: impl Into<Body>) -> Reply {
+        self.send(request(method, path, headers, body)).await
+    }
+
+    pub async fn get(&self, path: &str) -> Reply {
+        self.call("GET", path, &[], "").await
+    }
+
+    pub async fn post(&self, path: &str, body: &Value) -> Reply {
+        self.call("POST", path, &[JSON], body.to_string()).await
+    }
+
+    pub async fn act(&self, path: &str) -> Reply {
+        self.call("POST", path, &[], "").await
+    }
+
+    pub async fn submit(&self, task: &Value) -> String {
+        let reply = self.post("/v1/tasks", task).await.expect(201).json();
+        reply["id"].as_str().unwrap().to_owned()
+    }
+
+    pub async fn task(&self, id: &str) -> Value {
+        self.get(&format!("/v1/tasks/{id}")).await.expect(200).json()
+    }
+
+    pub async fn lease(&self, limit: usize) -> Vec<Value> {
+        let wish = json!({ "worker": "w", "lanes": [{ "types": ["*"] }], "limit": limit });
+        let reply = self.post("/v1/leases", &wish).await;
+        if reply.status == 204 {
+            return Vec::new();
+        }
+        reply.expect(200).json()["tasks"].as_array().unwrap().clone()
+    }
+
+    /// Reports one outcome of a leased task.
+    pub async fn report(&self, verb: &str, leased: &Value, members: &Value) -> Value {
+        let mut item = members.clone();
+        item["id"] = leased["id"].clone();
+        item["lease"] = leased["lease"].clone();
+        self.post("/v1/reports", &json!({ "worker": "w", verb: [item] })).await.expect(200).json()
+    }
+}
+
+pub const JSON: (&str, &str) = ("content-type", "application/json");
+
+pub fn request(method: &str, path: &str, headers: &[(&str, &str)], body: impl Into<Body>) -> Request<Body> {
+    let mut request = Request::builder().method(method).uri(path);
+    if !headers.iter().any(|it| it.0 == "host") {
+        request = request.header("host", "localhost:8000");
+    }
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    request.body(body.into()).unwrap()
+}
+
+#[derive(Debug)]
+pub struct Reply {
+    pub status: StatusCode,
+    pub headers: HeaderMap,
+    pub body: Bytes,
+}
+
+impl Reply {
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", |it| it.to_str().unwrap())
+    }
+
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.body).into_owned()
+    }
+
+    #[track_caller]
+    pub fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap_or_else(|why| panic!("{why}: {} {}", self.status, self.text()))
+    }
+
+    #[track_caller]
+    pub fn expect(self, status: u16) -> Self {
+        assert_eq!(self.status, status, "{}", self.text());
+        self
+    }
+
+    /// Asserts that it is a whole problem with this status and code, and answers with it.
+    #[track_caller]
+    pub fn problem(self, status: u16, code: &str) -> Value {
+        let body = self.json();
+        assert_eq!((self.status.as_u16(), &body["code"]), (status, &json!(code)), "{body}");
+        assert_eq!(self.header("content-type"), "application/problem+json");
+        assert_eq!(body["status"], status);
+        assert_eq!(body["type"], format!("/docs/errors/{code}"));
+        assert_eq!(body["instance"], self.header("x-request-id"));
+        assert!(body["title"].is_string() && body["detail"].is_string(), "{body}");
+        body
+    }
+}
