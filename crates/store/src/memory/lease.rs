@@ -47,11 +47,13 @@ impl Tx<'_> {
     /// Starts an attempt, unless a deadline of the task has passed.
     fn start(&mut self, id: TaskId, request: &LeaseRequest, index: usize) -> Option<Leased> {
         let now = self.now;
-        let task = &mut self.model.tasks.get_mut(&id)?.task;
+        let kept = self.model.tasks.get_mut(&id)?;
+        let task = &mut kept.task;
         if let Some(decision) = promote::decide(task, now) {
             self.apply(id, decision);
             return None;
         }
+        kept.settled = None;
         task.facts.state = State::Running;
         task.facts.attempt += 1;
         task.facts.started_at = Some(now);

@@ -1,0 +1,157 @@
+use std::sync::Arc;
+
+use tasklane_core::error::StoreError;
+use tasklane_core::event::Position;
+use tasklane_core::outcome::{FailureKind, Outcome};
+use tasklane_core::ports::store::{Batch, TaskFilter};
+use tasklane_core::queue::QueueState;
+use tasklane_core::state::State;
+use tasklane_core::task::{Scope, TaskId};
+
+use super::world::{SECOND, World, beginning, spec, success};
+
+pub async fn lists_page_newest_first(world: World) {
+    let tasks: Vec<_> = (0..7).map(|_| world.task("t")).collect();
+    let mut expected: Vec<TaskId> = tasks.iter().map(|task| task.id).collect();
+    expected.reverse();
+    world.submit(tasks).await.unwrap();
+    let (mut below, mut seen) = (None, Vec::new());
+    loop {
+        let page = world.store.list(TaskFilter::default(), below, 3).await.unwrap();
+        assert!(page.tasks.len() <= 3);
+        seen.extend(page.tasks.iter().map(|task| task.facts.id));
+        below = page.next;
+        if below.is_none() {
+            break;
+        }
+    }
+    assert_eq!(seen, expected);
+}
+
+async fn listed(world: &World, filter: TaskFilter) -> Vec<TaskId> {
+    let page = world.store.list(filter, None, 100).await.unwrap();
+    page.tasks.iter().map(|task| task.facts.id).collect()
+}
+
+pub async fn lists_filter(world: World) {
+    let plain = world.run(world.task("a")).await.facts.id;
+    world.advance(SECOND);
+    let mut task = world.task_in("r", "b");
+    task.scope = Arc::new(Scope { origin: "atropos".into(), tenant: "x".into() });
+    task.spec = spec(|spec| drop(spec.labels.insert("k".into(), "v".into())));
+    let other = world.accept(task).await.id;
+    let system = world.accept(world.task_in("~s", "b")).await.id;
+    let all = TaskFilter::default;
+    assert_eq!(listed(&world, all()).await, [other, plain]);
+    assert_eq!(listed(&world, TaskFilter { queue: Some("~s".into()), ..all() }).await, [system]);
+    assert_eq!(listed(&world, TaskFilter { state: Some(State::Running), ..all() }).await, [plain]);
+    assert_eq!(listed(&world, TaskFilter { state: Some(State::Queued), ..all() }).await, [other]);
+    assert_eq!(listed(&world, TaskFilter { task_type: Some("a".into()), ..all() }).await, [plain]);
+    assert_eq!(listed(&world, TaskFilter { tenant: Some("x".into()), ..all() }).await, [other]);
+    assert_eq!(listed(&world, TaskFilter { origin: Some("".into()), ..all() }).await, [plain]);
+    let label = |value: &str| TaskFilter { labels: vec![("k".into(), value.into())], ..all() };
+    assert_eq!(listed(&world, label("v")).await, [other]);
+    assert!(listed(&world, label("w")).await.is_empty());
+    let at = beginning().plus(SECOND);
+    assert_eq!(listed(&world, TaskFilter { created_after: Some(at), ..all() }).await, [other]);
+    assert_eq!(listed(&world, TaskFilter { created_before: Some(at), ..all() }).await, [plain]);
+}
+
+pub async fn attempts_in_order(world: World) {
+    let first = world.run(world.task("t")).await;
+    let id = first.facts.id;
+    world.advance(SECOND);
+    world.report(&first, Outcome::failed(FailureKind::Error, "one")).await;
+    world.advance(3600 * SECOND);
+    world.promote(1).await;
+    let second = world.lease(1).await.remove(0);
+    let attempts = world.store.attempts(id).await.unwrap().unwrap();
+    assert_eq!(attempts.iter().map(|it| (it.attempt, it.charged)).collect::<Vec<_>>(), [(1, true), (2, false)]);
+    assert_eq!(attempts[0].failure.as_ref().unwrap().message, "one");
+    assert_eq!(attempts[1].ended_at, None);
+    world.report(&second, success("1")).await;
+    let attempts = world.store.attempts(id).await.unwrap().unwrap();
+    assert_eq!((attempts.len(), attempts[1].ended_at), (2, Some(world.store.now())));
+    assert_eq!(world.store.attempts(world.task("t").id).await.unwrap(), None);
+}
+
+pub async fn events_in_order_and_by_position(world: World) {
+    let mut positions = Vec::new();
+    let mut told = Vec::new();
+    for _ in 0..4 {
+        let accept = vec![tasklane_core::accept::Submission { tasks: vec![world.task("t"), world.task("u")] }];
+        let answers = world.commit(Batch { accept, lease: vec![world.request(1)], ..Batch::default() }).await;
+        positions.push(answers.position);
+        told.push(answers.transitions);
+        world.advance(SECOND);
+    }
+    let nothing = world.commit(Batch::default()).await;
+    assert_eq!(nothing.position, positions[3], "a commit without transitions is no event");
+    assert_eq!(world.events().await, told.concat());
+    let page = world.store.events(positions[0], 1).await.unwrap();
+    assert_eq!((page.events, page.next, page.reset), (told[1].clone(), positions[1], false));
+    let page = world.store.events(positions[3], 9).await.unwrap();
+    assert_eq!((page.events.len(), page.next, page.reset), (0, positions[3], false));
+    let page = world.store.events(Position(positions[3].0 + 1), 9).await.unwrap();
+    assert_eq!((page.next, page.reset), (positions[3], true), "a position of another log");
+}
+
+pub async fn queues_count_without_rows(world: World) {
+    world.advance(SECOND);
+    let mut urgent = world.task("t");
+    let first = world.accept(world.task("t")).await.id;
+    world.accept(world.task_in("~s", "t")).await;
+    world.accept(world.task_in("b", "t")).await;
+    world.advance(SECOND);
+    urgent.priority = 5;
+    let urgent = world.accept(urgent).await.id;
+    let queues = world.store.queues(None).await.unwrap();
+    assert_eq!(queues.iter().map(|it| &*it.name).collect::<Vec<_>>(), ["b", "q"]);
+    let q = &queues[1];
+    assert_eq!((q.counts.of(State::Queued), q.counts.total(), q.state), (2, 2, QueueState::Active));
+    assert_eq!((q.oldest_queued_at, q.next), (Some(beginning().plus(SECOND)), Some(urgent)));
+    world.lease(9).await;
+    let q = world.store.queues(Some("q".into())).await.unwrap().remove(0);
+    assert_eq!((q.counts.of(State::Running), q.next, q.oldest_queued_at), (2, None, None));
+    assert!(world.get(first).await.facts.lease.is_some());
+    assert_eq!(world.store.queues(Some("~s".into())).await.unwrap().len(), 1);
+    assert!(world.store.queues(Some("none".into())).await.unwrap().is_empty());
+}
+
+pub async fn standing_counts_those_ahead(world: World) {
+    let mut all = Vec::new();
+    for _ in 0..5 {
+        all.push(world.accept(world.task("t")).await.id);
+        world.advance(SECOND);
+    }
+    let mut urgent = world.task("t");
+    urgent.priority = 1;
+    let urgent = world.accept(urgent).await.id;
+    let ahead = async |id, most| {
+        let standing = world.store.standing(id, most).await.unwrap().unwrap();
+        (standing.ahead, standing.ahead_is_more)
+    };
+    assert_eq!(ahead(urgent, 9).await, (Some(0), false));
+    assert_eq!(ahead(all[4], 9).await, (Some(5), false));
+    assert_eq!(ahead(all[4], 3).await, (Some(3), true));
+    world.lease(1).await;
+    assert_eq!(ahead(all[4], 9).await, (Some(4), false));
+    assert_eq!(ahead(urgent, 9).await, (None, false));
+    assert!(world.store.standing(world.task("t").id, 9).await.unwrap().is_none());
+}
+
+pub async fn stats_count(world: World) {
+    world.run(world.task("a")).await;
+    world.accept(world.task("b")).await;
+    let stats = world.store.stats().await.unwrap();
+    assert_eq!((stats.counts.of(State::Running), stats.counts.of(State::Queued), stats.lanes), (1, 1, 2));
+    assert_eq!(stats.commits, 3);
+}
+
+pub async fn a_closed_store_is_away(world: World) {
+    world.accept(world.task("t")).await;
+    world.store.close().await;
+    assert!(matches!(world.store.commit(Batch::default()).await, Err(StoreError::Away(_))));
+    assert!(matches!(world.store.tasks(vec![]).await, Err(StoreError::Away(_))));
+    world.store.close().await;
+}

@@ -1,0 +1,67 @@
+//! What every store must do, a module a verb. A store passes by one line: `conformance!(make)`, where `make` gives a
+//! [`world::World`] on a fresh store.
+
+#![allow(dead_code, reason = "each store's test is a crate of its own and uses what it needs")]
+#![allow(clippy::unwrap_used, missing_docs)]
+
+pub mod accept;
+pub mod control;
+pub mod hand;
+pub mod inspect;
+pub mod keys;
+pub mod lease;
+pub mod promote;
+pub mod renew;
+pub mod rescue;
+pub mod settle;
+pub mod sweep;
+pub mod world;
+
+/// Every rule, as a test of the store that `$make` makes.
+#[macro_export]
+macro_rules! conformance {
+    ($make:expr) => {
+        $crate::rules! { $make,
+            accept: accepts_in_order, a_refused_submission_leaves_no_trace, delayed_tasks_are_scheduled,
+                deadlines_count_from_acceptance, one_bad_submission_touches_no_other, draining_queues_refuse;
+            keys: an_idempotency_key_answers_with_its_task, another_body_is_a_mismatch, keys_are_of_one_tenant,
+                a_given_id_is_taken_once, unique_returns_rejects_replaces, unique_is_free_after_the_end,
+                unique_may_be_held_longer, a_started_task_is_not_replaced, keys_meet_within_a_submission,
+                an_idempotency_key_is_forgotten_after_a_day, an_idempotency_key_outlives_its_task;
+            promote: scheduled_tasks_become_queued_when_due, a_deadline_fails, a_start_deadline_expires,
+                a_bounded_step_leaves_the_rest, retrying_tasks_keep_their_failure;
+            lease: the_urgent_first_then_the_old, lanes_are_merged_by_their_order, only_lanes_that_were_asked_for,
+                system_queues_only_by_name, a_lease_carries_what_decisions_need, a_task_is_leased_once,
+                what_is_past_its_start_deadline_is_not_started, accepted_and_leased_in_one_commit,
+                many_lanes_and_many_groups, rank_is_kept_when_given_back;
+            renew: a_renewal_begins_the_length_again, a_stranger_renews_nothing, progress_is_kept_and_heard,
+                grace_begins_once;
+            settle: a_success_is_kept, failure_retries_then_fails, snoozed_and_released_cost_nothing,
+                the_same_report_twice_is_silent, a_late_report_is_lost, a_cancelled_success_keeps_its_result_in_the_attempt,
+                followers_are_accepted_only_where_it_held, results_of_any_size, attempts_never_repeat;
+            hand: cancel_before_the_start, cancel_while_running, retry_keeps_the_history, retry_needs_its_unique_key,
+                reschedule_moves, delete_forgets, what_the_state_forbids;
+            control: a_paused_queue_gives_nothing, a_queue_can_be_made_by_hand;
+            rescue: a_lost_lease_queues_again, three_lost_leases_quarantine, a_slow_attempt_times_out,
+                a_silent_handler_times_out, a_cancelled_task_ends_with_its_grace, a_deadline_ends_a_running_task,
+                a_bounded_step_leaves_the_rest;
+            sweep: final_tasks_go_after_their_time, too_many_final_tasks_go_oldest_first, a_step_is_bounded,
+                nothing_unfinished_goes;
+            inspect: lists_page_newest_first, lists_filter, attempts_in_order, events_in_order_and_by_position,
+                queues_count_without_rows, standing_counts_those_ahead, stats_count, a_closed_store_is_away;
+        }
+    };
+}
+
+/// One test a rule.
+#[macro_export]
+macro_rules! rules {
+    ($make:expr, $($verb:ident: $($rule:ident),* $(,)?;)*) => {
+        $(mod $verb {
+            $(#[tokio::test]
+            async fn $rule() {
+                $crate::conformance::$verb::$rule($make()).await;
+            })*
+        })*
+    };
+}

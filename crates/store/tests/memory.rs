@@ -1,0 +1,14 @@
+//! The model passes the suite.
+
+mod conformance;
+
+use conformance::world::{World, beginning};
+use tasklane_store::memory::MemoryStore;
+use tasklane_testkit::ManualClock;
+
+fn make() -> World {
+    let clock = ManualClock::at(beginning());
+    World::new(MemoryStore::new(clock.clone()), clock, ())
+}
+
+conformance!(crate::make);

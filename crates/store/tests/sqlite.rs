@@ -1,0 +1,17 @@
+//! SQLite passes the suite.
+#![allow(clippy::unwrap_used)]
+
+mod conformance;
+
+use conformance::world::{World, beginning};
+use tasklane_store::sqlite::{Options, SqliteStore};
+use tasklane_testkit::ManualClock;
+
+fn make() -> World {
+    let clock = ManualClock::at(beginning());
+    let dir = tempfile::tempdir().unwrap();
+    let options = Options { reserve_bytes: 1 << 16, ..Options::new(dir.path(), clock.clone()) };
+    World::new(SqliteStore::open(options).unwrap(), clock, dir)
+}
+
+conformance!(crate::make);
