@@ -194,7 +194,3 @@ fn unique_policy(value: Value<'_>, at: &Path<'_>, findings: &mut Findings) -> Op
         }
     }
 }
-
-#[cfg(test)]
-#[path = "read_new_tests.rs"]
-mod tests;
