@@ -102,8 +102,13 @@ impl FakeServer {
         self.state().away = away;
     }
 
-    /// Ends once the state is as it should be.
+    /// Ends once the state is as it should be, and fails if it never is.
     pub async fn until(&self, holds: impl Fn(&State_) -> bool) {
+        let holding = self.look_until(holds);
+        tokio::time::timeout(secs(100_000), holding).await.expect("what was waited for did not come about");
+    }
+
+    async fn look_until(&self, holds: impl Fn(&State_) -> bool) {
         loop {
             let mut change = std::pin::pin!(self.changed.notified());
             change.as_mut().enable();

@@ -152,7 +152,9 @@ async fn the_loss_of_an_attempt_the_report_did_not_name_stops_nobody() {
     server.state().false_lost.push(id(1));
     server.all_done().await;
     assert!(server.state().false_lost.is_empty());
-    assert_eq!(server.state().task(1).outcome(), Some(&done()));
+    let state = server.state();
+    assert_eq!((state.task(1).attempt, state.task(1).outcome()), (1, Some(&done())));
+    drop(state);
     drop(runner);
 }
 

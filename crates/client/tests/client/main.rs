@@ -1,0 +1,7 @@
+//! The client against a server that answers as each test says: what goes over the wire, and what errors become.
+#![allow(clippy::unwrap_used)]
+
+mod reads;
+mod stub;
+mod submit;
+mod work;
