@@ -2,8 +2,8 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::path::PathBuf;
 
+use tasklane_store::sqlite::OpenError;
 use thiserror::Error;
 
 /// The exit codes of a start that was refused; the command line's own table agrees.
@@ -68,17 +68,8 @@ pub enum StartError {
         source: io::Error,
     },
     /// The store did not open.
-    #[error("cannot open the data in {}: {cause}", .dir.display())]
-    Store {
-        /// The data directory.
-        dir: PathBuf,
-        /// What the store said.
-        cause: String,
-        /// What to do.
-        remedy: String,
-        /// One of [`exit`].
-        exit: u8,
-    },
+    #[error(transparent)]
+    Store(#[from] OpenError),
     /// The system gave no threads.
     #[error("cannot start the runtime: {0}")]
     Runtime(#[from] io::Error),
@@ -90,9 +81,9 @@ impl StartError {
         Self::Setting { name: name.into(), value: value.into(), expected: expected.into() }
     }
 
-    /// What to do about it.
-    pub fn remedy(&self) -> String {
-        match self {
+    /// What to do about it; `None` where the message says it already.
+    pub fn remedy(&self) -> Option<String> {
+        Some(match self {
             Self::Setting { name, expected, .. } => format!("set {name} to {expected}"),
             Self::NotLoopback { address } => {
                 format!(
@@ -104,9 +95,9 @@ impl StartError {
             Self::NoPostgres { setting } => format!("remove {setting} and name a directory with --data-dir"),
             Self::PortTaken { .. } => "stop the other program, or choose another port with --listen".into(),
             Self::Listen { .. } => "choose another address with --listen".into(),
-            Self::Store { remedy, .. } => remedy.clone(),
+            Self::Store(_) => return None,
             Self::Runtime(_) => "look at the limits of processes and open files (ulimit -a)".into(),
-        }
+        })
     }
 
     /// The exit code of the process, one of [`exit`].
@@ -116,8 +107,17 @@ impl StartError {
                 exit::USAGE
             }
             Self::PortTaken { .. } => exit::CONFLICT,
-            Self::Store { exit, .. } => *exit,
+            Self::Store(error) => exit_of(error),
             Self::Listen { .. } | Self::Runtime(_) => exit::FAILED,
         }
+    }
+}
+
+fn exit_of(error: &OpenError) -> u8 {
+    match error {
+        OpenError::Locked(_) => exit::CONFLICT,
+        OpenError::Newer { .. } | OpenError::Damaged { .. } => exit::DATA,
+        OpenError::Io { .. } => exit::DISK,
+        OpenError::Older { .. } => exit::USAGE,
     }
 }

@@ -5,6 +5,7 @@ pub mod config;
 pub mod error;
 
 // The parts of a running process, in the order they come up.
+pub mod assemble;
 pub mod clock;
 pub mod disk;
 pub mod listener;
@@ -12,5 +13,6 @@ pub mod runtime;
 pub mod shutdown;
 pub mod telemetry;
 
+pub use assemble::Server;
 pub use config::{Config, Environment, Flags};
 pub use error::StartError;

@@ -7,9 +7,9 @@ use crate::error::StartError;
 
 /// Tasks the server's own executors run at once.
 pub const SLOTS: usize = 64;
-/// How long tasks that run in the server may go on after a stop was asked for; with the grace of open requests it stays
-/// under the 10 s that container runtimes wait before they kill.
-pub const DRAIN: Duration = Duration::from_secs(7);
+/// How long tasks that run in the server may go on after a stop was asked for; with what follows (telling them to stop,
+/// open requests) it stays under the 10 s that container runtimes wait before they kill.
+pub const DRAIN: Duration = Duration::from_secs(6);
 
 const EXECUTORS: &str = "TASKLANE_EXECUTORS";
 const SLOTS_VARIABLE: &str = "TASKLANE_SLOTS";

@@ -73,6 +73,13 @@ pub fn unknown(environment: &Environment) -> Vec<&str> {
     environment.names().filter(|name| name.starts_with("TASKLANE_") && !known(name)).collect()
 }
 
+/// Says in the log which variables are likely misspelt.
+pub fn warn_unknown(environment: &Environment) {
+    for name in unknown(environment) {
+        tracing::warn!(name, "this variable is set, but nothing reads it");
+    }
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]

@@ -13,7 +13,6 @@ use tokio::net::TcpStream;
 use tokio::sync::{OwnedSemaphorePermit, watch};
 use tower::Service;
 
-use super::Phase;
 use super::body::Paced;
 use super::stall::Cutting;
 
@@ -30,11 +29,11 @@ pub const BUFFER_BYTES: usize = 128 << 10;
 pub(super) struct Serving {
     router: Router,
     protocol: http1::Builder,
-    stopping: watch::Receiver<Phase>,
+    stopping: watch::Receiver<()>,
 }
 
 impl Serving {
-    pub(super) fn new(router: Router, stopping: watch::Receiver<Phase>) -> Self {
+    pub(super) fn new(router: Router, stopping: watch::Receiver<()>) -> Self {
         let mut protocol = http1::Builder::new();
         protocol
             .timer(TokioTimer::new())
@@ -67,10 +66,10 @@ impl Serving {
                     break;
                 }
                 changed = stopping.changed() => {
-                    if changed.is_err() || *stopping.borrow() == Phase::Cut {
-                        break;
+                    match changed {
+                        Ok(()) => connection.as_mut().graceful_shutdown(),
+                        Err(_) => break,
                     }
-                    connection.as_mut().graceful_shutdown();
                 }
             }
         }

@@ -59,7 +59,7 @@ impl Bound {
     /// Begins to serve `router`.
     pub fn serve(self, router: Router) -> Listener {
         nofile::raise(self.max_connections);
-        let (stop, stopping) = watch::channel(Phase::Open);
+        let (stop, stopping) = watch::channel(());
         let places = Arc::new(Semaphore::new(self.max_connections));
         let serving = Serving::new(router, stopping.clone());
         let accepting = tokio::spawn(accept(self.socket, serving, Arc::clone(&places), stopping));
@@ -83,21 +83,11 @@ fn refused(address: SocketAddr, source: io::Error) -> StartError {
     }
 }
 
-/// How far a stop has come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Phase {
-    /// Connections are accepted.
-    Open,
-    /// Open ones finish the request they are at.
-    Finishing,
-    /// Open ones are cut.
-    Cut,
-}
-
-/// A listener that serves.
+/// A listener that serves. Dropped, it cuts every connection.
 #[derive(Debug)]
 pub struct Listener {
-    stop: watch::Sender<Phase>,
+    /// Its change lets connections finish the request they are at; its end cuts them.
+    stop: watch::Sender<()>,
     places: Arc<Semaphore>,
     max_connections: usize,
     accepting: JoinHandle<()>,
@@ -106,19 +96,18 @@ pub struct Listener {
 impl Listener {
     /// Accepts nobody new, lets open requests finish for at most `grace`, then cuts what is left.
     pub async fn stop(self, grace: Duration) {
-        self.stop.send_replace(Phase::Finishing);
+        self.stop.send_replace(());
         let everybody = u32::try_from(self.max_connections).unwrap_or(u32::MAX);
         if tokio::time::timeout(grace, self.places.acquire_many(everybody)).await.is_err() {
             let open = self.max_connections - self.places.available_permits();
-            tracing::warn!(open, "cut connections whose requests did not end within the grace");
-            self.stop.send_replace(Phase::Cut);
+            tracing::warn!(open, "cutting connections whose requests did not end within the grace");
         }
         self.accepting.abort();
     }
 }
 
 /// Accepts until told to stop. No error ends it: a server that accepts nobody is worse than one that tries again.
-async fn accept(socket: TcpListener, serving: Serving, places: Arc<Semaphore>, mut stopping: watch::Receiver<Phase>) {
+async fn accept(socket: TcpListener, serving: Serving, places: Arc<Semaphore>, mut stopping: watch::Receiver<()>) {
     loop {
         let accepted = tokio::select! {
             accepted = socket.accept() => accepted,

@@ -185,12 +185,17 @@ async fn a_stop_lets_requests_finish_and_cuts_those_that_do_not() {
                 "finished"
             }),
         )
+        .route("/quick", get(|| async { "quick" }))
         .route("/never", get(|| pending::<()>()));
     let (address, listener) = serve(router, 10).await;
     let slow = say(address, "GET /slow HTTP/1.1\r\nhost: x\r\n\r\n").await;
     let never = say(address, "GET /never HTTP/1.1\r\nhost: x\r\n\r\n").await;
     began.notified().await;
+    let mut idle = say(address, "GET /quick HTTP/1.1\r\nhost: x\r\n\r\n").await;
+    idle.read_u8().await.unwrap();
     let stopping = tokio::spawn(listener.stop(Duration::from_secs(5)));
+    // The idle one goes at once; by then the others have heard of the stop too.
+    assert!(hear(idle).await.ends_with("quick"));
     finish.notify_one();
     assert!(hear(slow).await.ends_with("finished"));
     assert_eq!(hear(never).await, "");

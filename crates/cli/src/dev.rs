@@ -1,0 +1,131 @@
+//! `tasklane dev`: a server to try things with, for this machine only.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use tasklane_server::config::listen::{DEFAULT, Exposure, Taken};
+use tasklane_server::config::log::Log;
+use tasklane_server::{Config, Environment, Flags, Server, StartError, runtime, telemetry};
+
+use crate::failure::{Exit, Failure};
+use crate::output::{Output, Tone};
+use crate::remote::DEFAULT_URL;
+
+/// Run a server to try things with, for this machine only
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  tasklane dev
+  tasklane dev --port 9000 --data-dir /tmp/try
+
+If the port is taken, the next free one is. Tasks are kept in ./.tasklane from one start to the next.")]
+pub(crate) struct Dev {
+    /// Where to listen on this machine [default: 8000]
+    #[arg(short, long, value_name = "N")]
+    port: Option<u16>,
+    /// Where to keep tasks; made if it is not there [default: .tasklane]
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+}
+
+impl Dev {
+    pub(crate) fn run(self, environment: &Environment, output: &Output) -> Result<Exit, Failure> {
+        telemetry::start(Log::read(environment)?);
+        let config = self.config(environment)?;
+        tasklane_server::config::warn_unknown(environment);
+        let (wanted, dir) = (config.listen.address.port(), config.store.dir.clone());
+        let runtime = runtime::server().map_err(Failure::from_io)?;
+        runtime.block_on(async {
+            let server = Server::start(config).await?;
+            greet(output, wanted, &server, &dir);
+            server.run().await;
+            Ok::<_, StartError>(())
+        })?;
+        // Reads that still go on have nobody left to answer.
+        runtime.shutdown_background();
+        Ok(Exit::Ok)
+    }
+
+    fn config(&self, environment: &Environment) -> Result<Config, Failure> {
+        let port = self.port.unwrap_or(DEFAULT.port());
+        let flags = Flags {
+            listen: Some(format!("{}:{port}", DEFAULT.ip())),
+            exposure: Some(Exposure::Loopback),
+            data_dir: self.data_dir.clone(),
+            ..Flags::default()
+        };
+        let mut config = Config::read(&flags, environment)?;
+        config.listen.taken = Taken::Next;
+        Ok(config)
+    }
+}
+
+fn greet(output: &Output, wanted: u16, server: &Server, dir: &Path) {
+    let address = server.address();
+    if wanted != 0 && address.port() != wanted {
+        let line = format!("port {wanted} is taken by another program; using {}", address.port());
+        output.note(Tone::Careful, &line);
+    }
+    for line in greeting(&format!("http://{address}"), dir) {
+        output.note(Tone::Plain, &line);
+    }
+}
+
+fn greeting(url: &str, dir: &Path) -> Vec<String> {
+    let mut lines = vec![
+        format!("Tasklane serves {url}  (tasks are kept in {})", dir.display()),
+        format!("  tasks    {url}/v1/tasks"),
+        format!("  health   {url}/health"),
+        format!("  metrics  {url}/metrics"),
+        "Try in another terminal:".to_owned(),
+    ];
+    if url != DEFAULT_URL {
+        lines.push(format!("  export TASKLANE_URL={url}"));
+    }
+    lines.extend(
+        [
+            "  tasklane submit report_generation processing_time=3 pages=5 --wait",
+            "  tasklane ls",
+            "  tasklane queue ls",
+            "Ctrl-C stops it.",
+        ]
+        .map(str::to_owned),
+    );
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use clap::Parser;
+
+    use super::*;
+    use crate::arguments::Arguments;
+
+    #[test]
+    fn three_commands_to_try_and_all_parse() {
+        let lines = greeting(DEFAULT_URL, Path::new(".tasklane"));
+        let commands: Vec<_> = lines.iter().filter(|line| line.starts_with("  tasklane ")).collect();
+        assert_eq!(commands.len(), 3);
+        for command in commands {
+            Arguments::try_parse_from(command.split_whitespace()).unwrap();
+        }
+    }
+
+    #[test]
+    fn another_port_is_told_to_the_commands_too() {
+        assert!(
+            greeting("http://127.0.0.1:8001", Path::new("d")).iter().any(|line| line.contains("export TASKLANE_URL"))
+        );
+        assert!(!greeting(DEFAULT_URL, Path::new("d")).iter().any(|line| line.contains("export")));
+    }
+
+    #[test]
+    fn it_listens_here_only_whatever_the_environment_says() {
+        let dev = Dev { port: Some(0), data_dir: None };
+        let environment = Environment::from([("TASKLANE_LISTEN", "0.0.0.0:80"), ("TASKLANE_INSECURE", "true")]);
+        let config = dev.config(&environment).unwrap();
+        assert!(config.listen.address.ip().is_loopback());
+        assert_eq!((config.listen.exposure, config.listen.taken), (Exposure::Loopback, Taken::Next));
+    }
+}

@@ -1,0 +1,128 @@
+//! The only place where concrete parts meet.
+
+use std::net::SocketAddr;
+use std::process;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tasklane_api::{Hosts, router};
+use tasklane_core::lease::{LaneFilter, TypeFilter};
+use tasklane_core::ports::executor::Executor;
+use tasklane_engine::{Engine, LocalSource};
+use tasklane_executors::builtin::Builtin;
+use tasklane_runner::{Runner, RunnerHandle};
+use tasklane_store::sqlite::{self, SqliteStore};
+
+use crate::clock::MachineClock;
+use crate::config::executors::{Executors, InServer};
+use crate::config::listen::{Exposure, Listen};
+use crate::config::{self, Config};
+use crate::disk;
+use crate::error::StartError;
+use crate::listener::{Bound, Listener};
+use crate::shutdown::Signals;
+
+/// How long open requests may go on once nothing runs in the server any more.
+pub const REQUEST_GRACE: Duration = Duration::from_secs(2);
+/// How long an attempt that is told to stop, as the drain is over, may take to do so.
+pub const STOP_GRACE: Duration = Duration::from_secs(1);
+/// How long a lease of the server's own executors lasts: if the process dies, its tasks wait this long.
+pub const LEASE: Duration = Duration::from_secs(30);
+/// A wall clock that stands further than this behind the data's last stamp is warned of.
+pub const SKEW: Duration = Duration::from_secs(5);
+
+/// A running server.
+pub struct Server {
+    engine: Engine,
+    runner: Option<RunnerHandle>,
+    listener: Listener,
+    signals: Signals,
+    address: SocketAddr,
+    drain: Duration,
+}
+
+impl Server {
+    /// Starts a server; when this answers it takes work. Must be called in a tokio runtime.
+    ///
+    /// # Errors
+    /// The address is taken, the store does not open, or the system refuses something.
+    pub async fn start(config: Config) -> Result<Self, StartError> {
+        let signals = Signals::take()?;
+        let bound = Bound::bind(&config.listen).await?;
+        let address = bound.address();
+        let engine = Engine::start(open(&config.store)?, engine_options(&config.store));
+        let runner = executors(config.executors.in_server).map(|it| run(it, &engine, config.executors));
+        let listener = bound.serve(router(engine.clone(), api_options(&config.listen)));
+        tracing::info!(%address, data = %config.store.dir.display(), "ready");
+        Ok(Self { engine, runner, listener, signals, address, drain: config.executors.drain })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Serves until a signal asks it to stop, then [stops](Server::stop). A second signal ends the process at once.
+    pub async fn run(mut self) {
+        let name = self.signals.next().await;
+        tracing::info!("{name}: finishing what runs; once more stops at once");
+        self.stop().await;
+    }
+
+    /// Gives out no more work, lets what runs in it and what was asked finish, and closes the store.
+    pub async fn stop(self) {
+        self.signals.kill_on_next();
+        self.engine.drain();
+        if let Some(runner) = self.runner {
+            let drained = runner.drain(self.drain).await;
+            tracing::info!(given_back = drained.stopped, unreported = drained.unreported, "executors are drained");
+        }
+        self.listener.stop(REQUEST_GRACE).await;
+        self.engine.stop().await;
+        tracing::info!("stopped");
+    }
+}
+
+fn open(store: &config::store::Store) -> Result<Arc<SqliteStore>, StartError> {
+    let store = SqliteStore::open(sqlite::Options::new(&store.dir, Arc::new(MachineClock::start())))?;
+    let behind = store.clock_skew();
+    if behind > SKEW {
+        tracing::warn!(?behind, "the machine's clock is behind the data's last stamp; time goes on from that stamp");
+    }
+    Ok(store)
+}
+
+fn engine_options(store: &config::store::Store) -> tasklane_engine::Options {
+    let dir = store.dir.clone();
+    tasklane_engine::Options { disk: Arc::new(move || disk::usage(&dir)), ..Default::default() }
+}
+
+fn api_options(listen: &Listen) -> tasklane_api::Options {
+    let hosts = match listen.exposure {
+        Exposure::Loopback => Hosts::Loopback,
+        Exposure::Insecure => Hosts::Any,
+    };
+    tasklane_api::Options { hosts, ..Default::default() }
+}
+
+fn executors(in_server: InServer) -> Option<Arc<dyn Executor>> {
+    match in_server {
+        InServer::Builtin => Some(Arc::new(Builtin)),
+        InServer::None => None,
+    }
+}
+
+/// Runs the executor's types on every queue.
+fn run(executor: Arc<dyn Executor>, engine: &Engine, executors: Executors) -> RunnerHandle {
+    let lanes = vec![LaneFilter { queue: None, types: TypeFilter::Only(executor.types()) }];
+    let worker = format!("server-{}", process::id());
+    let source = LocalSource::new(engine.clone(), &worker, lanes, LEASE);
+    let options = tasklane_runner::Options {
+        slots: executors.slots,
+        batch: executors.slots,
+        lease: LEASE,
+        stop_grace: STOP_GRACE,
+        ..Default::default()
+    };
+    Runner::start(Arc::new(source), vec![executor], options)
+}
