@@ -85,6 +85,19 @@ async fn a_drain_while_outcomes_cannot_be_said_waits_for_the_server_to_come_back
     assert!(server.state().tasks.values().all(|it| it.outcome() == Some(&done())));
 }
 
+#[tokio::test(start_paused = true)]
+async fn what_comes_in_after_the_drain_began_is_given_back_unrun() {
+    let server = FakeServer::new(Script { seed: 1, latency: secs(2), ..Script::default() });
+    server.add(0..20, "nap", Spec::default());
+    let runner = start(&server, nap(Duration::ZERO), 1);
+    server.until(|state| state.tasks.values().filter(|it| it.outcome().is_some()).count() == 5).await;
+    // The exchange that settled the fifth brings the sixth, and its answer is on the way.
+    assert_eq!(runner.drain(secs(30)).await, Drained { stopped: 0, unreported: 0 });
+    let state = server.state();
+    let of = |outcome: Outcome| state.tasks.values().filter(|it| it.accepted.iter().any(|it| it.1 == outcome)).count();
+    assert_eq!((of(done()), of(Outcome::Released)), (5, 1));
+}
+
 /// Counts itself while it lives.
 struct Alive(Arc<AtomicUsize>);
 
