@@ -4,9 +4,11 @@ use std::sync::Arc;
 
 use tasklane_core::accept::{Accepted, NewTask, Start, Submission};
 use tasklane_core::error::StoreError;
+use tasklane_core::event::Transition;
 use tasklane_core::ports::store::Batch;
+use tasklane_core::state::Reason;
 
-use crate::calls::SubmitError;
+use crate::calls::{SubmitError, Submitted};
 use crate::inside::Inside;
 use crate::parked::Seat;
 
@@ -19,6 +21,19 @@ pub(crate) async fn submit(inside: &Arc<Inside>, submission: Submission) -> Resu
     let batch = Batch { accept: vec![submission], ..Batch::default() };
     let committed = inside.commit_with(batch, seats).await?;
     only_answer(committed.answers.accept)
+}
+
+/// Accepts one task; a new one is made again from the request and the time of the commit, so that nothing is read back.
+pub(crate) async fn submit_one(inside: &Arc<Inside>, task: NewTask) -> Result<Submitted, SubmitError> {
+    let again = task.clone();
+    let seats = seats_for(inside, [&task]);
+    let batch = Batch { accept: vec![Submission { tasks: vec![task] }], ..Batch::default() };
+    let answers = inside.commit_with(batch, seats).await?.answers;
+    let accepted = only_answer(answers.accept)?.into_iter().next();
+    let accepted = accepted.expect("a store answers each task of a submission");
+    let is_acceptance = |it: &&Transition| it.task == accepted.id && it.reason == Reason::Accepted;
+    let at = answers.transitions.iter().find(is_acceptance).map(|it| it.at);
+    Ok(Submitted { accepted, task: at.map(|at| again.into_task(at)) })
 }
 
 /// Accepts submissions that stand alone, in one commit.

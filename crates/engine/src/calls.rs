@@ -3,11 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tasklane_core::accept::Refused;
+use tasklane_core::accept::{Accepted, Refused};
 use tasklane_core::error::{HandError, StoreError};
 use tasklane_core::lease::{LaneFilter, LeaseKey, Leased};
 use tasklane_core::outcome::Outcome;
-use tasklane_core::task::{Progress, TaskId};
+use tasklane_core::task::{Progress, Task, TaskId};
 use thiserror::Error;
 
 /// Why a submission was not accepted.
@@ -19,6 +19,15 @@ pub enum SubmitError {
     /// The store did not answer.
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+/// One task that was accepted.
+#[derive(Debug, Clone)]
+pub struct Submitted {
+    /// The new task, or the one that was there.
+    pub accepted: Accepted,
+    /// The task as it was accepted; `None` where a key led to one that was there already.
+    pub task: Option<Task>,
 }
 
 /// Why an action by hand did not happen.
@@ -95,7 +104,7 @@ pub struct ReportReply {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Why {
     /// The task.
-    pub task: tasklane_core::task::Task,
+    pub task: Task,
     /// Empty where nothing stands in its way: it runs, or is final.
     pub reasons: Vec<WhyReason>,
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use tasklane_core::accept::{Accepted, Submission};
+use tasklane_core::accept::{Accepted, NewTask, Submission};
 use tasklane_core::error::StoreError;
 use tasklane_core::event::Position;
 use tasklane_core::hand::Hand;
@@ -14,7 +14,9 @@ use tasklane_core::queue::{Queue, QueueState};
 use tasklane_core::task::{Attempt, Task, TaskId};
 use tasklane_core::time::Timestamp;
 
-use crate::calls::{HandCallError, LeaseCall, LeaseReply, ReportCall, ReportReply, RerunError, SubmitError, Why};
+use crate::calls::{
+    HandCallError, LeaseCall, LeaseReply, ReportCall, ReportReply, RerunError, SubmitError, Submitted, Why,
+};
 use crate::commit::Handed;
 use crate::inside::{Inside, lock};
 use crate::options::Options;
@@ -51,6 +53,14 @@ impl Engine {
     /// Nothing of it was accepted.
     pub async fn submit(&self, submission: Submission) -> Result<Vec<Accepted>, SubmitError> {
         accept::submit(&self.inside, submission).await
+    }
+
+    /// Accepts one task and answers with it as it was accepted: on disk when this answers.
+    ///
+    /// # Errors
+    /// It was not accepted.
+    pub async fn submit_one(&self, task: NewTask) -> Result<Submitted, SubmitError> {
+        accept::submit_one(&self.inside, task).await
     }
 
     /// Accepts submissions that stand alone, in one commit; an answer each.

@@ -32,7 +32,8 @@ mod wake;
 mod workers;
 
 pub use calls::{
-    HandCallError, LeaseCall, LeaseReply, ReportCall, ReportReply, RerunError, SubmitError, Why, WhyReason, Wish,
+    HandCallError, LeaseCall, LeaseReply, ReportCall, ReportReply, RerunError, SubmitError, Submitted, Why, WhyReason,
+    Wish,
 };
 pub use handle::Engine;
 pub use local::LocalSource;

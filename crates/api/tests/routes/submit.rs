@@ -154,6 +154,11 @@ async fn an_idempotency_key_makes_a_repeated_submit_harmless() {
     );
     keyed("k", &with("idempotency_key", &json!("k"))).await.expect(200);
     keyed("k", &with("idempotency_key", &json!("other"))).await.problem(422, "invalid");
+    let id = first["id"].as_str().unwrap();
+    world.act(&format!("/v1/tasks/{id}:cancel")).await.expect(200);
+    world.call("DELETE", &format!("/v1/tasks/{id}"), &[], "").await.expect(200);
+    let gone = keyed("k", &demo()).await.expect(200).json();
+    assert_eq!(gone, json!({ "id": id, "state": "cancelled" }), "a key outlives its task");
     for unfit in ["", &"x".repeat(201)] {
         keyed(unfit, &demo()).await.problem(422, "invalid");
     }

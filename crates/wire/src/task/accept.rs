@@ -36,8 +36,11 @@ impl Lanes {
 }
 
 impl NewTask<'_> {
-    /// The task for core. `body` is what the payload was read from and shares its memory with it; `draw` gives an id where the
-    /// caller named none.
+    /// The task for core. `body` is what this was read from, and shares its memory with the payload; `draw` gives an id where
+    /// the caller named none.
+    ///
+    /// # Panics
+    /// The payload is not a part of `body`.
     pub fn into_core(self, body: &Bytes, lanes: &mut Lanes, draw: impl FnOnce() -> TaskId) -> Accepting {
         let named = self.id;
         let unique_policy = self.unique.as_ref().map_or(UniquePolicy::Return, |it| it.policy);

@@ -1,21 +1,21 @@
 //! POST `/v1/tasks`: one task.
 
-use std::time::Duration;
-
 use axum::response::Response;
 use http::header::LOCATION;
 use http::{HeaderValue, StatusCode};
-use tasklane_core::accept::{Accepted, NewTask as Accepting, Submission};
+use tasklane_core::accept::{Accepted, NewTask as Accepting};
+use tasklane_core::task::Task;
+use tasklane_engine::Submitted;
 use tasklane_wire::json::{Value, validate};
 use tasklane_wire::read::{Findings, Path};
-use tasklane_wire::task::{Lanes, NewTask};
+use tasklane_wire::task::{Lanes, NewTask, write_accepted};
 
 use super::trace::{trace, traceparent};
 use super::wait::wait;
 use crate::answer::{self, Answer};
 use crate::body::{Accepts, Received};
 use crate::call::Call;
-use crate::error::{Refused, task_not_found};
+use crate::error::Refused;
 use crate::limits;
 
 pub(crate) async fn submit(mut call: Call) -> Answer {
@@ -24,9 +24,12 @@ pub(crate) async fn submit(mut call: Call) -> Answer {
     query.finish()?;
     let received = call.receive(Accepts::Json, limits::TASK_BODY).await?;
     let task = read(&call, &received)?;
-    let accepted = call.engine().submit(Submission { tasks: vec![task] }).await?;
-    let accepted = accepted.first().copied().ok_or_else(task_not_found)?;
-    answer(&call, accepted, wait).await
+    let Submitted { accepted, task } = call.engine().submit_one(task).await?;
+    let task = match task.filter(|_| wait.is_zero()) {
+        Some(task) => Some(task),
+        None => call.engine().wait(accepted.id, wait).await?,
+    };
+    Ok(answer(accepted, task.as_ref()))
 }
 
 fn read(call: &Call, received: &Received) -> Result<Accepting, Refused> {
@@ -47,11 +50,16 @@ fn read(call: &Call, received: &Received) -> Result<Accepting, Refused> {
     Ok(task)
 }
 
-async fn answer(call: &Call, accepted: Accepted, wait: Duration) -> Result<Response, Refused> {
-    let task = call.engine().wait(accepted.id, wait).await?.ok_or_else(task_not_found)?;
+fn answer(accepted: Accepted, task: Option<&Task>) -> Response {
+    let body = task.map(answer::task_body).unwrap_or_else(|| {
+        // A key is remembered for longer than a task need be kept.
+        let mut out = Vec::new();
+        write_accepted(&mut out, &accepted);
+        out.into()
+    });
     let status = if accepted.existing { StatusCode::OK } else { StatusCode::CREATED };
-    let mut response = answer::json(status, answer::task_body(&task));
+    let mut response = answer::json(status, body);
     let location = HeaderValue::from_str(&format!("/v1/tasks/{}", accepted.id));
     response.headers_mut().insert(LOCATION, location.expect("an id is ASCII"));
-    Ok(response)
+    response
 }
