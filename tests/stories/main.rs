@@ -20,3 +20,4 @@ mod slow_clients;
 mod start_refused;
 mod stop;
 mod times;
+mod worker_struck;
