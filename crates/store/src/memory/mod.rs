@@ -8,6 +8,7 @@ use tasklane_core::decision::Decision;
 use tasklane_core::error::StoreError;
 use tasklane_core::event::{Position, Transition};
 use tasklane_core::lease::LeaseKey;
+use tasklane_core::limit;
 use tasklane_core::ports::BoxFuture;
 use tasklane_core::ports::clock::Clock;
 use tasklane_core::ports::store::{Answers, Batch, EventPage, Standing, Store, StoreStats, TaskFilter, TaskPage};
@@ -68,6 +69,8 @@ struct Model {
     position: Position,
     commits: u64,
     sweep: sweep::Cursor,
+    /// The commit under way removed a task: it has a place in the log even if it has no event.
+    removed: bool,
     closed: bool,
 }
 
@@ -82,6 +85,19 @@ impl MemoryStore {
     /// An empty store on this clock.
     pub fn new(clock: Arc<dyn Clock>) -> Arc<Self> {
         Arc::new(Self { clock: StoreClock::anchor(clock, None), model: Mutex::new(Model::default()) })
+    }
+
+    /// What a store does after it was away: leases granted before count anew from now, for their own length and at most
+    /// [`limit::OUTAGE_GRACE`].
+    pub fn count_anew(&self) {
+        let now = self.clock.now();
+        for kept in self.model().tasks.values_mut() {
+            if let Some(lease) = &mut kept.task.facts.lease {
+                lease.until = now.plus(lease.length.min(limit::OUTAGE_GRACE));
+                lease.heard_at = now;
+                lease.grace_until = None;
+            }
+        }
     }
 
     fn model(&self) -> MutexGuard<'_, Model> {
@@ -199,7 +215,8 @@ impl Tx<'_> {
 
     fn finish(mut self) -> Answers {
         self.model.commits += 1;
-        if !self.answers.transitions.is_empty() {
+        if !self.answers.transitions.is_empty() || self.model.removed {
+            self.model.removed = false;
             self.model.position.0 += 1;
             self.model.log.push_back((self.model.position, self.now, self.answers.transitions.clone()));
         }
@@ -252,6 +269,7 @@ impl Model {
     fn remove(&mut self, id: TaskId) -> Option<Task> {
         let kept = self.tasks.remove(&id)?;
         self.order.remove(&kept.seq);
+        self.removed = true;
         let state = kept.task.facts.state;
         let keys = self.unique.values_mut().chain(self.idempotency.values_mut());
         keys.filter(|holder| holder.id == id).for_each(|holder| holder.gone = Some(state));

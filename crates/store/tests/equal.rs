@@ -1,0 +1,436 @@
+//! The same random batches of every verb, with time passing and the store being opened anew, go through the model and
+//! through SQLite. Every answer and, at the end, every task, attempt, event and count must be the same; and what happens
+//! on the way keeps core's laws.
+#![allow(clippy::unwrap_used)]
+
+mod conformance;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use conformance::world::{beginning, id};
+use proptest::prelude::*;
+use tasklane_core::accept::{Deadlines, Idempotency, Moment, NewTask, Start, Submission, UniquePolicy};
+use tasklane_core::event::{Position, Transition};
+use tasklane_core::hand::Hand;
+use tasklane_core::lease::{LaneFilter, LeaseKey, LeaseRequest, Leased, TypeFilter, mix};
+use tasklane_core::outcome::{Failure, FailureKind, Outcome};
+use tasklane_core::ports::store::{Answers, Batch, Store, Sweep, TaskFilter};
+use tasklane_core::queue::QueueState;
+use tasklane_core::retention::Retention;
+use tasklane_core::retry::Retry;
+use tasklane_core::settle::{self, Settlement};
+use tasklane_core::state::{Reason, State, permits};
+use tasklane_core::task::{Lane, Progress, Scope, Spec, TaskId, Unique};
+use tasklane_store::memory::MemoryStore;
+use tasklane_store::sqlite::{Options, SqliteStore};
+use tasklane_testkit::ManualClock;
+
+/// A new task, in small numbers that choose its parts.
+#[derive(Debug, Clone)]
+struct New {
+    lane: u8,
+    tenant: u8,
+    priority: i8,
+    delay: Option<u8>,
+    end: Option<u8>,
+    start: Option<u8>,
+    unique: Option<(u8, u8, Option<u8>)>,
+    idempotency: Option<(u8, u8)>,
+    same_id: Option<(u8, u8)>,
+    attempts: u8,
+    timeouts: (Option<u8>, Option<u8>),
+    size: u16,
+}
+
+#[derive(Debug, Clone)]
+enum Report {
+    Success(u16),
+    Failure(u8, bool, Option<u8>),
+    Snooze(u8),
+    Release,
+    Cancelled,
+}
+
+#[derive(Debug, Clone)]
+enum Command {
+    Accept(Vec<New>),
+    Lease { limit: u8, lanes: u8, length: u8 },
+    Report(u8, Report, Option<New>),
+    Renew(u8),
+    Progress(u8, Option<u8>),
+    Grace(u8),
+    Hand(u8, u8, u8),
+    Control(u8, u8),
+    Promote(u8),
+    Rescue(u8),
+    Sweep(u8, u8),
+}
+
+#[derive(Debug, Clone)]
+enum Step {
+    Commit(Vec<Command>),
+    Pass(u16),
+    Reopen,
+}
+
+fn new() -> impl Strategy<Value = New> {
+    let seldom = |most: u8| proptest::option::weighted(0.15, 0..most);
+    (
+        (0..6_u8, 0..3_u8, -1..2_i8, 0..4_u8, 0..700_u16),
+        (seldom(20), seldom(40), seldom(20)),
+        proptest::option::weighted(0.2, (0..3_u8, 0..3_u8, proptest::option::of(0..60_u8))),
+        proptest::option::weighted(0.1, (0..4_u8, 0..2_u8)),
+        proptest::option::weighted(0.1, (any::<u8>(), 0..2_u8)),
+        (seldom(20), seldom(20)),
+    )
+        .prop_map(
+            |(
+                (lane, tenant, priority, attempts, size),
+                (delay, end, start),
+                unique,
+                idempotency,
+                same_id,
+                timeouts,
+            )| {
+                New {
+                    lane,
+                    tenant,
+                    priority,
+                    delay,
+                    end,
+                    start,
+                    unique,
+                    idempotency,
+                    same_id,
+                    attempts,
+                    timeouts,
+                    size,
+                }
+            },
+        )
+}
+
+fn report() -> impl Strategy<Value = Report> {
+    prop_oneof![
+        4 => (0..600_u16).prop_map(Report::Success),
+        3 => (0..9_u8, any::<bool>(), proptest::option::of(0..30_u8)).prop_map(|(k, r, a)| Report::Failure(k, r, a)),
+        1 => (0..20_u8).prop_map(Report::Snooze),
+        1 => Just(Report::Release),
+        1 => Just(Report::Cancelled),
+    ]
+}
+
+fn command() -> impl Strategy<Value = Command> {
+    prop_oneof![
+        6 => proptest::collection::vec(new(), 0..5).prop_map(Command::Accept),
+        6 => (0..6_u8, 0..5_u8, 1..90_u8).prop_map(|(limit, lanes, length)| Command::Lease { limit, lanes, length }),
+        6 => (any::<u8>(), report(), proptest::option::weighted(0.1, new())).prop_map(|(n, r, t)| Command::Report(n, r, t)),
+        2 => any::<u8>().prop_map(Command::Renew),
+        2 => (any::<u8>(), proptest::option::of(0..100_u8)).prop_map(|(n, p)| Command::Progress(n, p)),
+        1 => any::<u8>().prop_map(Command::Grace),
+        4 => (any::<u8>(), 0..6_u8, 0..20_u8).prop_map(|(n, hand, after)| Command::Hand(n, hand, after)),
+        1 => (0..4_u8, 0..3_u8).prop_map(|(queue, state)| Command::Control(queue, state)),
+        3 => (0..9_u8).prop_map(Command::Promote),
+        3 => (0..9_u8).prop_map(Command::Rescue),
+        1 => (1..9_u8, 0..3_u8).prop_map(|(limit, how)| Command::Sweep(limit, how)),
+    ]
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        12 => proptest::collection::vec(command(), 0..5).prop_map(Step::Commit),
+        5 => (0..40_000_u16).prop_map(Step::Pass),
+        1 => Just(Step::Reopen),
+    ]
+}
+
+/// Both stores, and what a caller would remember.
+struct Pair {
+    clock: Arc<ManualClock>,
+    dir: tempfile::TempDir,
+    model: Arc<MemoryStore>,
+    sqlite: Arc<SqliteStore>,
+    drawn: u64,
+    known: Vec<TaskId>,
+    leased: Vec<Leased>,
+    states: BTreeMap<TaskId, (State, u32)>,
+}
+
+fn open(dir: &tempfile::TempDir, clock: &Arc<ManualClock>) -> Arc<SqliteStore> {
+    let options = Options { reserve_bytes: 1 << 12, ..Options::new(dir.path(), clock.clone()) };
+    SqliteStore::open(options).unwrap()
+}
+
+impl Pair {
+    fn new() -> Self {
+        let clock = ManualClock::at(beginning());
+        let dir = tempfile::tempdir().unwrap();
+        let (model, sqlite) = (MemoryStore::new(clock.clone()), open(&dir, &clock));
+        let (known, leased, states) = (Vec::new(), Vec::new(), BTreeMap::new());
+        Self { clock, dir, model, sqlite, drawn: 0, known, leased, states }
+    }
+
+    fn draw(&mut self) -> u64 {
+        self.drawn += 1;
+        self.drawn
+    }
+
+    fn task(&mut self, new: &New) -> NewTask {
+        let n = self.draw();
+        let queue = ["a", "b", "~s"][usize::from(new.lane) % 3];
+        let seconds = |n: u8| Duration::from_secs(n.into());
+        let mut spec = Spec { max_attempts: u32::from(new.attempts) + 1, ..Spec::default() };
+        (spec.attempt_timeout, spec.heartbeat_timeout) = (new.timeouts.0.map(seconds), new.timeouts.1.map(seconds));
+        let retry = Retry::Delays { delays: vec![Duration::from_secs(7)], jitter: true };
+        spec.retry = if new.attempts == 1 { retry } else { spec.retry };
+        let mut task = NewTask {
+            id: id(n),
+            lane: Lane::new(queue, ["x", "y"][usize::from(new.lane) / 3]),
+            scope: match new.tenant {
+                0 => Scope::native(),
+                tenant => Arc::new(Scope { origin: "".into(), tenant: tenant.to_string().into() }),
+            },
+            payload: Bytes::from(vec![b'0' + (n % 10) as u8; usize::from(new.size)]),
+            start: new.delay.map_or(Start::Now, |delay| Start::After(seconds(delay))),
+            priority: new.priority.into(),
+            spec: Spec::shared(),
+            deadlines: Deadlines {
+                start: new.start.map(|after| Moment::After(seconds(after))),
+                end: new.end.map(|after| Moment::After(seconds(after))),
+            },
+            unique_policy: UniquePolicy::Return,
+            idempotency: None,
+        };
+        if let Some((key, policy, held_for)) = new.unique {
+            spec.unique = Some(Unique { key: key.to_string().into(), held_for: held_for.map(seconds) });
+            task.unique_policy =
+                [UniquePolicy::Return, UniquePolicy::Reject, UniquePolicy::Replace][usize::from(policy)];
+        }
+        if let Some((key, body)) = new.idempotency {
+            task.idempotency = Some(Idempotency { key: key.to_string().into(), fingerprint: body.into() });
+        }
+        if let Some((which, body)) = new.same_id {
+            spec.fingerprint = Some(body.into());
+            if let Some(known) = self.known.get(usize::from(which) % self.known.len().max(1)) {
+                task.id = *known;
+            }
+        }
+        task.spec = Spec::share(spec);
+        self.known.push(task.id);
+        task
+    }
+
+    fn lease_at(&self, which: u8) -> Option<&Leased> {
+        // Mostly of the last ones, whose leases may still hold.
+        let back = usize::from(which) % self.leased.len().clamp(1, 12);
+        self.leased.iter().rev().nth(back)
+    }
+
+    fn key(&self, which: u8) -> Option<LeaseKey> {
+        self.lease_at(which).map(Leased::key)
+    }
+
+    fn settlement(&mut self, which: u8, report: &Report, then: Option<&New>) -> Option<Settlement> {
+        let then = then.map(|new| self.task(new)).into_iter().collect();
+        let random = mix(3, self.draw());
+        let leased = self.lease_at(which)?;
+        let outcome = match report {
+            Report::Success(size) => Outcome::Succeeded(Bytes::from(vec![b'1'; usize::from(*size)])),
+            Report::Failure(kind, retryable, after) => Outcome::Failed {
+                failure: Failure {
+                    retryable: *retryable,
+                    ..Failure::new(FailureKind::ALL[usize::from(*kind)], "broken")
+                },
+                retry_after: after.map(|after| Duration::from_secs(after.into())),
+            },
+            Report::Snooze(after) => Outcome::Snoozed(Duration::from_secs((*after).into())),
+            Report::Release => Outcome::Released,
+            Report::Cancelled => Outcome::Cancelled,
+        };
+        let decision = settle::decide(&leased.facts, outcome, random);
+        Some(Settlement { key: leased.key(), facts: leased.facts.clone(), decision, then })
+    }
+
+    fn request(&mut self, limit: u8, lanes: u8, length: u8) -> LeaseRequest {
+        let only = |types: &[&str]| TypeFilter::Only(types.iter().map(|it| (*it).into()).collect());
+        let lanes = match lanes {
+            0 => vec![LaneFilter { queue: None, types: TypeFilter::Any }],
+            1 => vec![LaneFilter { queue: Some("a".into()), types: only(&["x"]) }],
+            2 => vec![
+                LaneFilter { queue: Some("b".into()), types: only(&["x", "y"]) },
+                LaneFilter { queue: Some("a".into()), types: only(&["y"]) },
+            ],
+            3 => vec![LaneFilter { queue: Some("~s".into()), types: TypeFilter::Any }],
+            _ => vec![LaneFilter { queue: None, types: only(&["y"]) }],
+        };
+        let seed = mix(5, self.draw());
+        let length = Duration::from_secs(length.into());
+        LeaseRequest { worker: format!("w{limit}").into(), lanes: lanes.into(), limit: limit.into(), length, seed }
+    }
+
+    fn add(&mut self, batch: &mut Batch, command: &Command) {
+        match command {
+            Command::Accept(tasks) => {
+                let tasks = tasks.iter().map(|new| self.task(new)).collect();
+                batch.accept.push(Submission { tasks });
+            }
+            Command::Lease { limit, lanes, length } => batch.lease.push(self.request(*limit, *lanes, *length)),
+            Command::Report(which, report, then) => {
+                batch.settle.extend(self.settlement(*which, report, then.as_ref()));
+            }
+            Command::Renew(which) => batch.renew.extend(self.key(*which)),
+            Command::Progress(which, percent) => {
+                let progress = percent.map(|it| Progress { percent: Some(it.into()), ..Progress::default() });
+                batch.progress.extend(self.key(*which).map(|key| (key, progress)));
+            }
+            Command::Grace(which) => batch.grace.extend(self.key(*which)),
+            Command::Hand(which, hand, after) => {
+                let hand = match hand {
+                    0 | 1 => Hand::Cancel,
+                    2 | 3 => Hand::Retry,
+                    4 => Hand::Reschedule(Start::After(Duration::from_secs((*after).into()))),
+                    _ => Hand::Delete,
+                };
+                let back = usize::from(*which) % self.known.len().clamp(1, 20);
+                batch.hand.extend(self.known.iter().rev().nth(back).map(|id| (*id, hand)));
+            }
+            Command::Control(queue, state) => {
+                let queue = ["a", "b", "~s", "new"][usize::from(*queue)];
+                batch.control.push((queue.into(), QueueState::ALL[usize::from(*state)]));
+            }
+            Command::Promote(most) => batch.promote = (*most).into(),
+            Command::Rescue(most) => batch.rescue = (*most).into(),
+            Command::Sweep(limit, how) => {
+                let short = Duration::from_secs(20);
+                let retention = match how {
+                    0 => Retention { succeeded: short, failed: short, cancelled: short, ..Retention::default() },
+                    1 => Retention { most: 5, ..Retention::default() },
+                    _ => Retention::default(),
+                };
+                let disk = (*how == 2).then_some((9, 10));
+                batch.sweep = Some(Sweep { retention, limit: (*limit).into(), disk });
+            }
+        }
+    }
+
+    async fn step(&mut self, step: &Step) {
+        match step {
+            Step::Pass(ms) => self.clock.advance(Duration::from_millis((*ms).into())),
+            Step::Reopen => {
+                self.sqlite.close().await;
+                self.sqlite = open(&self.dir, &self.clock);
+                self.model.count_anew();
+            }
+            Step::Commit(commands) => {
+                let mut twice = [Batch::default(), Batch::default()];
+                let (drawn, known) = (self.drawn, self.known.clone());
+                for batch in &mut twice {
+                    (self.drawn, self.known) = (drawn, known.clone());
+                    batch.seed = mix(9, drawn);
+                    commands.iter().for_each(|command| self.add(batch, command));
+                }
+                let [one, other] = twice;
+                let model = self.model.commit(one).await.unwrap();
+                let sqlite = self.sqlite.commit(other).await.unwrap();
+                self.laws(&model);
+                self.same(model, sqlite);
+            }
+        }
+    }
+
+    /// Nothing happens that the table forbids, and everything that happens follows from what was before.
+    fn laws(&mut self, answers: &Answers) {
+        for event in &answers.transitions {
+            let Transition { task, from, to, reason, attempt, .. } = event;
+            assert!(permits(*from, *to, *reason), "{event:?} is not in the table");
+            let before = self.states.insert(*task, (*to, *attempt));
+            assert_eq!(
+                *from,
+                before.map(|(state, _)| state).filter(|_| from.is_some()),
+                "{event:?} comes from elsewhere"
+            );
+            let last = before.map_or(0, |(_, attempt)| attempt);
+            let expected = if *reason == Reason::Leased { last + 1 } else { last };
+            assert!(*attempt == expected || from.is_none(), "{event:?} after attempt {last}");
+            assert!(
+                !from.is_some_and(State::is_final) || *reason == Reason::Retried,
+                "{event:?}: final without a hand"
+            );
+        }
+        for leased in answers.lease.iter().flatten() {
+            assert_eq!(self.states[&leased.facts.id], (State::Running, leased.facts.attempt));
+            assert!(leased.facts.spent < leased.facts.spec.max_attempts, "{leased:?} is beyond its attempts");
+        }
+    }
+
+    fn same(&mut self, model: Answers, sqlite: Answers) {
+        let (mut shown, mut other) = (Vec::new(), Vec::new());
+        for (answers, shown) in [(&model, &mut shown), (&sqlite, &mut other)] {
+            shown.push(format!("{:#?}", (&answers.renew, &answers.progress, &answers.grace, &answers.settle)));
+            shown.push(format!("{:#?}", &answers.hand));
+            shown.push(format!("{:#?}", &answers.accept));
+            shown.push(format!("{:#?}", (answers.promote, answers.rescue, answers.sweep, answers.position)));
+            shown.push(format!("{:#?}", &answers.lease));
+            shown.push(format!("{:#?}", &answers.transitions));
+        }
+        for (model, sqlite) in shown.iter().zip(&other) {
+            assert_eq!(model, sqlite, "the model's answer is on the left");
+        }
+        // A store may say a moment that is too early: then nothing is found to be due, and it knows better.
+        assert!(sqlite.next_due <= model.next_due || model.next_due.is_none(), "nobody would wake in time");
+        assert!(sqlite.next_due.is_some() || model.next_due.is_none(), "nobody would wake at all");
+        self.leased.extend(model.lease.into_iter().flatten());
+    }
+
+    async fn same_in_the_end(&self) {
+        let ids: Vec<TaskId> = self.known.clone();
+        let (model, sqlite): (&dyn Store, &dyn Store) = (&*self.model, &*self.sqlite);
+        let (ours, theirs) = (model.tasks(ids.clone()).await.unwrap(), sqlite.tasks(ids.clone()).await.unwrap());
+        for (ours, theirs) in ours.iter().zip(&theirs) {
+            assert_eq!(ours, theirs, "the model's task is on the left");
+            let within = |task: &tasklane_core::task::Task| task.facts.spent <= task.facts.spec.max_attempts;
+            assert!(ours.as_ref().is_none_or(within));
+        }
+        for id in ids {
+            assert_eq!(model.attempts(id).await.unwrap(), sqlite.attempts(id).await.unwrap());
+            assert_eq!(model.standing(id, 3).await.unwrap(), sqlite.standing(id, 3).await.unwrap());
+        }
+        for state in State::ALL.iter().copied().map(Some).chain([None]) {
+            let filter = || TaskFilter { state, ..TaskFilter::default() };
+            let pages = (model.list(filter(), None, 7).await.unwrap(), sqlite.list(filter(), None, 7).await.unwrap());
+            assert_eq!(pages.0, pages.1);
+        }
+        for name in [None, Some("~s".into()), Some("new".into())] {
+            assert_eq!(model.queues(name.clone()).await.unwrap(), sqlite.queues(name).await.unwrap());
+        }
+        let events = (model.events(Position(0), 9999).await.unwrap(), sqlite.events(Position(0), 9999).await.unwrap());
+        assert_eq!(events.0, events.1);
+        assert_eq!(model.stats().await.unwrap().counts, sqlite.stats().await.unwrap().counts);
+    }
+}
+
+fn cases() -> u32 {
+    std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(48)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: cases(), max_shrink_iters: 400, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn sqlite_answers_as_the_model(steps in proptest::collection::vec(step(), 1..60)) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let mut pair = Pair::new();
+            for step in &steps {
+                pair.step(step).await;
+            }
+            pair.same_in_the_end().await;
+            pair.step(&Step::Reopen).await;
+            pair.same_in_the_end().await;
+            pair.sqlite.close().await;
+        });
+    }
+}
