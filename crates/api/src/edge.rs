@@ -56,6 +56,7 @@ pub(crate) async fn serve(app: Arc<App>, group: Option<Arc<Group>>, request: Req
         refused.into_response(&id)
     });
     seen.status = response.status().as_u16();
+    tracing::debug!(request = id, route = seen.route, method = seen.method, status = seen.status, "answered");
     app.metrics.answered(seen, began.elapsed());
     let headers = response.headers_mut();
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));

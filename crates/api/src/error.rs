@@ -73,7 +73,7 @@ const AFTER_SWEEP: u32 = 60;
 pub(crate) struct Refused {
     pub code: Code,
     problem: Box<Problem>,
-    header: Option<(HeaderName, HeaderValue)>,
+    headers: Vec<(HeaderName, HeaderValue)>,
 }
 
 impl Refused {
@@ -89,7 +89,7 @@ impl Refused {
             errors: Vec::new(),
             failure: None,
         };
-        Self { code, problem: Box::new(problem), header: None }
+        Self { code, problem: Box::new(problem), headers: Vec::new() }
     }
 
     /// The same, naming members of the request.
@@ -106,13 +106,22 @@ impl Refused {
 
     /// The same, with when to try again.
     pub fn retry_after(mut self, seconds: u32) -> Self {
-        self.header = Some((RETRY_AFTER, seconds.into()));
+        self.headers.push((RETRY_AFTER, seconds.into()));
         self
+    }
+
+    /// The same, with the quota that is used up (draft-ietf-httpapi-ratelimit-headers).
+    fn quota(mut self, name: &str, quota: usize, seconds: u32) -> Self {
+        let policy = HeaderValue::from_str(&format!("\"{name}\";q={quota}"));
+        let left = HeaderValue::from_str(&format!("\"{name}\";r=0;t={seconds}"));
+        self.headers.extend(policy.ok().map(|it| (HeaderName::from_static("ratelimit-policy"), it)));
+        self.headers.extend(left.ok().map(|it| (HeaderName::from_static("ratelimit"), it)));
+        self.retry_after(seconds)
     }
 
     /// The same, with the methods that are allowed.
     pub fn allow(mut self, methods: &str) -> Self {
-        self.header = HeaderValue::from_str(methods).ok().map(|it| (ALLOW, it));
+        self.headers.extend(HeaderValue::from_str(methods).ok().map(|it| (ALLOW, it)));
         self
     }
 
@@ -138,9 +147,7 @@ impl Refused {
         let mut response = Response::new(Body::from(body));
         *response.status_mut() = StatusCode::from_u16(self.code.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));
-        if let Some((name, value)) = self.header {
-            response.headers_mut().insert(name, value);
-        }
+        response.headers_mut().extend(self.headers);
         response
     }
 }
@@ -199,9 +206,9 @@ impl From<Refusal> for Refused {
             Refusal::QueueDraining { .. } => {
                 Self::new(QUEUE_DRAINING, format!("{text}; resume the queue or use another"))
             }
-            Refusal::TooManyLanes { .. } => {
+            Refusal::TooManyLanes { limit } => {
                 let detail = format!("{text}; put what varies into labels or the payload");
-                Self::new(TOO_MANY_LANES, detail).retry_after(AFTER_SWEEP)
+                Self::new(TOO_MANY_LANES, detail).quota("lanes", limit, AFTER_SWEEP)
             }
             Refusal::DiskFull => disk_full(),
         }
@@ -290,6 +297,9 @@ mod tests {
             Refused::from(Refusal::TooManyLanes { limit: 1 }),
             too_busy(),
         ];
+        let quota = Refused::from(Refusal::TooManyLanes { limit: 7 }).into_response("r");
+        assert_eq!(quota.headers()["ratelimit-policy"], "\"lanes\";q=7");
+        assert_eq!(quota.headers()["ratelimit"], "\"lanes\";r=0;t=60");
         for refused in passing {
             assert!(refused.into_response("r").headers().contains_key(RETRY_AFTER));
         }

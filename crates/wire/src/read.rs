@@ -96,7 +96,10 @@ impl Findings {
     /// Notes a mistake.
     #[cold]
     pub fn note(&mut self, mistake: Mistake, at: &Path<'_>, message: impl Into<String>) {
-        self.push_as(mistake, at.pointer(), message);
+        // The path is written out only where it is kept: one may send a million mistakes.
+        if self.list.len() < FINDINGS {
+            self.push_as(mistake, at.pointer(), message);
+        }
     }
 
     /// Notes something invalid that is no member of the body.

@@ -37,7 +37,7 @@ fn about(call: &Call, status: &'static str) -> Answer {
 
 /// GET `/`
 pub(crate) async fn root(call: Call) -> Answer {
-    about(&call, "ok")
+    about(&call, "running")
 }
 
 /// GET `/health`: the process answers.

@@ -85,7 +85,7 @@ async fn request_ids_go_in_and_out() {
 #[tokio::test(start_paused = true)]
 async fn the_server_tells_about_itself() {
     let world = World::new();
-    for (path, status) in [("/", "ok"), ("/health", "healthy"), ("/ready", "ready")] {
+    for (path, status) in [("/", "running"), ("/health", "healthy"), ("/ready", "ready")] {
         let about = world.get(path).await.expect(200).json();
         assert_eq!((&about["status"], &about["service"]), (&json!(status), &json!("tasklane")), "{path}");
         assert_eq!(about["database"], "memory");

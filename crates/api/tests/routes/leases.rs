@@ -118,6 +118,20 @@ async fn an_answer_that_nobody_took_releases_its_leases() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_named_request_whose_answer_nobody_took_gets_work_again() {
+    let world = World::new();
+    world.submit(&demo()).await;
+    let mut named = wish();
+    named["request"] = json!("r1");
+    drop(world.router.clone().oneshot(request("POST", "/v1/leases", &[JSON], named.to_string())).await.unwrap());
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    let again = world.post("/v1/leases", &named).await.expect(200).json();
+    let leased = &again["tasks"][0];
+    assert_eq!(leased["attempt"], 2, "the first attempt was released");
+    assert_eq!(world.report("succeed", leased, &json!({})).await["lost"], json!([]));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_caller_that_hangs_up_while_it_waits_takes_nothing_with_it() {
     let world = World::new();
     let mut patient = wish();

@@ -103,6 +103,19 @@ async fn lists_are_filtered_and_paged_to_the_end() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_page_of_large_tasks_ends_early_and_the_list_is_whole() {
+    let world = World::new();
+    for _ in 0..30 {
+        world.submit(&json!({ "type": "demo", "payload": "x".repeat(1 << 19) })).await;
+    }
+    let page = world.get("/v1/tasks?limit=200").await.expect(200).json();
+    assert_eq!(page["items"].as_array().unwrap().len(), 25);
+    let rest = world.get(&format!("/v1/tasks?limit=200&cursor={}", page["next_cursor"].as_str().unwrap())).await;
+    let rest = rest.expect(200).json();
+    assert_eq!((rest["items"].as_array().unwrap().len(), rest.get("next_cursor")), (5, None));
+}
+
+#[tokio::test(start_paused = true)]
 async fn wrong_parameters_are_named() {
     let world = World::new();
     for query in [
@@ -116,6 +129,7 @@ async fn wrong_parameters_are_named() {
         "created_after=soon",
         "nope=1",
         "queue=",
+        "label.=x",
     ] {
         let problem = world.get(&format!("/v1/tasks?{query}")).await.problem(422, "invalid");
         let name = query.split('=').next().unwrap();
