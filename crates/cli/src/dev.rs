@@ -1,5 +1,6 @@
 //! `tasklane dev`: a server to try things with, for this machine only.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -37,6 +38,7 @@ impl Dev {
         let runtime = runtime::server().map_err(Failure::from_io)?;
         runtime.block_on(async {
             let server = Server::start(config).await?;
+            keep_out_of_git(&dir);
             greet(output, wanted, &server, &dir);
             server.run().await;
             Ok::<_, StartError>(())
@@ -57,6 +59,15 @@ impl Dev {
         let mut config = Config::read(&flags, environment)?;
         config.listen.taken = Taken::Next;
         Ok(config)
+    }
+}
+
+/// Data to try things with belongs in nobody's commit.
+fn keep_out_of_git(dir: &Path) {
+    let file = dir.join(".gitignore");
+    if !file.exists() {
+        // Only a kindness; nothing depends on it.
+        let _ = fs::write(file, "*\n");
     }
 }
 

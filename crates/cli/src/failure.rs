@@ -96,7 +96,10 @@ impl Failure {
             return Self { request, ..Self::new(Exit::Failed, cause) }
                 .remedy("see whether --url or TASKLANE_URL names the right server");
         };
-        let cause = problem.detail.or(problem.title).unwrap_or_else(|| format!("the answer was HTTP {status}"));
+        // Where members are named one by one, the detail only points at them.
+        let (first, second) =
+            if problem.errors.is_empty() { (problem.detail, problem.title) } else { (problem.title, problem.detail) };
+        let cause = first.or(second).unwrap_or_else(|| format!("the answer was HTTP {status}"));
         let exit = exit_of(status, problem.code.as_deref());
         Self {
             details: problem.errors.into_iter().map(|it| format!("{}: {}", it.path, it.message)).collect(),
@@ -179,10 +182,11 @@ mod tests {
 
     #[test]
     fn a_problem_is_shown_with_its_code_fields_and_request() {
-        let body = br#"{"title":"Invalid","detail":"the request has 1 invalid field","code":"invalid","status":422,
+        let body =
+            br#"{"title":"The request is invalid","detail":"mend what `errors` names","code":"invalid","status":422,
             "instance":"req-1","errors":[{"path":"/priority","message":"must be -1000 to 1000"}]}"#;
         let failure = Failure::from_answer(422, body, None);
-        assert_eq!(failure.cause.as_deref(), Some("the request has 1 invalid field"));
+        assert_eq!(failure.cause.as_deref(), Some("The request is invalid"));
         assert_eq!(failure.details, ["/priority: must be -1000 to 1000"]);
         assert_eq!((failure.code.as_deref(), failure.request.as_deref()), (Some("invalid"), Some("req-1")));
         assert_eq!(failure.exit, Exit::Usage);

@@ -58,7 +58,7 @@ type Named = (&'static str, String);
 fn words(task: &Task) -> Vec<Named> {
     let labels = task.labels.iter().flatten().map(|(name, value)| format!("{name}={value}"));
     let flag = |set: bool, text: &str| if set { text.to_owned() } else { String::new() };
-    let spent = if task.spent == u64::from(task.attempt) { String::new() } else { format!(", {} spent", task.spent) };
+    let spent = if task.is_charged_as_counted() { String::new() } else { format!(", {} spent", task.spent) };
     let named = [
         ("reason", task.reason.clone()),
         ("attempt", format!("{}{spent}", task.attempts())),

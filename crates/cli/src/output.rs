@@ -5,7 +5,7 @@ use std::io::{self, IsTerminal, Write};
 use clap::ValueEnum;
 use serde_json::value::RawValue;
 
-use crate::failure::Failure;
+use crate::failure::{Exit, Failure};
 use crate::table::Table;
 
 /// What data looks like.
@@ -138,6 +138,9 @@ impl Output {
     /// Says what went wrong.
     pub(crate) fn failure(&self, failure: &Failure) {
         let Some(cause) = &failure.cause else { return };
+        if failure.exit == Exit::Interrupted {
+            return self.note(Tone::Plain, cause);
+        }
         let code = failure.code.as_ref().map(|code| format!(" [{code}]")).unwrap_or_default();
         self.note(Tone::Plain, &format!("{} {cause}{code}", self.notes.apply(Tone::Bad, "error:")));
         for detail in &failure.details {

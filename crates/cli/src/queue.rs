@@ -5,6 +5,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::failure::{Exit, Failure};
+use crate::moment;
 use crate::output::{Format, Output, Tone};
 use crate::remote::{Call, Remote};
 use crate::table::{Cell, Table};
@@ -121,13 +122,13 @@ fn table(queues: impl IntoIterator<Item = Shown>) -> Table {
         "BLOCKED",
         "WAITING",
         "OLDEST",
-        "",
+        "VERDICT",
     ]);
     for queue in queues {
         let counts = &queue.counts;
         let numbers =
             [counts.queued, counts.running, counts.retrying, counts.scheduled, counts.blocked, counts.waiting];
-        let oldest = queue.oldest_queued_age.unwrap_or_else(|| "-".to_owned());
+        let oldest = queue.oldest_queued_age.map_or_else(|| "-".to_owned(), |age| rough(&age));
         table.row(
             [Cell::from(&queue.name), state_cell(&queue.state)]
                 .into_iter()
@@ -138,6 +139,11 @@ fn table(queues: impl IntoIterator<Item = Shown>) -> Table {
     table
 }
 
+/// The largest unit of a duration.
+fn rough(age: &str) -> String {
+    moment::duration(age).map_or_else(|_| age.to_owned(), moment::rough)
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
@@ -146,7 +152,8 @@ mod tests {
 
     #[test]
     fn a_queue_is_a_row() {
-        let body = br#"{"name":"mail","state":"paused","counts":{"queued":3,"running":1},"oldest_queued_age":"5m"}"#;
+        let body =
+            br#"{"name":"mail","state":"paused","counts":{"queued":3,"running":1},"oldest_queued_age":"5m3s120ms"}"#;
         let lines = table([read(body).unwrap()]).lines(Paint::Text);
         let words: Vec<_> = lines[1].split_whitespace().collect();
         assert_eq!(words, ["mail", "‖", "paused", "3", "1", "0", "0", "0", "0", "5m"]);

@@ -88,6 +88,11 @@ impl Task {
         matches!(self.state.as_str(), "succeeded" | "failed" | "cancelled" | "expired")
     }
 
+    /// Whether every attempt that ended was charged, as is usual; a running one is charged when it ends.
+    pub(crate) fn is_charged_as_counted(&self) -> bool {
+        self.spent + u64::from(self.state == "running") == self.attempt
+    }
+
     /// `2/3`: attempts made, attempts there are.
     pub(crate) fn attempts(&self) -> String {
         format!("{}/{}", self.attempt, self.max_attempts)

@@ -48,7 +48,7 @@ impl Server {
     /// The address is taken, the store does not open, or the system refuses something.
     pub async fn start(config: Config) -> Result<Self, StartError> {
         let signals = Signals::take()?;
-        let bound = Bound::bind(&config.listen).await?;
+        let bound = Bound::bind(&config.listen)?;
         let address = bound.address();
         let engine = Engine::start(open(&config.store)?, engine_options(&config.store));
         let runner = executors(config.executors.in_server).map(|it| run(it, &engine, config.executors));

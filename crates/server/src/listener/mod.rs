@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
 
@@ -23,6 +23,8 @@ use connection::Serving;
 /// How long the accept loop rests after the system refused a connection (no file descriptors, no memory): long enough
 /// not to spin, short enough not to be noticed once there is room again.
 pub const ACCEPT_REST: Duration = Duration::from_millis(200);
+/// Connections the system holds until they are accepted.
+pub const BACKLOG: u32 = 1024;
 /// How many ports after the wanted one `dev` tries.
 pub const NEXT_PORTS: u16 = 100;
 
@@ -39,12 +41,10 @@ impl Bound {
     ///
     /// # Errors
     /// The port is taken, or the system refuses the address.
-    pub async fn bind(listen: &Listen) -> Result<Self, StartError> {
-        let socket = match (TcpListener::bind(listen.address).await, listen.taken) {
+    pub fn bind(listen: &Listen) -> Result<Self, StartError> {
+        let socket = match (listen_on(listen.address), listen.taken) {
             (Ok(socket), _) => socket,
-            (Err(source), Taken::Next) if source.kind() == io::ErrorKind::AddrInUse => {
-                next_port(listen.address).await?
-            }
+            (Err(source), Taken::Next) if source.kind() == io::ErrorKind::AddrInUse => next_port(listen.address)?,
             (Err(source), _) => return Err(refused(listen.address, source)),
         };
         let address = socket.local_addr().map_err(|source| refused(listen.address, source))?;
@@ -67,9 +67,17 @@ impl Bound {
     }
 }
 
-async fn next_port(wanted: SocketAddr) -> Result<TcpListener, StartError> {
+fn listen_on(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    // Connections of the last server on this port may still be dying; they are no reason to wait a minute.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
+}
+
+fn next_port(wanted: SocketAddr) -> Result<TcpListener, StartError> {
     for port in (1..=NEXT_PORTS).filter_map(|step| wanted.port().checked_add(step)) {
-        if let Ok(socket) = TcpListener::bind(SocketAddr::new(wanted.ip(), port)).await {
+        if let Ok(socket) = listen_on(SocketAddr::new(wanted.ip(), port)) {
             return Ok(socket);
         }
     }

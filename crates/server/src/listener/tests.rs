@@ -16,7 +16,7 @@ fn anywhere(max_connections: usize) -> Listen {
 }
 
 async fn serve(router: Router, max_connections: usize) -> (SocketAddr, Listener) {
-    let bound = Bound::bind(&anywhere(max_connections)).await.unwrap();
+    let bound = Bound::bind(&anywhere(max_connections)).unwrap();
     (bound.address(), bound.serve(router))
 }
 
@@ -51,10 +51,10 @@ async fn requests_are_answered_one_after_the_other() {
 
 #[tokio::test]
 async fn a_taken_port_is_refused_or_stepped_over() {
-    let first = Bound::bind(&anywhere(1)).await.unwrap();
+    let first = Bound::bind(&anywhere(1)).unwrap();
     let again = Listen { address: first.address(), ..anywhere(1) };
-    assert!(matches!(Bound::bind(&again).await, Err(StartError::PortTaken { .. })));
-    let next = Bound::bind(&Listen { taken: Taken::Next, ..again }).await.unwrap();
+    assert!(matches!(Bound::bind(&again), Err(StartError::PortTaken { .. })));
+    let next = Bound::bind(&Listen { taken: Taken::Next, ..again }).unwrap();
     assert!(next.address().port() > first.address().port());
 }
 
