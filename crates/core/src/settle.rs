@@ -65,10 +65,11 @@ fn cancelled(facts: &Facts, outcome: Outcome) -> Decision {
     Decision { result, failure, ..keeping(facts, Next::Cancelled, Reason::Cancelled) }
 }
 
-/// What a decision becomes when somebody asked to cancel the task between the decision and its writing. The store, which
-/// alone sees the two meet, puts it in the decision's place.
-pub fn overtaken(decision: Decision) -> Decision {
-    Decision { to: Next::Cancelled, reason: Reason::Cancelled, quarantined: false, ..decision }
+/// What a decision becomes when somebody asked to cancel the task between the decision and its writing: as if it had
+/// been decided later. The store, which alone sees the two meet, puts it in the decision's place.
+pub fn overtaken(facts: &Facts, decision: Decision) -> Decision {
+    let (result, failure) = (decision.result, decision.failure);
+    Decision { result, failure, ..keeping(facts, Next::Cancelled, Reason::Cancelled) }
 }
 
 /// A failure: final if it says so, if it was the last attempt, or if attempt after attempt kills its worker.

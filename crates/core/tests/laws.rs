@@ -191,7 +191,7 @@ impl World {
             let stale = cancelled && random.is_multiple_of(2);
             let facts = Facts { cancel_requested: cancelled && !stale, ..self.task.facts.clone() };
             let decision = settle::decide(&facts, outcome, random);
-            self.apply(if stale { settle::overtaken(decision) } else { decision }, false);
+            self.apply(if stale { settle::overtaken(&facts, decision) } else { decision }, false);
             assert!(!cancelled || self.task.facts.state == State::Cancelled, "a cancelled task went on");
         }
     }

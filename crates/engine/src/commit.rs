@@ -4,9 +4,10 @@
 use std::sync::Arc;
 
 use tasklane_core::error::StoreError;
+use tasklane_core::event::Transition;
 use tasklane_core::lease::{LeaseKey, Leased};
 use tasklane_core::ports::store::{Answers, Batch};
-use tasklane_core::state::State;
+use tasklane_core::state::{Reason, State};
 use tasklane_core::task::TaskId;
 use tokio::time::Instant;
 
@@ -142,6 +143,7 @@ impl Inside {
         if !answers.transitions.is_empty() {
             let finals = answers.transitions.iter().filter(|it| it.to.is_final()).map(|it| it.task);
             self.waits.wake(finals);
+            self.unseat_lost(&answers.transitions);
             let stopped = answers.transitions.iter().filter(|it| it.from == Some(State::Running)).map(|it| it.task);
             self.facts.forget(stopped);
             self.metrics.moved(&answers.transitions);
@@ -150,6 +152,17 @@ impl Inside {
         for task in answers.hand.iter().flatten() {
             if task.facts.state == State::Running && task.facts.cancel_requested {
                 self.tell(task.facts.id);
+            }
+        }
+    }
+
+    /// A worker that lost a lease may be frozen with its connections open: its seats would catch the very task it lost, and
+    /// lose it again. They are answered with nothing; a worker that lives asks again.
+    fn unseat_lost(self: &Arc<Self>, transitions: &[Transition]) {
+        let lost = transitions.iter().filter(|it| matches!(it.reason, Reason::LeaseLost | Reason::CrashLoop));
+        for worker in self.facts.workers_of(lost.map(|it| it.task)) {
+            for seat in self.parked.take_of(&worker) {
+                drop(seat.reply.send(Handed::nothing(self)));
             }
         }
     }

@@ -77,6 +77,16 @@ impl HeldFacts {
         lock(&self.table).held.get(&key.id).is_some_and(|it| it.holds(key))
     }
 
+    /// The workers that these tasks were leased to, each once.
+    pub fn workers_of(&self, ids: impl Iterator<Item = TaskId>) -> HashSet<Arc<str>> {
+        let mut ids = ids.peekable();
+        if ids.peek().is_none() {
+            return HashSet::new();
+        }
+        let table = lock(&self.table);
+        ids.filter_map(|id| table.held.get(&id)).map(|it| Arc::clone(&it.worker)).collect()
+    }
+
     /// Forgets tasks that left `running`.
     pub fn forget(&self, ids: impl Iterator<Item = TaskId>) {
         let mut table = lock(&self.table);

@@ -121,13 +121,27 @@ async fn a_silent_worker_loses_its_lease_and_its_late_report_is_refused() {
     let world = World::new();
     let id = world.submit("a").await;
     let first = world.lease_one(Duration::ZERO).await.unwrap();
-    let second = world.lease_one(29 * SECOND).await;
+    let second = world.lease_as("other", 29 * SECOND).await;
     assert!(second.is_none(), "the lease is 30 s long");
-    let second = world.lease_one(29 * SECOND).await.unwrap();
+    let second = world.lease_as("other", 29 * SECOND).await.unwrap();
     assert_eq!((second.facts.attempt, second.facts.spent, second.facts.crashes), (2, 1, 1));
     assert_eq!(world.report(&first, Outcome::Succeeded("1".into())).await.lost, [id]);
     assert!(world.report(&second, Outcome::Succeeded("2".into())).await.lost.is_empty());
     assert_eq!(world.task(id).await.result.as_deref(), Some(&b"2"[..]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_frozen_worker_s_other_seats_do_not_catch_the_task_it_lost() {
+    let world = World::new();
+    let id = world.submit("a").await;
+    world.lease_one(Duration::ZERO).await.unwrap();
+    let seats = [world.park(60 * SECOND), world.park(60 * SECOND)];
+    world.settle_down().await;
+    let task = world.lease_as("healthy", 60 * SECOND).await.unwrap();
+    assert_eq!((task.facts.id, task.facts.attempt), (id, 2));
+    for seat in seats {
+        assert!(seat.await.unwrap().tasks.is_empty());
+    }
 }
 
 #[tokio::test(start_paused = true)]

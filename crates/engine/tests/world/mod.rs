@@ -72,7 +72,12 @@ impl World {
     }
 
     pub async fn lease_one(&self, wait: Duration) -> Option<Leased> {
-        self.engine.lease(self.lease_call(wait)).await.unwrap().tasks.pop()
+        self.lease_as("w", wait).await
+    }
+
+    pub async fn lease_as(&self, worker: &str, wait: Duration) -> Option<Leased> {
+        let call = LeaseCall { worker: worker.into(), ..self.lease_call(wait) };
+        self.engine.lease(call).await.unwrap().tasks.pop()
     }
 
     pub fn park(&self, wait: Duration) -> JoinHandle<LeaseReply> {

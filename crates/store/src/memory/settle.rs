@@ -14,7 +14,7 @@ impl Tx<'_> {
             return if self.is_repeated(outcome) { Settled::Repeated } else { Settled::Lost };
         };
         let meanwhile = task.facts.cancel_requested && !facts.cancel_requested;
-        self.apply(key.id, if meanwhile { overtaken(decision) } else { decision });
+        self.apply(key.id, if meanwhile { overtaken(&facts, decision) } else { decision });
         if let Some(kept) = self.model.tasks.get_mut(&key.id) {
             kept.settled = Some(outcome);
         }

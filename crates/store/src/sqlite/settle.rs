@@ -28,7 +28,7 @@ impl Tx<'_, '_> {
         };
         let meanwhile = running.kept.task.facts.cancel_requested && !facts.cancel_requested;
         let decision = decision.clone();
-        let decision = if meanwhile { overtaken(decision) } else { decision };
+        let decision = if meanwhile { overtaken(facts, decision) } else { decision };
         self.end_attempt(*running, decision, Some(mark))?;
         for task in then {
             // Its own keys may lead to a task that is there already, or refuse it: then there is nothing to accept.
