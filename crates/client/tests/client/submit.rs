@@ -57,6 +57,29 @@ async fn submits_made_at_once_travel_together_and_each_gets_its_own_answer() {
 }
 
 #[tokio::test]
+async fn requests_are_of_bounded_size() {
+    let size = 1 << 20;
+    let stub = Stub::start(|seen: Seen| async move {
+        let accepted = vec![json!({"id": id(1), "state": "queued"}); seen.json().as_array().unwrap().len()];
+        answer(200, &json!({"tasks": accepted}))
+    })
+    .await;
+    let client = stub.client();
+    let callers: Vec<_> = (0..20)
+        .map(|_| {
+            let client = client.clone();
+            tokio::spawn(async move { client.submit(NewTask::new("t", &"x".repeat(size))).await })
+        })
+        .collect();
+    for caller in callers {
+        caller.await.unwrap().unwrap();
+    }
+    let sizes: Vec<_> = stub.seen().iter().map(|it| it.body.len()).collect();
+    assert!(sizes.iter().all(|it| *it <= 8 * size + 1024), "{sizes:?}");
+    assert_eq!(sizes.len(), 3, "{sizes:?}");
+}
+
+#[tokio::test]
 async fn a_task_that_spoils_the_whole_request_is_the_only_one_refused() {
     let stub = Stub::start(|seen: Seen| async move {
         let spoilt = seen.json().as_array().unwrap().iter().any(|it| it["payload"] == 13);

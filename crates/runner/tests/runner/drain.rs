@@ -7,7 +7,7 @@ use std::time::Duration;
 use tasklane_core::outcome::{FailureKind, Outcome};
 use tasklane_core::ports::executor::Context;
 use tasklane_core::task::Spec;
-use tasklane_runner::Drained;
+use tasklane_runner::{Drained, LeaseSource, Options, Runner};
 use tokio::time::{Instant, sleep};
 
 use crate::fake::{FakeServer, Handler, Script, done, handler, secs, start};
@@ -96,6 +96,31 @@ async fn what_comes_in_after_the_drain_began_is_given_back_unrun() {
     let state = server.state();
     let of = |outcome: Outcome| state.tasks.values().filter(|it| it.accepted.iter().any(|it| it.1 == outcome)).count();
     assert_eq!((of(done()), of(Outcome::Released)), (5, 1));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_handler_that_blocks_its_thread_cannot_hold_up_the_end() {
+    let server = FakeServer::new(Script::default());
+    server.add(0..1, "block", Spec::default());
+    let (unblock, blocked) = std::sync::mpsc::channel::<()>();
+    let blocked = Arc::new(std::sync::Mutex::new(blocked));
+    let block = handler("block", move |_, _| {
+        let blocked = Arc::clone(&blocked);
+        async move {
+            let _ended = blocked.lock().unwrap().recv();
+            done()
+        }
+    });
+    let options = Options { slots: 1, stop_grace: Duration::ZERO, ..Options::default() };
+    let runner = Runner::start(Arc::clone(&server) as Arc<dyn LeaseSource>, vec![block], options);
+    server.until(|state| state.task(0).lease.is_some()).await;
+    while runner.held() == 0 {
+        tokio::task::yield_now().await;
+    }
+    let drained = runner.drain(Duration::ZERO).await;
+    assert_eq!(drained, Drained { stopped: 1, unreported: 0 });
+    assert_eq!(server.state().task(0).accepted.iter().map(|it| &it.1).collect::<Vec<_>>(), [&Outcome::Released]);
+    drop(unblock);
 }
 
 /// Counts itself while it lives.
