@@ -1,5 +1,5 @@
 //! `end_to_end` on a store that keeps 5 000 000 finished rows while sweep runs. The rows are made through the store's own
-//! verbs (accepted, leased, settled), most of them a day old; a tenth more are past their retention, so that sweep has
+//! verbs (accepted, leased, settled), most of them a day old; a fifth more are past their retention, so that sweep has
 //! something to remove while the tasks run. Repetitions share one directory.
 
 use std::path::Path;
@@ -45,7 +45,7 @@ fn kept(data: &Path) -> Result<u64, Failure> {
 
 fn seed(data: &Path, finished: usize) -> Result<(), Failure> {
     let mut bare = Bare::open_in_the_past(data, 8 * DAY)?;
-    finish(&mut bare, finished / 10)?;
+    finish(&mut bare, finished / 5)?;
     bare.clock().set_back(DAY);
     finish(&mut bare, finished)?;
     bare.close();
