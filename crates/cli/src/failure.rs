@@ -49,11 +49,11 @@ pub(crate) struct Failure {
     /// More lines of it, such as the fields that were refused.
     pub(crate) details: Vec<String>,
     /// What to do.
-    pub(crate) remedy: Option<String>,
+    pub(crate) remedy: Option<Box<str>>,
     /// The problem's stable code.
-    pub(crate) code: Option<String>,
+    pub(crate) code: Option<Box<str>>,
     /// Which request; the server's log knows it by this.
-    pub(crate) request: Option<String>,
+    pub(crate) request: Option<Box<str>>,
     /// The process ends with this.
     pub(crate) exit: Exit,
 }
@@ -66,7 +66,7 @@ impl Failure {
 
     /// The same, with what to do about it.
     #[must_use]
-    pub(crate) fn remedy(self, remedy: impl Into<String>) -> Self {
+    pub(crate) fn remedy(self, remedy: impl Into<Box<str>>) -> Self {
         Self { remedy: Some(remedy.into()), ..self }
     }
 
@@ -90,7 +90,7 @@ impl Failure {
     }
 
     /// The answer of a server that refused: a problem as `/v1` writes it, or whatever else it said.
-    pub(crate) fn from_answer(status: u16, body: &[u8], request: Option<String>) -> Self {
+    pub(crate) fn from_answer(status: u16, body: &[u8], request: Option<Box<str>>) -> Self {
         let Ok(problem) = serde_json::from_slice::<Problem>(body) else {
             let cause = format!("the answer was HTTP {status}, but not as a Tasklane server answers");
             return Self { request, ..Self::new(Exit::Failed, cause) }
@@ -136,7 +136,7 @@ impl From<StartError> for Failure {
             exit::DISK => Exit::Disk,
             _ => Exit::Failed,
         };
-        Self { remedy: error.remedy(), ..Self::new(exit, error.to_string()) }
+        Self { remedy: error.remedy().map(Into::into), ..Self::new(exit, error.to_string()) }
     }
 }
 
@@ -145,8 +145,8 @@ impl From<tasklane_client::Error> for Failure {
         use tasklane_client::Error;
         match &error {
             Error::Refused { problem, .. } => Self {
-                code: Some(problem.code.clone()),
-                request: problem.instance.clone(),
+                code: Some(problem.code.as_str().into()),
+                request: problem.instance.as_deref().map(Into::into),
                 ..Self::new(exit_of(problem.status, Some(&problem.code)), problem.detail.clone())
             },
             Error::Invalid(_) => Self::usage(error.to_string()),
@@ -162,8 +162,8 @@ impl From<tasklane_client::Error> for Failure {
 struct Problem {
     title: Option<String>,
     detail: Option<String>,
-    code: Option<String>,
-    instance: Option<String>,
+    code: Option<Box<str>>,
+    instance: Option<Box<str>>,
     #[serde(default)]
     errors: Vec<FieldError>,
 }

@@ -112,7 +112,7 @@ impl Remote {
         match status {
             200..=299 => Ok(body),
             300..=399 => Err(redirected(location)),
-            _ => Err(Failure::from_answer(status, &body, request)),
+            _ => Err(Failure::from_answer(status, &body, request.map(Into::into))),
         }
     }
 

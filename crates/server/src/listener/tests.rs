@@ -186,7 +186,7 @@ async fn a_stop_lets_requests_finish_and_cuts_those_that_do_not() {
             }),
         )
         .route("/quick", get(|| async { "quick" }))
-        .route("/never", get(|| pending::<()>()));
+        .route("/never", get(pending::<()>));
     let (address, listener) = serve(router, 10).await;
     let slow = say(address, "GET /slow HTTP/1.1\r\nhost: x\r\n\r\n").await;
     let never = say(address, "GET /never HTTP/1.1\r\nhost: x\r\n\r\n").await;
