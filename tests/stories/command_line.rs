@@ -173,6 +173,19 @@ fn data_files_are_checked_copied_and_put_back() {
     });
 }
 
+#[test]
+fn bench_measures_a_server() {
+    story("command_line::bench", || {
+        let server = ServerOptions::without_executors().start();
+        let said = say(&server, &["bench", "--tasks", "2000", "-o", "ndjson"]).exit(0);
+        let lines: Vec<Value> = said.out.lines().map(|it| serde_json::from_str(it).unwrap()).collect();
+        assert!(lines.len() >= 3, "{}", said.out);
+        for line in &lines {
+            assert!(line["bench"].is_string() && (line["per_second"].is_f64() || line["p50_ms"].is_f64()), "{line}");
+        }
+    });
+}
+
 /// `tasklane dev` as a person starts it: its words and the URL it tells.
 struct Dev {
     child: Child,

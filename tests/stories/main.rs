@@ -16,6 +16,7 @@ mod pages;
 mod queues;
 mod reports;
 mod server_killed;
+mod service;
 mod slow_clients;
 mod start_refused;
 mod stop;

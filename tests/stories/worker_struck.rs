@@ -99,9 +99,8 @@ fn frozen_past_its_lease_it_settles_nothing_and_works_on() {
         first.signal(Signal::Stop);
         let mut second = scene.worker("second");
         let task = scene.server.finished(&id);
-        // The first has more than one connection, and a frozen process keeps them all open: it may be handed its own task
-        // once more before the second is.
-        assert!(task["result"].as_str().unwrap().ends_with("by second"), "{task}");
+        // The first has more connections, and a frozen process keeps them open: none of them may catch the task again.
+        assert_eq!(task["result"], "attempt 2 by second", "{task}");
         second.kill();
 
         // It wakes up, finds its gate open and believes that it is done.
@@ -111,7 +110,28 @@ fn frozen_past_its_lease_it_settles_nothing_and_works_on() {
         assert_eq!(scene.server.finished(&next)["worker"], "first", "it works on");
         let after = scene.server.task(&id);
         assert_eq!(after, task, "a late attempt changed a settled task");
-        assert_eq!(json!(scene.attempts(&id).len()), task["attempt"]);
+        assert_eq!(scene.attempts(&id).len(), 2);
+    });
+}
+
+#[test]
+fn asked_to_end_it_finishes_what_it_has_and_takes_nothing_new() {
+    story("worker_struck::drained", || {
+        let scene = Scene::new();
+        let mut first = scene.worker("first");
+        let id = scene.submit_held();
+        scene.until_wrote(&format!("started {id} 1 first"));
+        first.signal(Signal::Term);
+        let later = scene.server.submit(&json!({ "type": "story", "payload": {} }));
+        scene.open_gate();
+        let status = until("the worker to end", PATIENCE, || first.0.try_wait().unwrap());
+        assert_eq!(status.code(), Some(0));
+        let task = scene.server.task(&id);
+        assert_eq!((&task["state"], &task["attempt"]), (&json!("succeeded"), &json!(1)), "{task}");
+        // The later one may have been given to it in the moment it was asked to end; then it came back unspent.
+        let _second = scene.worker("second");
+        let task = scene.server.finished(&later);
+        assert_eq!(task["spent"], 1, "{task}");
     });
 }
 

@@ -17,6 +17,8 @@ use crate::{binary, port};
 
 /// Longest time a start may take before a test gives up. Stories that promise less measure it themselves.
 const START: Duration = Duration::from_secs(20);
+/// Longest time a story waits for a task to lease.
+const PATIENCE: Duration = Duration::from_secs(40);
 /// Longest time from SIGTERM to the end.
 const STOP: Duration = Duration::from_secs(20);
 /// Variables that would change what a server does; a test's server sees none of the caller's.
@@ -208,12 +210,13 @@ impl Server {
         task
     }
 
-    /// Takes up to `limit` tasks of a type, waiting for the first.
+    /// Takes up to `limit` tasks of a type, waiting for the first. As every worker does, it asks again where it was sent
+    /// away with nothing.
     pub fn lease(&self, worker: &str, task_type: &str, limit: usize, length: &str) -> Vec<Value> {
         let request = json!({
             "worker": worker, "lanes": [{ "types": [task_type] }], "limit": limit, "lease": length, "wait": "20s",
         });
-        self.tasks_of(&request)
+        process::until("a task to lease", PATIENCE, || Some(self.tasks_of(&request)).filter(|it| !it.is_empty()))
     }
 
     /// Takes a task of a type if there is one now.
