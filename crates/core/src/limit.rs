@@ -25,6 +25,8 @@ pub const IDEMPOTENCY_KEPT: Duration = Duration::from_secs(24 * 3600);
 pub const CANCEL_GRACE: Duration = Duration::from_secs(10);
 /// The most that a lease granted before an outage is prolonged by when the outage ends.
 pub const OUTAGE_GRACE: Duration = Duration::from_secs(60);
+/// A difference between the wall clock and the last stamp in the store that somebody should look at.
+pub const CLOCK_SKEW: Duration = Duration::from_secs(5);
 /// Attempts in a row ended by a dying worker before a task is quarantined.
 pub const CRASHES_IN_A_ROW: u32 = 3;
 /// Longest queue, tenant, worker name, key, or label value in bytes.

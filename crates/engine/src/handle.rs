@@ -190,11 +190,11 @@ impl Engine {
     ///
     /// # Errors
     /// Why it does not.
-    pub async fn ready(&self) -> Result<(), String> {
+    pub async fn ready(&self) -> Result<StoreStats, String> {
         if self.inside.is_draining() {
             return Err("the server is stopping".to_owned());
         }
-        self.stats().await.map(drop).map_err(|error| error.to_string())
+        self.stats().await.map_err(|error| error.to_string())
     }
 
     /// Every metric of the engine in the OpenMetrics text format.

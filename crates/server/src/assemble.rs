@@ -28,8 +28,6 @@ pub const REQUEST_GRACE: Duration = Duration::from_secs(2);
 pub const STOP_GRACE: Duration = Duration::from_secs(1);
 /// How long a lease of the server's own executors lasts: if the process dies, its tasks wait this long.
 pub const LEASE: Duration = Duration::from_secs(30);
-/// A wall clock that stands further than this behind the data's last stamp is warned of.
-pub const SKEW: Duration = Duration::from_secs(5);
 
 /// A running server.
 pub struct Server {
@@ -84,12 +82,7 @@ impl Server {
 }
 
 fn open(store: &config::store::Store) -> Result<Arc<SqliteStore>, StartError> {
-    let store = SqliteStore::open(sqlite::Options::new(&store.dir, Arc::new(MachineClock::start())))?;
-    let behind = store.clock_skew();
-    if behind > SKEW {
-        tracing::warn!(?behind, "the machine's clock is behind the data's last stamp; time goes on from that stamp");
-    }
-    Ok(store)
+    Ok(SqliteStore::open(sqlite::Options::new(&store.dir, Arc::new(MachineClock::start())))?)
 }
 
 fn engine_options(store: &config::store::Store) -> tasklane_engine::Options {

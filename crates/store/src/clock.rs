@@ -3,11 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tasklane_core::limit;
 use tasklane_core::ports::clock::Clock;
 use tasklane_core::time::Timestamp;
-
-/// A difference between the wall clock and the last stamp written that is worth a warning.
-pub const SUSPICIOUS_SKEW: Duration = Duration::from_secs(5);
 
 /// Anchored at the later of the wall clock and the last stamp written, so that no stamp is earlier than one on disk.
 #[derive(Clone)]
@@ -24,7 +22,7 @@ impl StoreClock {
         let wall = clock.wall();
         let anchor = last.map_or(wall, |last| last.max(wall));
         let skew = anchor.since(wall);
-        if skew > SUSPICIOUS_SKEW {
+        if skew > limit::CLOCK_SKEW {
             tracing::warn!(
                 skew_ms = u64::try_from(skew.as_millis()).unwrap_or(u64::MAX),
                 "the wall clock is behind the last stamp in the store; the store's clock goes on from that stamp"
@@ -38,7 +36,7 @@ impl StoreClock {
         self.anchor.plus(self.clock.elapsed().saturating_sub(self.anchored))
     }
 
-    /// How far the wall clock was behind the last stamp when this was anchored; over [`SUSPICIOUS_SKEW`] somebody should
+    /// How far the wall clock was behind the last stamp when this was anchored; over [`limit::CLOCK_SKEW`] somebody should
     /// look at the machine's clock.
     pub fn skew(&self) -> Duration {
         self.skew

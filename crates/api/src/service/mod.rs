@@ -1,8 +1,11 @@
 //! What tells about the server itself.
 
+use std::time::Duration;
+
 use http::HeaderValue;
 use http::header::CONTENT_TYPE;
 use serde::Serialize;
+use tasklane_core::limit;
 use tasklane_core::time::Timestamp;
 
 use crate::answer::{self, Answer};
@@ -25,30 +28,43 @@ struct About {
     #[serde(with = "tasklane_wire::time::shape")]
     timestamp: Timestamp,
     database: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    clock: Option<Clock>,
 }
 
-fn about(call: &Call, status: &'static str) -> Answer {
+/// What somebody should look at about the machine's clock.
+#[derive(Serialize)]
+struct Clock {
+    /// How far it was behind the last stamp in the store when the server started; the store's time went on from there.
+    #[serde(with = "tasklane_wire::duration::shape")]
+    behind: Duration,
+}
+
+fn about(call: &Call, status: &'static str, clock: Option<Clock>) -> Answer {
     call.no_query()?;
     let database = call.app.options.database;
     let message = "Tasklane runs tasks: submit to /v1/tasks, work from /v1/leases";
     let timestamp = call.engine().now();
-    answer::shape(&About { message, service: SERVICE, status, version: VERSION, timestamp, database })
+    answer::shape(&About { message, service: SERVICE, status, version: VERSION, timestamp, database, clock })
 }
 
 /// GET `/`
 pub(crate) async fn root(call: Call) -> Answer {
-    about(&call, "running")
+    about(&call, "running", None)
 }
 
 /// GET `/health`: the process answers.
 pub(crate) async fn health(call: Call) -> Answer {
-    about(&call, "healthy")
+    about(&call, "healthy", None)
 }
 
 /// GET `/ready`: it takes work.
 pub(crate) async fn ready(call: Call) -> Answer {
     match call.engine().ready().await {
-        Ok(()) => about(&call, "ready"),
+        Ok(stats) => {
+            let behind = Some(stats.clock_behind).filter(|it| *it > limit::CLOCK_SKEW);
+            about(&call, "ready", behind.map(|behind| Clock { behind }))
+        }
         Err(why) => Err(Refused::new(NOT_READY, why).retry_after(SOON)),
     }
 }

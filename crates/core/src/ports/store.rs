@@ -156,6 +156,8 @@ pub struct StoreStats {
     pub wal_bytes: u64,
     /// Commits since start.
     pub commits: u64,
+    /// How far the machine's wall clock was behind the last stamp in the store when it was opened.
+    pub clock_behind: Duration,
 }
 
 /// Keeps tasks.

@@ -1,5 +1,7 @@
 //! Reads.
 
+use std::time::Duration;
+
 use tasklane_core::decision::history;
 use tasklane_core::event::Position;
 use tasklane_core::limit;
@@ -9,7 +11,6 @@ use tasklane_core::state::State;
 use tasklane_core::task::{Attempt, Task, TaskId};
 
 use super::Model;
-use super::lease::place;
 use crate::filter::{facts_fit, lane_fits};
 
 impl Model {
@@ -38,8 +39,8 @@ impl Model {
     pub(super) fn standing(&self, id: TaskId, most: u64) -> Option<Standing> {
         let task = self.tasks.get(&id)?.task.clone();
         let queue = self.queues.get(&task.facts.lane.queue).copied().unwrap_or(QueueState::Active);
-        let count = || self.line(|it| it.facts.lane == task.facts.lane && place(it) < place(&task)).len() as u64;
-        let ahead = (task.facts.state == State::Queued).then(count);
+        let lane = self.line(|it| it.facts.lane == task.facts.lane);
+        let ahead = (task.facts.state == State::Queued).then(|| lane.iter().take_while(|it| **it != id).count() as u64);
         let ahead_is_more = ahead.is_some_and(|it| it > most);
         Some(Standing { queue, ahead: ahead.map(|it| it.min(most)), ahead_is_more, task })
     }
@@ -87,7 +88,14 @@ impl Model {
     pub(super) fn stats(&self) -> StoreStats {
         let mut counts = Counts::default();
         self.tasks.values().for_each(|kept: &super::Kept| counts.add(kept_state(&kept.task), 1));
-        StoreStats { counts, lanes: self.lanes.len(), bytes: 0, wal_bytes: 0, commits: self.commits }
+        StoreStats {
+            counts,
+            lanes: self.lanes.len(),
+            bytes: 0,
+            wal_bytes: 0,
+            commits: self.commits,
+            clock_behind: Duration::ZERO,
+        }
     }
 }
 

@@ -11,7 +11,6 @@
 use std::path::PathBuf;
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, RwLock};
-use std::time::Duration;
 
 use tasklane_core::error::StoreError;
 use tasklane_core::event::Position;
@@ -108,11 +107,6 @@ impl SqliteStore {
         Ok(Arc::new(Self { path, clock, view, asks, readers }))
     }
 
-    /// How far the machine's wall clock was behind the last stamp in the file when it was opened.
-    pub fn clock_skew(&self) -> Duration {
-        self.clock.skew()
-    }
-
     fn overlays(&self, ids: &[TaskId]) -> Vec<Option<view::Overlay>> {
         inspect::overlays(&self.view, ids)
     }
@@ -173,7 +167,8 @@ impl Store for SqliteStore {
 
     fn stats(&self) -> BoxFuture<'_, Result<StoreStats, StoreError>> {
         let size = |path| std::fs::metadata(path).map_or(0, |file| file.len());
-        let stats = inspect::stats(&look(&self.view), size(self.path.clone()), size(wal_of(&self.path)));
+        let mut stats = inspect::stats(&look(&self.view), size(self.path.clone()), size(wal_of(&self.path)));
+        stats.clock_behind = self.clock.skew();
         Box::pin(std::future::ready(Ok(stats)))
     }
 
