@@ -58,12 +58,12 @@ impl Bound {
 
     /// Begins to serve `router`.
     pub fn serve(self, router: Router) -> Listener {
-        nofile::raise(self.max_connections);
+        let max_connections = nofile::room_for(self.max_connections);
         let (stop, stopping) = watch::channel(());
-        let places = Arc::new(Semaphore::new(self.max_connections));
+        let places = Arc::new(Semaphore::new(max_connections));
         let serving = Serving::new(router, stopping.clone());
         let accepting = tokio::spawn(accept(self.socket, serving, Arc::clone(&places), stopping));
-        Listener { stop, places, max_connections: self.max_connections, accepting }
+        Listener { stop, places, max_connections, accepting }
     }
 }
 
@@ -116,16 +116,24 @@ impl Listener {
 
 /// Accepts until told to stop. No error ends it: a server that accepts nobody is worse than one that tries again.
 async fn accept(socket: TcpListener, serving: Serving, places: Arc<Semaphore>, mut stopping: watch::Receiver<()>) {
+    let mut refused = false;
     loop {
         let accepted = tokio::select! {
             accepted = socket.accept() => accepted,
             _ = stopping.changed() => return,
         };
         match accepted {
-            Ok((stream, _)) => admit(stream, &serving, &places),
+            Ok((stream, _)) => {
+                refused = false;
+                admit(stream, &serving, &places);
+            }
             Err(error) if is_of_one_caller(&error) => {}
             Err(error) => {
-                tracing::warn!(%error, "cannot accept connections; trying again");
+                // Once a row of them: what the system lacks, the log may lack too.
+                if !refused {
+                    tracing::warn!(%error, "cannot accept connections; trying again until it works");
+                }
+                refused = true;
                 tokio::time::sleep(ACCEPT_REST).await;
             }
         }
