@@ -9,21 +9,22 @@ use tasklane_core::state::{Reason, State};
 use tasklane_core::task::{Task, TaskId};
 use tasklane_core::time::Timestamp;
 
-use super::{Model, Tx};
+use super::{Kept, Model, Tx};
 
 impl Model {
     /// Queued tasks that `wanted` lets through, in the order they would be leased in.
     pub(super) fn line(&self, wanted: impl Fn(&Task) -> bool) -> Vec<TaskId> {
-        let queued = self.tasks.values().map(|kept| &kept.task).filter(|task| task.facts.state == State::Queued);
-        let mut line: Vec<_> = queued.filter(|task| wanted(task)).map(place).collect();
+        let queued = self.tasks.values().filter(|kept| kept.task.facts.state == State::Queued && wanted(&kept.task));
+        let mut line: Vec<_> = queued.map(|kept| (place(kept), kept.task.facts.id)).collect();
         line.sort_unstable();
-        line.into_iter().map(|(.., id)| id).collect()
+        line.into_iter().map(|(_, id)| id).collect()
     }
 }
 
-/// Where a queued task stands: by priority, then rank, then id.
-pub(super) fn place(task: &Task) -> (Reverse<i32>, Timestamp, TaskId) {
-    (Reverse(task.priority), task.rank, task.facts.id)
+/// Where a queued task stands: by priority, then rank, then the order of acceptance, which is the order of ids where
+/// the server draws them.
+pub(super) fn place(kept: &Kept) -> (Reverse<i32>, Timestamp, u64) {
+    (Reverse(kept.task.priority), kept.task.rank, kept.seq)
 }
 
 impl Tx<'_> {

@@ -87,11 +87,13 @@ impl MemoryStore {
         Arc::new(Self { clock: StoreClock::anchor(clock, None), model: Mutex::new(Model::default()) })
     }
 
-    /// What a store does after it was away: leases granted before count anew from now, for their own length and at most
-    /// [`limit::OUTAGE_GRACE`].
-    pub fn count_anew(&self) {
+    /// What a store does when it is opened again: leases granted before count anew from now, for their own length and at
+    /// most [`limit::OUTAGE_GRACE`], and sweep begins a new round.
+    pub fn reopened(&self) {
         let now = self.clock.now();
-        for kept in self.model().tasks.values_mut() {
+        let mut model = self.model();
+        model.sweep = sweep::Cursor::default();
+        for kept in model.tasks.values_mut() {
             if let Some(lease) = &mut kept.task.facts.lease {
                 lease.until = now.plus(lease.length.min(limit::OUTAGE_GRACE));
                 lease.heard_at = now;

@@ -58,8 +58,10 @@ impl Counters {
         let key = (way.lane, way.scope);
         let counts = self.counts.entry(key).or_default();
         for counts in [counts, &mut self.total] {
-            way.from.inspect(|from| counts.add(*from, -by));
+            // What comes is added first: one task may have gone a way from a state to itself several times, and a count
+            // does not fall below zero.
             way.to.inspect(|to| counts.add(*to, by));
+            way.from.inspect(|from| counts.add(*from, -by));
         }
         self.dirty.insert(key);
     }

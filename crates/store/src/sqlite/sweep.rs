@@ -33,6 +33,7 @@ struct Found {
 impl Tx<'_, '_> {
     pub(super) fn sweep(&mut self, batch: &mut Batch) -> Result<()> {
         let Some(sweep) = &batch.sweep else { return Ok(()) };
+        self.count_all();
         let mut excess = self.excess(sweep);
         if excess > 0 && !self.live.sweep.excess {
             // The oldest go first: begin where they stand.

@@ -88,9 +88,7 @@ impl<'a, 'c> Tx<'a, 'c> {
 
     /// Writes what is left to be written, and answers with where the commit stands.
     pub(crate) fn finish(&mut self) -> Result<()> {
-        if let Some(ended) = self.body.end_group() {
-            self.count(ended);
-        }
+        self.count_all();
         if !self.body.bytes().is_empty() {
             self.live.position = Position(self.live.position.0 + 1);
             self.sql.log_add(self.live.position, self.now, self.body.bytes())?;
@@ -260,6 +258,12 @@ impl<'a, 'c> Tx<'a, 'c> {
         ended.into_iter().for_each(|ended| self.count(ended));
         let transition = kept.task.transition(from, self.now);
         self.answer().transitions.push(transition);
+    }
+
+    /// Counts everything that has happened so far.
+    pub(crate) fn count_all(&mut self) {
+        let ended = self.body.end_group();
+        ended.into_iter().for_each(|ended| self.count(ended));
     }
 
     fn count(&mut self, (way, by): (Way, i64)) {

@@ -100,8 +100,8 @@ impl View {
         }
         for (lane, from, to, by) in changes.counts {
             let counts = self.counts_of(lane);
-            from.inspect(|from| counts.add(*from, -by));
             to.inspect(|to| counts.add(*to, by));
+            from.inspect(|from| counts.add(*from, -by));
         }
         (self.position, self.commits) = (live.position, live.commits);
     }
