@@ -57,7 +57,8 @@ pub(crate) async fn receive(
     accepts: Accepts,
     most: usize,
 ) -> Result<Received, Refused> {
-    let announced = headers.get(CONTENT_LENGTH).and_then(|it| it.to_str().ok()?.parse::<usize>().ok());
+    let announced = headers.get(CONTENT_LENGTH).and_then(|it| it.to_str().ok()?.parse().ok());
+    let announced = announced.or_else(|| body.size_hint().upper().and_then(|it| usize::try_from(it).ok()));
     if body.is_end_stream() && accepts == Accepts::JsonOrNothing {
         return Ok(Received { form: Form::Json, bytes: Bytes::new(), _share: None });
     }

@@ -97,6 +97,24 @@ async fn a_slow_or_broken_body_is_given_up() {
     world.call("POST", "/v1/tasks", &[JSON], broken).await.problem(400, "incomplete_body");
 }
 
+#[tokio::test(start_paused = true)]
+async fn only_so_many_large_bodies_are_held_at_once() {
+    let world = World::new();
+    let announced = [JSON, ("content-length", "33554432")];
+    let large = || world.call("POST", "/v1/tasks:batch", &announced, Body::new(Dripping(None, None)));
+    let mut held: Vec<_> = (0..8).map(|_| Box::pin(large())).collect();
+    for body in &mut held {
+        assert!(tokio::time::timeout(Duration::from_millis(1), body).await.is_err(), "it waits for its body");
+    }
+    let refused = large().await;
+    assert_eq!(refused.header("retry-after"), "1");
+    refused.problem(503, "too_busy");
+    world.submit(&demo()).await;
+    drop(held);
+    let free = tokio::time::timeout(Duration::from_millis(1), large()).await;
+    assert!(free.is_err(), "what callers who went away held is given back");
+}
+
 /// A body of at most one piece, then silence, or an error.
 struct Dripping(Option<Bytes>, Option<io::ErrorKind>);
 
