@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use tasklane_client::{Client, Error, NewTask, Retry, State, UniquePolicy, task_id};
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 
 use crate::stub::{Seen, Stub, answer, id, problem};
 
@@ -54,6 +55,35 @@ async fn submits_made_at_once_travel_together_and_each_gets_its_own_answer() {
     assert!(sizes.len() <= 6 && sizes.iter().all(|it| *it <= 1000), "{sizes:?}");
     assert_eq!(sizes.iter().sum::<usize>(), 2500);
     assert!(stub.seen().iter().all(|it| it.is("POST /v1/tasks:batch?atomic=false")));
+}
+
+#[tokio::test]
+async fn while_three_requests_are_in_flight_the_next_one_gathers() {
+    let (release, gate) = watch::channel(false);
+    let stub = Stub::start(move |seen: Seen| {
+        let mut gate = gate.clone();
+        async move {
+            gate.wait_for(|it| *it).await.unwrap();
+            accept(seen).await
+        }
+    })
+    .await;
+    let client = stub.client();
+    let mut callers = Vec::new();
+    for n in 0..10 {
+        let client = client.clone();
+        callers.push(tokio::spawn(async move { client.submit(NewTask::new("t", &n)).await }));
+        // Each of the first three is let out before the next comes.
+        while stub.seen().len() <= n.min(2) {
+            tokio::task::yield_now().await;
+        }
+    }
+    release.send_replace(true);
+    for caller in callers {
+        caller.await.unwrap().unwrap();
+    }
+    let sizes: Vec<_> = stub.seen().iter().map(|it| it.json().as_array().unwrap().len()).collect();
+    assert_eq!(sizes, [1, 1, 1, 7]);
 }
 
 #[tokio::test]
@@ -146,6 +176,8 @@ async fn an_answer_with_too_few_items_is_an_unknown_outcome() {
     let stub = Stub::start(|_| async { answer(200, &json!({"tasks": []})) }).await;
     let error = stub.client().submit(NewTask::new("t", &1)).await.unwrap_err();
     assert!(matches!(error, Error::OutcomeUnknown { .. }), "{error:?}");
+    let error = stub.client().submit_batch(vec![NewTask::new("t", &1)]).await.unwrap_err();
+    assert!(matches!(error, Error::Answer(_)), "{error:?}");
 }
 
 #[tokio::test]
