@@ -67,8 +67,10 @@ impl Tx<'_, '_> {
         if request.lanes.iter().all(named) {
             for filter in request.lanes.iter() {
                 let (Some(queue), TypeFilter::Only(types)) = (&filter.queue, &filter.types) else { continue };
-                let lane = |task_type: &Box<str>| Lane { queue: queue.clone(), task_type: task_type.clone() };
-                lanes.extend(types.iter().filter_map(|it| names.lane_named(&lane(it))));
+                for task_type in types {
+                    let lane = Lane { queue: queue.clone(), task_type: task_type.clone() };
+                    lanes.extend(names.lane_named(&lane));
+                }
             }
             lanes.sort_unstable();
             lanes.dedup();

@@ -31,6 +31,8 @@ use self::writer::{Ask, Job, Parts};
 use crate::clock::StoreClock;
 
 mod accept;
+mod backup;
+mod check;
 mod checkpoint;
 mod checksum;
 mod control;
@@ -55,6 +57,7 @@ mod running;
 mod seqs;
 mod settle;
 mod sql;
+mod stats;
 mod sweep;
 mod takeable;
 mod tx;
@@ -62,10 +65,13 @@ mod varint;
 mod view;
 mod writer;
 
+pub use backup::{BackupError, RestoreError, backup, restore};
+pub use check::{Report, check};
 pub use error::OpenError;
 pub use migrate::Migrate;
 pub use open::{DATABASE, Options};
 pub use reserve::RESERVE_BYTES;
+pub use stats::{FileStats, stats};
 pub use sweep::{LOG_BYTES, LOG_KEPT};
 pub use writer::{COMMIT_BYTES, COMMIT_ITEMS};
 

@@ -95,7 +95,7 @@ fn configure(db: &Connection) -> rusqlite::Result<()> {
 }
 
 /// SQLite takes an empty file for a new database and finds out about others late; a zeroed header must not look new.
-fn look_at_header(path: &Path) -> Result<(), OpenError> {
+pub(crate) fn look_at_header(path: &Path) -> Result<(), OpenError> {
     let Ok(mut file) = File::open(path) else { return Ok(()) };
     let length = file.metadata().map_err(|error| OpenError::io(path, error))?.len();
     let mut header = [0; 16];
