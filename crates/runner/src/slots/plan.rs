@@ -1,0 +1,162 @@
+//! What the next exchange says and wants, and what becomes of it.
+
+use std::time::Duration;
+
+use tasklane_core::lease::LeaseKey;
+use tasklane_core::outcome::{Failure, Outcome};
+use tasklane_core::task::Progress;
+
+use super::{Ledger, Phase};
+use crate::options::{Options, REPORT_BYTES, REPORT_OUTCOMES};
+use crate::source::{Report, Want};
+
+/// One exchange, as it was planned.
+pub(crate) struct Plan {
+    pub(crate) report: Report,
+    reserved: usize,
+    pub(crate) outcomes: usize,
+}
+
+impl Plan {
+    /// Whether it only waits for work, so that nothing is lost by giving it up.
+    pub(crate) fn only_waits(&self) -> bool {
+        self.report.want.is_some_and(|want| !want.wait.is_zero())
+    }
+}
+
+impl Ledger {
+    /// Slots that nothing holds and no exchange in flight may fill.
+    fn free(&self, options: &Options) -> usize {
+        options.slots.saturating_sub(self.held.len() + self.outbox.len() + self.reserved)
+    }
+
+    /// Whether a pump would find something to do.
+    pub(crate) fn has_plan(&self, options: &Options) -> bool {
+        self.has_word() || (self.wanting == 0 && self.want(false, options).is_some())
+    }
+
+    fn has_word(&self) -> bool {
+        !(self.outbox.is_empty() && self.progress.is_empty() && self.renew.is_empty())
+    }
+
+    /// What the next exchange says and wants; `None` where there is nothing to do.
+    pub(crate) fn plan(&mut self, options: &Options) -> Option<Plan> {
+        let speaks = self.has_word();
+        let mut bytes = 0;
+        let outcomes = self.take_outcomes(&mut bytes);
+        let progress = self.take_progress(&mut bytes);
+        let renew = self.renew.drain().collect();
+        let want = self.want(speaks, options);
+        if !speaks && want.is_none() {
+            return None;
+        }
+        self.wanting += usize::from(want.is_some());
+        let reserved = outcomes.len().max(want.map_or(0, |it| it.limit));
+        self.reserved += reserved;
+        self.reporting += outcomes.len();
+        let count = outcomes.len();
+        Some(Plan { report: Report { renew, progress, outcomes, want }, reserved, outcomes: count })
+    }
+
+    /// A wish for the free slots. One that only waits goes alone: outcomes are not to wait for work. While there is
+    /// likely more work, every report asks for it; else one parked wish is enough.
+    fn want(&self, speaks: bool, options: &Options) -> Option<Want> {
+        let limit = self.free(options).min(options.batch);
+        if self.phase != Phase::Working || limit == 0 {
+            return None;
+        }
+        match (speaks, self.busy, self.wanting) {
+            (true, true, _) => Some(Want { limit, wait: Duration::ZERO }),
+            (false, _, 0) => Some(Want { limit, wait: options.wait }),
+            _ => None,
+        }
+    }
+
+    fn take_outcomes(&mut self, bytes: &mut usize) -> Vec<(LeaseKey, Outcome)> {
+        let most = self.outbox.len().min(self.most_outcomes);
+        let mut taken = Vec::with_capacity(most);
+        while taken.len() < most
+            && let Some((key, outcome)) = self.outbox.pop_front()
+        {
+            let size = outcome_bytes(&outcome);
+            if *bytes + size > REPORT_BYTES && !taken.is_empty() {
+                self.outbox.push_front((key, outcome));
+                break;
+            }
+            *bytes += size;
+            taken.push((key, outcome));
+        }
+        taken
+    }
+
+    fn take_progress(&mut self, bytes: &mut usize) -> Vec<(LeaseKey, Option<Progress>)> {
+        let mut taken = Vec::with_capacity(self.progress.len());
+        for (key, progress) in std::mem::take(&mut self.progress) {
+            let size =
+                progress.message.as_ref().map_or(0, String::len) + progress.data.as_ref().map_or(0, |it| it.len());
+            if *bytes + size > REPORT_BYTES && !taken.is_empty() {
+                self.progress.insert(key, progress);
+            } else {
+                *bytes += size;
+                taken.push((key, Some(progress)));
+            }
+        }
+        taken
+    }
+
+    /// The exchange came back: its slots are free again, but for what `taken` brings.
+    pub(crate) fn answered(&mut self, plan: &Plan, taken: usize) {
+        self.let_go(plan);
+        self.most_outcomes = REPORT_OUTCOMES;
+        if let Some(want) = plan.report.want {
+            self.busy = taken >= want.limit;
+        }
+    }
+
+    /// The exchange failed: what it carried is to be said again.
+    pub(crate) fn unanswered(&mut self, plan: Plan) {
+        self.let_go(&plan);
+        for item in plan.report.outcomes.into_iter().rev() {
+            self.outbox.push_front(item);
+        }
+        for (key, progress) in plan.report.progress {
+            if let Some(progress) = progress
+                && self.held.contains_key(&key)
+            {
+                self.progress.entry(key).or_insert(progress);
+            }
+        }
+        self.renew.extend(plan.report.renew.into_iter().filter(|key| self.held.contains_key(key)));
+    }
+
+    /// The source refused the exchange: the next one carries half as many outcomes. One that is refused alone is
+    /// returned: repeating it would hold its slot for ever. Progress may be what was refused, and is not worth a try.
+    pub(crate) fn refused(&mut self, mut plan: Plan) -> Option<(LeaseKey, Outcome)> {
+        let poison = if plan.outcomes == 1 && plan.report.want.is_none() { plan.report.outcomes.pop() } else { None };
+        self.busy = false;
+        plan.report.progress.clear();
+        self.most_outcomes = if poison.is_some() { REPORT_OUTCOMES } else { (plan.outcomes / 2).max(1) };
+        self.unanswered(plan);
+        poison
+    }
+
+    fn let_go(&mut self, plan: &Plan) {
+        self.reserved -= plan.reserved;
+        self.reporting -= plan.outcomes;
+        self.wanting -= usize::from(plan.report.want.is_some());
+    }
+}
+
+fn outcome_bytes(outcome: &Outcome) -> usize {
+    match outcome {
+        Outcome::Succeeded(result) => result.len(),
+        Outcome::Failed { failure, .. } => failure_bytes(failure),
+        Outcome::Snoozed(_) | Outcome::Released | Outcome::Cancelled => 0,
+    }
+}
+
+fn failure_bytes(failure: &Failure) -> usize {
+    failure.message.len()
+        + failure.details.as_ref().map_or(0, |it| it.len())
+        + failure.stack.as_ref().map_or(0, String::len)
+}
