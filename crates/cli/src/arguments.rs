@@ -4,7 +4,7 @@ use clap::{Parser, Subcommand};
 use tasklane_server::Environment;
 
 use crate::output::{Colour, Format};
-use crate::{bench, cancel, dev, get, ls, queue, result, retry, serve, submit, why};
+use crate::{bench, cancel, db, dev, get, ls, queue, result, retry, serve, submit, why};
 
 /// Options that every command takes stand together.
 const EVERYWHERE: &str = "Everywhere";
@@ -57,6 +57,7 @@ pub(crate) enum Command {
     Retry(retry::Retry),
     Queue(queue::Queue),
     Bench(bench::Bench),
+    Db(db::Db),
 }
 
 #[cfg(test)]
@@ -83,7 +84,7 @@ mod tests {
     fn every_command_has_an_example_that_parses() {
         let mut found = Vec::new();
         leaves(&Arguments::command(), "", &mut found);
-        assert!(found.len() >= 14, "{}", found.len());
+        assert!(found.len() >= 18, "{}", found.len());
         for (path, command) in found {
             let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
             let examples: Vec<_> = help.lines().map(str::trim).filter(|line| line.starts_with(&path)).collect();

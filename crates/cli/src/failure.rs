@@ -5,6 +5,8 @@ use std::process::ExitCode;
 
 use serde::Deserialize;
 use tasklane_server::StartError;
+use tasklane_server::data::DataError;
+use tasklane_server::error::exit as server_exit;
 
 /// The exit codes. Scripts rely on them; they never change their meaning.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -126,16 +128,26 @@ fn exit_of(status: u16, code: Option<&str>) -> Exit {
     }
 }
 
+/// What the server side calls an exit code.
+fn exit_of_server(code: u8) -> Exit {
+    match code {
+        server_exit::USAGE => Exit::Usage,
+        server_exit::CONFLICT => Exit::Conflict,
+        server_exit::DATA => Exit::Data,
+        server_exit::DISK => Exit::Disk,
+        _ => Exit::Failed,
+    }
+}
+
+impl From<DataError> for Failure {
+    fn from(error: DataError) -> Self {
+        Self::new(exit_of_server(error.exit_code()), error.to_string())
+    }
+}
+
 impl From<StartError> for Failure {
     fn from(error: StartError) -> Self {
-        use tasklane_server::error::exit;
-        let exit = match error.exit_code() {
-            exit::USAGE => Exit::Usage,
-            exit::CONFLICT => Exit::Conflict,
-            exit::DATA => Exit::Data,
-            exit::DISK => Exit::Disk,
-            _ => Exit::Failed,
-        };
+        let exit = exit_of_server(error.exit_code());
         Self { remedy: error.remedy().map(Into::into), ..Self::new(exit, error.to_string()) }
     }
 }

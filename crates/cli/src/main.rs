@@ -4,6 +4,7 @@ mod arguments;
 
 // The server, and what it is good for.
 mod bench;
+mod db;
 mod dev;
 mod serve;
 
@@ -59,6 +60,7 @@ fn run(arguments: Arguments, environment: &Environment, output: &Output) -> Resu
     match arguments.command {
         Command::Dev(command) => command.run(environment, output),
         Command::Serve(command) => command.run(environment),
+        Command::Db(command) => command.run(environment, output),
         command => {
             let remote = Remote::new(arguments.url.as_deref(), environment)?;
             let runtime = match command {
@@ -83,6 +85,6 @@ async fn talk(command: Command, remote: &Remote, output: &Output) -> Result<Exit
         Command::Retry(command) => command.run(remote, output).await,
         Command::Queue(command) => command.run(remote, output).await,
         Command::Bench(command) => command.run(remote, output).await,
-        Command::Dev(_) | Command::Serve(_) => Ok(Exit::Ok),
+        Command::Dev(_) | Command::Serve(_) | Command::Db(_) => Ok(Exit::Ok),
     }
 }

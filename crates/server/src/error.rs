@@ -113,7 +113,7 @@ impl StartError {
     }
 }
 
-fn exit_of(error: &OpenError) -> u8 {
+pub(crate) fn exit_of(error: &OpenError) -> u8 {
     match error {
         OpenError::Locked(_) => exit::CONFLICT,
         OpenError::Newer { .. } | OpenError::Damaged { .. } => exit::DATA,

@@ -4,6 +4,9 @@
 pub mod config;
 pub mod error;
 
+// The data files without a server.
+pub mod data;
+
 // The parts of a running process, in the order they come up.
 pub mod assemble;
 pub mod clock;

@@ -7,7 +7,7 @@ use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 
 /// Most callers told at once that there is no place; beyond it they are cut without a word.
-const TOLD_AT_ONCE: usize = 64;
+const TOLD_AT_ONCE: usize = 16;
 /// How long one is listened to while it is told.
 const TELLING: Duration = Duration::from_secs(1);
 /// Most bytes of its request that are read, so that it sees the answer and not a reset.
