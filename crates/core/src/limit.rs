@@ -15,6 +15,8 @@ pub const MAX_ATTEMPTS: RangeInclusive<u64> = 1..=1_000_000;
 pub const LEASE: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(3600);
 /// Most tasks one lease request may take.
 pub const LEASE_TASKS: usize = 1000;
+/// Bytes of payloads after which a lease request gets no further task, however many it wanted.
+pub const LEASE_BYTES: usize = 32 << 20;
 /// Longest wait of a lease request for work.
 pub const LEASE_WAIT: Duration = Duration::from_secs(30);
 /// Longest wait of a reader for a task's end.

@@ -3,6 +3,7 @@
 use std::cmp::Reverse;
 
 use tasklane_core::lease::{Lease, LeaseRequest, Leased, Token};
+use tasklane_core::limit;
 use tasklane_core::promote;
 use tasklane_core::queue::QueueState;
 use tasklane_core::state::{Reason, State};
@@ -35,12 +36,14 @@ impl Tx<'_> {
             model.queues.get(&lane.queue) != Some(&QueueState::Paused)
                 && request.lanes.iter().any(|filter| filter.matches(&lane.queue, &lane.task_type))
         });
-        let mut leased = Vec::new();
+        let (mut leased, mut bytes) = (Vec::new(), 0);
         for id in line {
-            if leased.len() == request.limit {
+            if leased.len() == request.limit || bytes >= limit::LEASE_BYTES {
                 break;
             }
-            leased.extend(self.start(id, request, leased.len()));
+            let started = self.start(id, request, leased.len());
+            bytes += started.as_ref().map_or(0, |it| it.payload.len());
+            leased.extend(started);
         }
         leased
     }

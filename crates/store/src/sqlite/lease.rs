@@ -5,6 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use tasklane_core::decision::{Decision, Next};
 use tasklane_core::lease::{LaneFilter, Lease, LeaseRequest, Leased, Token, TypeFilter};
+use tasklane_core::limit;
 use tasklane_core::outcome::{Failure, FailureKind};
 use tasklane_core::ports::store::Batch;
 use tasklane_core::promote;
@@ -26,7 +27,12 @@ struct Giving<'r> {
     grant: u64,
     tasks: Vec<(i64, u32)>,
     leased: Vec<Leased>,
+    /// Of their payloads; over [`limit::LEASE_BYTES`] it is enough.
+    bytes: usize,
 }
+
+/// A task that was read, and whether its payload is what was accepted.
+type Read = (Kept, Result<()>);
 
 impl Tx<'_, '_> {
     pub(super) fn lease_all(&mut self, batch: &mut Batch) -> Result<()> {
@@ -49,11 +55,15 @@ impl Tx<'_, '_> {
             if giving.is_none() {
                 let worker_no = self.live.names.worker_no(self.sql.db, &request.worker)?.unwrap_or(0);
                 let grant = self.live.running.next_grant();
-                giving = Some(Giving { request, worker_no, grant, tasks: Vec::new(), leased: Vec::new() });
+                giving = Some(Giving { request, worker_no, grant, tasks: Vec::new(), leased: Vec::new(), bytes: 0 });
             }
             if let Some(giving) = &mut giving {
                 // What stands first may turn out to be over its deadline or damaged; then there is room for others.
-                self.give(giving, &taken)?;
+                let given = self.give(giving, &taken)?;
+                if given < taken.len() {
+                    self.put_back(&taken[given..])?;
+                    break;
+                }
             }
         }
         giving.map_or(Ok(Vec::new()), |giving| self.grant(giving))
@@ -86,30 +96,55 @@ impl Tx<'_, '_> {
         lanes
     }
 
-    /// Starts an attempt of each that was taken.
-    fn give(&mut self, giving: &mut Giving<'_>, taken: &[(LaneNo, Place)]) -> Result<()> {
+    /// Starts an attempt of each that was taken, until it is enough; answers how many were dealt with.
+    fn give(&mut self, giving: &mut Giving<'_>, taken: &[(LaneNo, Place)]) -> Result<usize> {
         let next_to = |a: &(LaneNo, Place), b: &(LaneNo, Place)| a.1.seq + 1 == b.1.seq;
-        for run in taken.chunk_by(next_to) {
+        let mut dealt = 0;
+        while let Some(run) = taken[dealt..].chunk_by(next_to).next()
+            && giving.bytes < limit::LEASE_BYTES
+        {
             let (first, last) = (run[0].1.seq, run[run.len() - 1].1.seq);
-            let mut rows = Vec::with_capacity(run.len());
-            let names = &self.live.names;
-            self.sql.by_seqs(first, last, |row| {
-                match Kept::read(row, names) {
-                    Ok(mut kept) => {
-                        let payload = kept.take_payload(row);
-                        rows.push((kept, payload));
-                    }
-                    Err(Fault::Damaged(cause)) => {
-                        tracing::error!(cause, "a queued task cannot be read; it is passed over");
-                    }
-                    Err(fault) => return Err(fault),
-                }
-                Ok(())
-            })?;
+            let (rows, mut next) = self.read(first, last)?;
             for (kept, payload) in rows {
+                if giving.bytes >= limit::LEASE_BYTES {
+                    next = kept.seq;
+                    break;
+                }
                 self.give_one(giving, kept, payload)?;
             }
+            dealt += run.iter().take_while(|(_, place)| place.seq < next).count();
         }
+        Ok(dealt)
+    }
+
+    /// Queued tasks in a row, with their payloads, and the number of the first one not read: it is `last + 1` unless
+    /// they are too large to be held at once.
+    fn read(&mut self, first: i64, last: i64) -> Result<(Vec<Read>, i64)> {
+        let (mut rows, mut bytes, mut next) = (Vec::new(), 0, last + 1);
+        let names = &self.live.names;
+        self.sql.by_seqs(first, last, |row| {
+            match Kept::read(row, names) {
+                Ok(kept) if bytes >= limit::LEASE_BYTES => next = next.min(kept.seq),
+                Ok(mut kept) => {
+                    let payload = kept.take_payload(row);
+                    bytes += kept.task.payload.len();
+                    rows.push((kept, payload));
+                }
+                Err(Fault::Damaged(cause)) => {
+                    tracing::error!(cause, "a queued task cannot be read; it is passed over");
+                }
+                Err(fault) => return Err(fault),
+            }
+            Ok(())
+        })?;
+        Ok((rows, next))
+    }
+
+    /// Puts tasks that were taken and not given back where they stood.
+    fn put_back(&mut self, rest: &[(LaneNo, Place)]) -> Result<()> {
+        // What was taken is taken off the disk first, so that these can be added like any others.
+        self.live.takeable.finish(self.sql)?;
+        rest.iter().for_each(|(lane, place)| self.live.takeable.add(*lane, *place));
         Ok(())
     }
 
@@ -140,6 +175,7 @@ impl Tx<'_, '_> {
         let payload = std::mem::replace(&mut kept.task.payload, Bytes::new());
         start(&mut kept.task, &request.worker, lease, self.now);
         self.record(&kept, Some(State::Queued));
+        giving.bytes += payload.len();
         giving.tasks.push((kept.seq, kept.task.facts.attempt));
         giving.leased.push(Leased { facts: kept.task.facts.clone(), payload, waited });
         let id = kept.task.facts.id;

@@ -26,6 +26,19 @@ pub async fn the_urgent_first_then_the_old(world: World) {
     assert_eq!(ids(&leased), expected);
 }
 
+pub async fn no_more_bytes_than_one_answer_may_have(world: World) {
+    let mut expected = Vec::new();
+    for n in 0..40_i32 {
+        let payload = vec![b'1'; 1 << 20].into();
+        let large = NewTask { payload, ..world.task_in(["a", "b"][n as usize % 2], "x") };
+        expected.push((-(n / 7), world.accept(with_priority(large, n / 7)).await.id));
+    }
+    expected.sort_unstable();
+    let (first, second) = (world.lease(100).await, world.lease(100).await);
+    assert_eq!((first.len(), second.len()), (32, 8));
+    assert_eq!(ids(&[first, second].concat()), expected.into_iter().map(|(_, id)| id).collect::<Vec<_>>());
+}
+
 pub async fn lanes_are_merged_by_their_order(world: World) {
     let mut expected = Vec::new();
     for n in 0..30 {

@@ -32,7 +32,7 @@ macro_rules! conformance {
                 a_bounded_step_leaves_the_rest, retrying_tasks_keep_their_failure;
             lease: the_urgent_first_then_the_old, lanes_are_merged_by_their_order, only_lanes_that_were_asked_for,
                 system_queues_only_by_name, a_lease_carries_what_decisions_need, a_task_is_leased_once,
-                what_is_past_its_start_deadline_is_not_started, accepted_and_leased_in_one_commit,
+                what_is_past_its_start_deadline_is_not_started, accepted_and_leased_in_one_commit, no_more_bytes_than_one_answer_may_have,
                 many_lanes_and_many_groups, rank_is_kept_when_given_back;
             renew: a_renewal_begins_the_length_again, a_stranger_renews_nothing, progress_is_kept_and_heard,
                 grace_begins_once;
