@@ -125,9 +125,9 @@ fn stats_json(stats: &FileStats) -> Value {
 fn stats_table(stats: &FileStats) -> Table {
     let mut table = Table::plain();
     let mut row = |name: &str, value: String| table.row([Cell::new(Tone::Dim, name), value.into()]);
-    row("size", mebibytes(stats.bytes));
-    row("write-ahead log", mebibytes(stats.wal_bytes));
-    row("free in it", mebibytes(stats.free_bytes));
+    row("size", size(stats.bytes));
+    row("write-ahead log", size(stats.wal_bytes));
+    row("free in it", size(stats.free_bytes));
     row("schema", stats.schema.to_string());
     row("queues", stats.queues.to_string());
     row("lanes", stats.lanes.to_string());
@@ -136,13 +136,18 @@ fn stats_table(stats: &FileStats) -> Table {
         row(&format!("  {state}"), stats.counts.of(*state).to_string());
     }
     for (name, bytes) in &stats.tables {
-        row(&format!("  table {name}"), mebibytes(*bytes));
+        row(&format!("  table {name}"), size(*bytes));
     }
     table
 }
 
-fn mebibytes(bytes: u64) -> String {
-    format!("{:.1} MiB", bytes as f64 / f64::from(1 << 20))
+/// In the unit that leaves one to four digits before the point.
+fn size(bytes: u64) -> String {
+    match bytes {
+        0..10_240 => format!("{bytes} B"),
+        10_240..10_485_760 => format!("{} KiB", bytes >> 10),
+        _ => format!("{:.1} MiB", bytes as f64 / f64::from(1 << 20)),
+    }
 }
 
 fn backup(dir: &Path, file: &Path, output: &Output) -> Result<Exit, Failure> {
@@ -150,7 +155,7 @@ fn backup(dir: &Path, file: &Path, output: &Output) -> Result<Exit, Failure> {
     if output.format != Format::Table {
         output.data(&json!({ "file": file.display().to_string(), "bytes": bytes }).to_string())?;
     }
-    output.note(Tone::Good, &format!("copied {} to {} ({})", dir.display(), file.display(), mebibytes(bytes)));
+    output.note(Tone::Good, &format!("copied {} to {} ({})", dir.display(), file.display(), size(bytes)));
     Ok(Exit::Ok)
 }
 
@@ -173,7 +178,7 @@ mod tests {
     use crate::output::Paint;
 
     fn some() -> FileStats {
-        let mut stats = FileStats { bytes: 3 << 20, queues: 2, log: Some((1, 9)), ..FileStats::default() };
+        let mut stats = FileStats { bytes: 30 << 20, queues: 2, log: Some((1, 9)), ..FileStats::default() };
         stats.counts.add(State::Queued, 7);
         stats.tables.push(("tasks".to_owned(), 1 << 19));
         stats
@@ -184,15 +189,15 @@ mod tests {
         let json = stats_json(&some());
         assert_eq!(
             (&json["bytes"], &json["tasks"]["queued"], &json["commits"]["last"]),
-            (&3145728.into(), &7.into(), &9.into())
+            (&31457280.into(), &7.into(), &9.into())
         );
         assert_eq!(json["tasks"].as_object().map(serde_json::Map::len), Some(State::ALL.len()));
     }
 
     #[test]
-    fn sizes_are_told_to_people_in_mebibytes() {
+    fn sizes_are_told_to_people_in_units() {
         let text = stats_table(&some()).lines(Paint::Text).join("\n");
-        for part in ["3.0 MiB", "queued", "table tasks", "0.5 MiB"] {
+        for part in ["30.0 MiB", "queued", "table tasks", "512 KiB", "0 B"] {
             assert!(text.contains(part), "{part} in\n{text}");
         }
         assert!(!text.contains("running"), "{text}");
