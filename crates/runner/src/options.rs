@@ -18,7 +18,7 @@ pub struct Options {
     pub hands: usize,
     /// How long a lease lasts without renewal, where the lease itself does not say; within [`limit::LEASE`].
     pub lease: Duration,
-    /// How long the source may wait for work before it answers with none; at most [`limit::LEASE_WAIT`].
+    /// How long the source may wait for work before it answers with none; one second to [`limit::LEASE_WAIT`].
     pub wait: Duration,
     /// From telling an attempt that somebody asked to cancel it until it is dropped; shorter than
     /// [`limit::CANCEL_GRACE`], so that the report still finds the lease.
@@ -53,7 +53,7 @@ impl Options {
         self.exchanges = self.exchanges.max(2);
         self.hands = self.hands.max(1);
         self.lease = self.lease.clamp(*limit::LEASE.start(), *limit::LEASE.end());
-        self.wait = self.wait.min(limit::LEASE_WAIT);
+        self.wait = self.wait.clamp(Duration::from_secs(1), limit::LEASE_WAIT);
         self
     }
 }
@@ -75,5 +75,7 @@ pub(crate) const HAND_TAKES: usize = 8;
 pub(crate) const BACK_OFF: Duration = Duration::from_millis(100);
 /// Full-jitter back-off after failed exchanges: its longest span.
 pub(crate) const BACK_OFF_MAX: Duration = Duration::from_secs(5);
+/// Longest pause before the next wish while the source answers wishes at once with nothing.
+pub(crate) const REST_MAX: Duration = Duration::from_secs(1);
 /// How long a drain goes on trying to report what has ended.
 pub(crate) const LAST_REPORT: Duration = Duration::from_secs(10);

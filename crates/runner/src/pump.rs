@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use crate::attempt::{Attempt, Stop};
 use crate::hand::hand;
-use crate::options::{BACK_OFF, BACK_OFF_MAX};
+use crate::options::{BACK_OFF, BACK_OFF_MAX, REST_MAX};
 use crate::runner::Shared;
 use crate::slots::{Phase, Plan};
 use crate::source::{Reply, Report, SourceError};
@@ -18,7 +18,7 @@ use crate::source::{Reply, Report, SourceError};
 /// Exchanges reports for leases, for ever.
 pub(crate) async fn pump(shared: Arc<Shared>) {
     let seed = RandomState::new().hash_one(0);
-    let mut failures: u32 = 0;
+    let (mut failures, mut early): (u32, u32) = (0, 0);
     loop {
         let Some(plan) = next_plan(&shared) else {
             shared.work.notified().await;
@@ -31,6 +31,10 @@ pub(crate) async fn pump(shared: Arc<Shared>) {
                     tracing::info!(failures, "the server answers again");
                 }
                 failures = 0;
+                early = if came_early(&plan, &reply, sent) { early.saturating_add(1) } else { 0 };
+                if early > 0 {
+                    rest(&shared, back_off(early, mix(seed, u64::from(early))).min(REST_MAX)).await;
+                }
                 absorb(&shared, plan, reply, sent);
             }
             Err(error) => {
@@ -60,6 +64,21 @@ async fn exchange(shared: &Shared, plan: &Plan) -> Result<Reply, SourceError> {
         reply = exchange => reply.unwrap_or_else(|_| Err(SourceError::Away(format!("no answer within {most:?}")))),
         // The sender lives in `shared`, so the wait ends for no other reason.
         _ = draining.wait_for(|it| *it), if plan.only_waits() => Ok(Reply::default()),
+    }
+}
+
+/// Whether a wish that was to wait came back with nothing long before its time, as from a server that ends.
+fn came_early(plan: &Plan, reply: &Reply, sent: Instant) -> bool {
+    let empty = reply.tasks.is_empty() && reply.cancel.is_empty();
+    plan.only_waits() && empty && plan.report.want.is_some_and(|want| sent.elapsed() < want.wait / 2)
+}
+
+/// Lets some time pass; the wish stays open meanwhile, so that no other pump makes the same one.
+async fn rest(shared: &Shared, time: Duration) {
+    let mut draining = shared.draining.subscribe();
+    tokio::select! {
+        () = tokio::time::sleep(time) => {}
+        _ = draining.wait_for(|it| *it) => {}
     }
 }
 

@@ -25,6 +25,8 @@ pub struct Script {
     pub lose_request: u64,
     pub lose_answer: u64,
     pub latency: Duration,
+    /// Answers wishes at once, with or without work.
+    pub impatient: bool,
 }
 
 #[derive(Debug)]
@@ -143,7 +145,7 @@ impl FakeServer {
         let mut reply = self.state().take(&report)?;
         self.changed.notify_waiters();
         if let Some(want) = report.want {
-            let over = Instant::now() + want.wait;
+            let over = Instant::now() + if self.script.impatient { Duration::ZERO } else { want.wait };
             self.state().open_wants.push(want);
             let _close = Close(self, want);
             loop {

@@ -38,7 +38,8 @@ fn mixed(most: &Arc<AtomicUsize>) -> Arc<Handler> {
 async fn whatever_is_lost_on_the_way_every_task_ends_once() {
     for seed in 0..30 {
         let latency = Duration::from_millis(mix(seed, 1) % 2000);
-        let server = FakeServer::new(Script { seed, lose_request: seed % 4 * 10, lose_answer: seed % 5 * 10, latency });
+        let (lose_request, lose_answer) = (seed % 4 * 10, seed % 5 * 10);
+        let server = FakeServer::new(Script { seed, lose_request, lose_answer, latency, impatient: seed % 3 == 1 });
         server.add(0..300, "mixed", Spec::default());
         let most = Arc::default();
         let runner = start(&server, mixed(&most), 20);
@@ -77,6 +78,26 @@ async fn outcomes_outlive_an_outage_and_slots_bound_them() {
     assert_eq!(server.state().most_leased, 20);
     server.all_done().await;
     assert!(server.state().tasks.values().all(|it| it.attempt == 1));
+    drop(runner);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_does_not_let_wishes_wait_is_not_stormed() {
+    let server = FakeServer::new(Script { impatient: true, latency: Duration::from_millis(2), ..Script::default() });
+    let nap = handler("nap", |_, _| async {
+        sleep(Duration::from_millis(777)).await;
+        done()
+    });
+    let runner = start(&server, nap, 20);
+    sleep(secs(100)).await;
+    // The pause grows to a second at most.
+    let exchanges = server.state().exchanges;
+    assert!((100..400).contains(&exchanges), "{exchanges} exchanges in 100 s");
+    server.add(0..1, "nap", Spec::default());
+    server.until(|state| state.task(0).lease.is_some()).await;
+    let leased = Instant::now();
+    server.all_done().await;
+    assert!(leased.elapsed().as_millis() <= 777 + 5, "reported at once all the same");
     drop(runner);
 }
 

@@ -30,7 +30,7 @@ fn percent(percent: f64) -> Progress {
 
 #[tokio::test(start_paused = true)]
 async fn a_long_attempt_keeps_its_lease() {
-    let script = Script { seed: 3, lose_request: 20, lose_answer: 20, latency: secs(1) };
+    let script = Script { seed: 3, lose_request: 20, lose_answer: 20, latency: secs(1), impatient: false };
     let server = FakeServer::new(script);
     server.add(0..3, "long", Spec::default());
     let long = handler("long", |_, _| async {
