@@ -15,6 +15,18 @@ use crate::client::Client;
 use crate::error::Error;
 use crate::transport::{Call, segment};
 
+/// How long after a wait found no server the next one begins.
+const AWAY_PAUSE: Duration = Duration::from_millis(500);
+
+/// Whether the server may be back soon.
+fn is_away(error: &Error) -> bool {
+    match error {
+        Error::Unreachable { .. } => true,
+        Error::Refused { problem, .. } => problem.status == http::StatusCode::SERVICE_UNAVAILABLE.as_u16(),
+        _ => false,
+    }
+}
+
 /// Which tasks a list is of, newest first; what is not said does not matter.
 #[derive(Debug, Clone, Default)]
 pub struct List {
@@ -84,22 +96,28 @@ impl Client {
         self.get(format!("/v1/tasks/{id}")).await
     }
 
-    /// The task once it is final, or as it stands when `timeout` is over.
+    /// The task once it is final, or as it stands when `timeout` is over. A server that is away meanwhile is asked again.
     ///
     /// # Errors
-    /// As [`Client::task`].
+    /// As [`Client::task`]; [`Error::Unreachable`] if the server was away at the end.
     pub async fn wait(&self, id: TaskId, timeout: Duration) -> Result<Task, Error> {
         let end = Instant::now() + timeout.min(limit::DURATION);
         loop {
-            let wait = end.saturating_duration_since(Instant::now()).min(limit::RESULT_WAIT);
-            // Durations on the wire are whole milliseconds or longer; a rest of less is no wait.
-            let wait = Duration::from_millis(u64::try_from(wait.as_millis()).unwrap_or(u64::MAX));
-            let call = Call::get(format!("/v1/tasks/{id}?wait={}", duration::format(wait))).waiting(wait);
-            let task: Task = self.transport.send(call).await?.json()?;
-            if task.state.is_final() || wait.is_zero() {
-                return Ok(task);
+            let left = end.saturating_duration_since(Instant::now());
+            match self.wait_once(id, left.min(limit::RESULT_WAIT)).await {
+                Ok(task) if task.state.is_final() || left.is_zero() => return Ok(task),
+                Ok(_) => {}
+                Err(error) if !is_away(&error) || left.is_zero() => return Err(error),
+                Err(_) => tokio::time::sleep(AWAY_PAUSE.min(left)).await,
             }
         }
+    }
+
+    /// One request. Durations on the wire are whole milliseconds.
+    async fn wait_once(&self, id: TaskId, wait: Duration) -> Result<Task, Error> {
+        let wait = Duration::from_millis(u64::try_from(wait.as_millis()).unwrap_or(u64::MAX));
+        let call = Call::get(format!("/v1/tasks/{id}?wait={}", duration::format(wait))).waiting(wait);
+        self.transport.send(call).await?.json()
     }
 
     /// The task's result once it has one.

@@ -33,6 +33,23 @@ async fn a_wait_asks_again_until_the_task_is_final() {
 }
 
 #[tokio::test]
+async fn a_wait_outlives_a_server_that_is_away_for_a_while() {
+    let asked = Arc::new(AtomicUsize::new(0));
+    let stub = Stub::start(move |_| {
+        let n = asked.fetch_add(1, Ordering::Relaxed);
+        let away = problem(503, "store_away", "the store is away");
+        let first = if n == 0 { answer(503, &away) } else { answer(200, &task(1, "succeeded", &json!({"result": 3}))) };
+        std::future::ready(first)
+    })
+    .await;
+    assert_eq!(stub.client().result::<u8>(one(), Duration::from_secs(30)).await.unwrap(), 3);
+    let nobody = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let client = tasklane_client::Client::builder().url(format!("http://{nobody}")).build().unwrap();
+    let error = client.wait(one(), Duration::from_millis(1)).await.unwrap_err();
+    assert!(matches!(error, Error::Unreachable { .. }), "{error:?}");
+}
+
+#[tokio::test]
 async fn a_result_that_is_not_there_has_its_own_errors() {
     let stub = Stub::start(|_| async { answer(200, &task(1, "waiting", &json!({}))) }).await;
     let error = stub.client().result::<u8>(one(), Duration::ZERO).await.unwrap_err();
