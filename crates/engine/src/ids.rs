@@ -54,11 +54,32 @@ impl Last {
     }
 }
 
+/// Random bytes drawn from the operating system at once: a system call for each id would be most of what an id costs.
+struct Pool {
+    bytes: [u8; 1024],
+    left: usize,
+}
+
 /// 64 random bits from the operating system.
 pub(crate) fn seed() -> u64 {
-    let mut bytes = [0; 8];
-    getrandom::fill(&mut bytes).expect("the operating system gives randomness to every process");
-    u64::from_le_bytes(bytes)
+    static POOL: Mutex<Pool> = Mutex::new(Pool { bytes: [0; 1024], left: 0 });
+    lock(&POOL).draw()
+}
+
+impl Pool {
+    fn draw(&mut self) -> u64 {
+        const WORD: usize = size_of::<u64>();
+        if self.left < WORD {
+            getrandom::fill(&mut self.bytes).expect("the operating system gives randomness to every process");
+            self.left = self.bytes.len();
+        }
+        let from = self.left - WORD;
+        let mut word = [0; WORD];
+        // What was given out is wiped, so that no later reader of this memory learns a token.
+        word.swap_with_slice(&mut self.bytes[from..self.left]);
+        self.left = from;
+        u64::from_le_bytes(word)
+    }
 }
 
 #[cfg(test)]
