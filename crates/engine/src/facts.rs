@@ -136,7 +136,7 @@ impl HeldFacts {
         let Some(entry) = table.held.get_mut(&key.id).filter(|it| it.holds(key)) else {
             return Heard::Unknown(progress);
         };
-        if entry.progress_written.is_some_and(|at| now.duration_since(at) < PROGRESS_EVERY) {
+        if entry.progress_written.is_some_and(|at| now.duration_since(at) < entry.written_every()) {
             entry.progress = progress.or(entry.progress.take());
             return Heard::Later;
         }
@@ -164,6 +164,12 @@ impl HeldFacts {
 }
 
 impl Held {
+    /// How often a sign of life is written: where the task may not be silent for long, often enough that one put off
+    /// hardly shortens what it may be silent.
+    fn written_every(&self) -> Duration {
+        self.facts.spec.heartbeat_timeout.map_or(PROGRESS_EVERY, |most| PROGRESS_EVERY.min(most / 10))
+    }
+
     fn key(&self) -> Option<LeaseKey> {
         let token = self.facts.lease.as_ref()?.token;
         Some(LeaseKey { id: self.facts.id, attempt: self.facts.attempt, token })

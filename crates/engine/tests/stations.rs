@@ -296,6 +296,20 @@ async fn a_handler_that_says_nothing_for_too_long_times_out_though_its_lease_is_
 }
 
 #[tokio::test(start_paused = true)]
+async fn signs_of_life_that_come_often_keep_a_task_that_may_not_be_silent_for_long() {
+    let world = World::new();
+    let spec = Spec { heartbeat_timeout: Some(SECOND), ..Spec::default() };
+    world.submit_with(|new| new.spec = spec.into()).await;
+    let task = world.lease_one(Duration::ZERO).await.unwrap();
+    for _ in 0..60 {
+        tokio::time::sleep(Duration::from_millis(70)).await;
+        let mut call = world.report_call(Vec::new());
+        call.progress = vec![(task.key(), None)];
+        assert!(world.engine.report(call).await.unwrap().lost.is_empty());
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_draining_server_hands_out_nothing() {
     let world = World::new();
     let parked = world.park(20 * SECOND);
