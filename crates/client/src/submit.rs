@@ -18,6 +18,9 @@ use crate::transport::{Call, Transport};
 
 /// Requests in flight at once.
 const FLIGHTS: usize = 3;
+/// A further request does not fly for fewer tasks than are in the air already, so that few large ones travel and each of
+/// the server's syncs serves many; unless so few are in the air that there is nothing to gather.
+const FEW_IN_THE_AIR: usize = 8;
 /// Most tasks of one request.
 const FLIGHT_TASKS: usize = 1000;
 /// Most bytes of one request; a single larger task still goes, alone.
@@ -54,6 +57,15 @@ struct Gathered {
     waiting: VecDeque<Waiting>,
     bytes: usize,
     flights: usize,
+    /// Tasks the flights carry.
+    in_the_air: usize,
+}
+
+impl Gathered {
+    /// Whether another request is worth its way, beside those that fly.
+    fn is_worth_a_flight(&self) -> bool {
+        self.in_the_air < FEW_IN_THE_AIR || self.waiting.len() > self.in_the_air
+    }
 }
 
 impl std::fmt::Debug for Gathered {
@@ -115,7 +127,7 @@ impl Submitter {
         }
         gathered.bytes += json.len();
         gathered.waiting.push_back(Waiting { json, caller });
-        if gathered.flights < FLIGHTS {
+        if gathered.flights < FLIGHTS && gathered.is_worth_a_flight() {
             gathered.flights += 1;
             drop(gathered);
             tokio::spawn(fly(Arc::clone(self)));
@@ -127,11 +139,13 @@ impl Submitter {
         self.gathered.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What the next request carries; none ends the flight.
-    fn board(&self) -> Vec<Waiting> {
+    /// What the next request of a flight that just `landed` carries; none ends the flight.
+    fn board(&self, landed: usize) -> Vec<Waiting> {
         let mut gathered = self.gathered();
+        gathered.in_the_air -= landed;
         let (mut boarded, mut bytes) = (Vec::new(), 0);
-        while boarded.len() < FLIGHT_TASKS
+        let most = if gathered.is_worth_a_flight() { FLIGHT_TASKS } else { 0 };
+        while boarded.len() < most
             && let Some(next) = gathered.waiting.pop_front()
         {
             if bytes + next.json.len() > FLIGHT_BYTES && !boarded.is_empty() {
@@ -142,6 +156,7 @@ impl Submitter {
             boarded.push(next);
         }
         gathered.bytes -= bytes;
+        gathered.in_the_air += boarded.len();
         gathered.flights -= usize::from(boarded.is_empty());
         boarded
     }
@@ -149,13 +164,15 @@ impl Submitter {
 
 /// Sends what has gathered until nothing has.
 async fn fly(submitter: Arc<Submitter>) {
+    let mut landed = 0;
     loop {
         // Callers that are ready to submit, too, get aboard.
         tokio::task::yield_now().await;
-        let boarded = submitter.board();
+        let boarded = submitter.board(landed);
         if boarded.is_empty() {
             return;
         }
+        landed = boarded.len();
         deliver(&submitter.transport, boarded).await;
     }
 }
