@@ -105,14 +105,13 @@ impl Tx<'_, '_> {
     }
 
     fn admit_new(&mut self, new: NewTask) -> Result<Accepted> {
-        let task = new.into_task(self.now);
-        let (id, state) = (task.facts.id, task.facts.state);
-        if let Some(unique) = &task.facts.spec.unique {
+        let id = new.id;
+        if let Some(unique) = &new.spec.unique {
             self.live.keys = true;
             let row = KeyRow { id, fingerprint: None, until: None, gone: None };
-            keys::put(self.sql.db, Kind::Unique, &task.facts.scope.tenant, &unique.key, row)?;
+            keys::put(self.sql.db, Kind::Unique, &new.scope.tenant, &unique.key, row)?;
         }
-        self.insert(task)?;
+        let state = self.insert(new)?;
         Ok(Accepted { id, state, existing: false })
     }
 
@@ -134,7 +133,7 @@ impl Tx<'_, '_> {
     /// What a new task has to know of one that is there.
     fn stand_of(&mut self, id: TaskId) -> Result<Option<Holder>> {
         let kept = match self.live.running.get(id) {
-            Some(running) => Some(running.kept.task.facts.clone()),
+            Some(kept) => Some(kept.task.facts.clone()),
             None => self.sql.by_id(id, &self.live.names)?.map(|kept| kept.task.facts),
         };
         Ok(kept.map(|facts| Holder {

@@ -3,10 +3,10 @@
 
 use rusqlite::Connection;
 
-/// The log's length past which it is moved, in pages: 16 MiB.
-const PAGES: i64 = 4096;
+/// The log's length past which it is moved, in pages: 8 MiB.
+const PAGES: i64 = 2048;
 /// How much the log must grow before a move that a reader held up is tried again, in pages.
-const AGAIN: i64 = 1024;
+const AGAIN: i64 = 512;
 
 #[derive(Default)]
 pub(crate) struct Checkpoint {

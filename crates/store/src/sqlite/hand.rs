@@ -28,8 +28,8 @@ impl Tx<'_, '_> {
             Ok(Ruling::RequestCancel) => {
                 kept.task.facts.cancel_requested = true;
                 if let Some(running) = self.live.running.get_mut(id) {
-                    running.kept.task.facts.cancel_requested = true;
-                    self.sql.update(&mut running.kept)?;
+                    running.task.facts.cancel_requested = true;
+                    self.sql.update(running)?;
                 }
             }
             Ok(Ruling::Apply(decision)) => {

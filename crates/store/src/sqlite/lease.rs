@@ -12,6 +12,7 @@ use tasklane_core::promote;
 use tasklane_core::queue::QueueState;
 use tasklane_core::state::{Reason, State};
 use tasklane_core::task::Lane;
+use tasklane_core::time::Timestamp;
 
 use super::error::{Fault, Result};
 use super::names::LaneNo;
@@ -29,10 +30,12 @@ struct Giving<'r> {
     leased: Vec<Leased>,
     /// Of their payloads; over [`limit::LEASE_BYTES`] it is enough.
     bytes: usize,
+    /// Nothing happens to any of them before this.
+    due: Timestamp,
 }
 
 /// A task that was read, and whether its payload is what was accepted.
-type Read = (Kept, Result<()>);
+type Read = (Box<Kept>, Result<()>);
 
 impl Tx<'_, '_> {
     pub(super) fn lease_all(&mut self, batch: &mut Batch) -> Result<()> {
@@ -55,7 +58,15 @@ impl Tx<'_, '_> {
             if giving.is_none() {
                 let worker_no = self.live.names.worker_no(self.sql.db, &request.worker)?.unwrap_or(0);
                 let grant = self.live.running.next_grant();
-                giving = Some(Giving { request, worker_no, grant, tasks: Vec::new(), leased: Vec::new(), bytes: 0 });
+                giving = Some(Giving {
+                    request,
+                    worker_no,
+                    grant,
+                    tasks: Vec::new(),
+                    leased: Vec::new(),
+                    bytes: 0,
+                    due: Timestamp::MAX,
+                });
             }
             if let Some(giving) = &mut giving {
                 // What stands first may turn out to be over its deadline or damaged; then there is room for others.
@@ -125,7 +136,8 @@ impl Tx<'_, '_> {
         self.sql.by_seqs(first, last, |row| {
             match Kept::read(row, names) {
                 Ok(kept) if bytes >= limit::LEASE_BYTES => next = next.min(kept.seq),
-                Ok(mut kept) => {
+                Ok(kept) => {
+                    let mut kept = Box::new(kept);
                     let payload = kept.take_payload(row);
                     bytes += kept.task.payload.len();
                     rows.push((kept, payload));
@@ -148,7 +160,7 @@ impl Tx<'_, '_> {
         Ok(())
     }
 
-    fn give_one(&mut self, giving: &mut Giving<'_>, mut kept: Kept, payload: Result<()>) -> Result<()> {
+    fn give_one(&mut self, giving: &mut Giving<'_>, mut kept: Box<Kept>, payload: Result<()>) -> Result<()> {
         let over = match payload {
             Ok(()) => promote::decide(&kept.task, self.now),
             Err(Fault::Damaged(cause)) => Some(damaged(&kept, cause)),
@@ -170,16 +182,17 @@ impl Tx<'_, '_> {
             heard_at: self.now,
             grace_until: None,
         };
-        (kept.token, kept.worker, kept.settled) = (lease.token, giving.worker_no, None);
+        (kept.token, kept.worker, kept.settled, kept.grant) = (lease.token, giving.worker_no, None, giving.grant);
         let waited = kept.task.queued_at.map(|at| self.now.since(at)).unwrap_or_default();
         let payload = std::mem::replace(&mut kept.task.payload, Bytes::new());
-        start(&mut kept.task, &request.worker, lease, self.now);
+        start(&mut kept.task, Some(&*request.worker).filter(|_| giving.worker_no == 0), lease, self.now);
+        giving.due = kept.task.facts.due_at().map_or(giving.due, |at| at.min(giving.due));
         self.record(&kept, Some(State::Queued));
         giving.bytes += payload.len();
         giving.tasks.push((kept.seq, kept.task.facts.attempt));
         giving.leased.push(Leased { facts: kept.task.facts.clone(), payload, waited });
         let id = kept.task.facts.id;
-        self.live.running.put(kept, giving.grant);
+        self.live.running.put(kept);
         self.show(id, Some(&request.worker));
         Ok(())
     }
@@ -199,7 +212,7 @@ impl Tx<'_, '_> {
         };
         self.sql.lease_add(giving.grant, &body.encode())?;
         let ids = giving.leased.iter().map(|leased| leased.facts.id).collect();
-        self.live.running.put_grant(giving.grant, ids);
+        self.live.running.put_grant(giving.grant, ids, giving.due);
         Ok(giving.leased)
     }
 }

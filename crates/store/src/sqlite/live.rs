@@ -106,13 +106,14 @@ fn load_running(db: &Connection, names: &Names) -> Result<Registry> {
                 continue;
             }
             resume(&mut kept, &grant, index);
+            kept.grant = no;
             ids.push(kept.task.facts.id);
-            registry.put(kept, no);
+            registry.put(Box::new(kept));
         }
         if ids.is_empty() {
             db.execute("DELETE FROM leases WHERE no = ?", [no as i64])?;
         }
-        registry.put_grant(no, ids);
+        registry.put_grant(no, ids, grant.started_at);
     }
     Ok(registry)
 }
@@ -124,7 +125,7 @@ pub(crate) fn resume(kept: &mut Kept, grant: &GrantBody, index: usize) {
     if kept.task.facts.state == State::Running {
         kept.task.facts.lease = Some(lease);
     } else {
-        start(&mut kept.task, &grant.worker, lease, grant.started_at);
+        start(&mut kept.task, Some(&grant.worker), lease, grant.started_at);
         (kept.worker, kept.settled) = (grant.worker_no, None);
     }
 }

@@ -53,6 +53,7 @@ mod renew;
 mod rescue;
 mod reserve;
 mod row;
+mod rows;
 mod running;
 mod seqs;
 mod settle;
@@ -163,7 +164,8 @@ impl Store for SqliteStore {
 
     fn queues(&self, name: Option<Box<str>>) -> BoxFuture<'_, Result<Vec<Queue>, StoreError>> {
         let known = inspect::queues::known(&look(&self.view), name.as_deref());
-        Box::pin(self.readers.read(move |db| inspect::queues::complete(db, known)))
+        let view = Arc::clone(&self.view);
+        Box::pin(self.readers.read(move |db| inspect::queues::complete(db, &view, known)))
     }
 
     fn events(&self, after: Position, limit: usize) -> BoxFuture<'_, Result<EventPage, StoreError>> {

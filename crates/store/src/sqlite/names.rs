@@ -10,13 +10,14 @@ use tasklane_core::queue::QueueState;
 use tasklane_core::task::{Lane, Scope};
 
 use super::error::{Fault, Result};
+use super::row::Kept;
 
 /// Most worker names kept under a number; a worker beyond them is written out in its tasks' rows.
 pub(crate) const WORKERS: usize = 10_000;
 /// Longest room for a result that a lane's tasks are given in advance.
 const ROOM: usize = 256;
 /// Room before anything is known of a lane's results.
-const FIRST_ROOM: usize = 8;
+const FIRST_ROOM: usize = 32;
 
 /// The number of a lane.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -158,6 +159,13 @@ impl Names {
     /// The worker with this number; a name may have been forgotten before the last task that bears it.
     pub(crate) fn worker(&self, no: u32) -> Option<&Arc<str>> {
         self.workers.get(&no)
+    }
+
+    /// Writes out the worker of a running task, before anybody reads it.
+    pub(crate) fn tell_worker(&self, kept: &mut Kept) {
+        if kept.task.worker.is_none() {
+            kept.task.worker = self.worker(kept.worker).map(|name| (**name).into());
+        }
     }
 
     pub(crate) fn queue_of(&self, lane: LaneNo) -> &QueueEntry {

@@ -28,7 +28,7 @@ impl Tx<'_, '_> {
     /// Begins the lease's own length again.
     fn renew(&mut self, key: &LeaseKey) -> bool {
         let Some(running) = self.live.running.held(key) else { return false };
-        if let Some(lease) = &mut running.kept.task.facts.lease {
+        if let Some(lease) = &mut running.task.facts.lease {
             lease.until = self.now.plus(lease.length);
         }
         self.show(key.id, None);
@@ -38,12 +38,12 @@ impl Tx<'_, '_> {
     /// The handler gave a sign of life.
     fn progress(&mut self, key: &LeaseKey, progress: Option<&Progress>) -> Result<bool> {
         let Some(running) = self.live.running.held(key) else { return Ok(false) };
-        if let Some(lease) = &mut running.kept.task.facts.lease {
+        if let Some(lease) = &mut running.task.facts.lease {
             lease.heard_at = self.now;
         }
         if let Some(progress) = progress {
-            running.kept.task.progress = Some(progress.clone());
-            self.sql.update(&mut running.kept)?;
+            running.task.progress = Some(progress.clone());
+            self.sql.update(running)?;
         }
         self.show(key.id, None);
         Ok(true)
@@ -53,7 +53,7 @@ impl Tx<'_, '_> {
     fn grace(&mut self, key: &LeaseKey) -> bool {
         let now = self.now;
         let Some(running) = self.live.running.held(key) else { return false };
-        let (grant, facts) = (running.grant, &mut running.kept.task.facts);
+        let (grant, facts) = (running.grant, &mut running.task.facts);
         let asked = facts.cancel_requested;
         if let Some(lease) = facts.lease.as_mut().filter(|_| asked) {
             let until = *lease.grace_until.get_or_insert(now.plus(limit::CANCEL_GRACE));

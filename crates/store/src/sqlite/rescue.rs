@@ -14,10 +14,11 @@ impl Tx<'_, '_> {
         }
         for id in self.live.running.due(self.now, batch.rescue) {
             let random = mix(batch.seed, self.answer().rescue as u64);
-            let Some(running) = self.live.running.get(id) else { continue };
-            let Some(decision) = rescue::decide(&running.kept.task, self.now, random) else { continue };
-            if let Some(running) = self.live.running.take(id) {
-                self.end_attempt(*running, decision, None)?;
+            let Some(kept) = self.live.running.get_mut(id) else { continue };
+            self.live.names.tell_worker(kept);
+            let Some(decision) = rescue::decide(&kept.task, self.now, random) else { continue };
+            if let Some(mut kept) = self.live.running.take(id) {
+                self.end_attempt(&mut kept, decision, None)?;
                 self.answer().rescue += 1;
             }
         }

@@ -1,15 +1,16 @@
-//! A task's row and back. `head` has a fixed length, so that a row whose head changed is overwritten where it lies and no
-//! page has to be split:
+//! A task's row and back. `head` is overwritten where it lies, and no page has to be split: it has a fixed part, and behind
+//! it room for the result. The fixed part, numbers with the lowest byte first:
 //!
 //! | bytes | what |
 //! |---|---|
 //! | 0..4 | state, reason, flags, crashes |
 //! | 4..6 | priority |
 //! | 6..8 | state and reason the attempt was last settled with, 0 if it was not |
-//! | 8..36 | lane, scope, worker, attempt, spent, length of the lease in µs, length of the result |
-//! | 36..60 | token of the last attempt, checksums of payload and result |
-//! | 60..108 | accepted, rank, queued, run_at, started, finished: µs, `i64::MIN` is none |
-//! | 108..112 | the low half of xxh3-64 over the bytes before |
+//! | 8..28 | lane, scope, worker, attempt, spent |
+//! | 28..32 | of a running task the length of its lease in µs, of a succeeded one the length of its result |
+//! | 32..56 | token of the last attempt, checksums of payload and result |
+//! | 56..88 | accepted, rank, started, and run_at or finished: µs, `i64::MIN` is none |
+//! | 88..92 | the low half of xxh3-64 over the bytes before |
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,12 +30,14 @@ use super::error::{Fault, Result};
 use super::names::{LaneNo, Names, ScopeNo};
 
 /// The columns [`Kept::read`] and [`Kept::read_with_payload`] want, in their order.
-pub(crate) const COLUMNS: &str = "seq, id, head, result, more, payload";
+pub(crate) const COLUMNS: &str = "seq, id, head, more, payload";
 
-pub(crate) const HEAD: usize = 112;
+pub(crate) const HEAD: usize = 92;
 const CANCEL_REQUESTED: u8 = 1;
 const QUARANTINED: u8 = 2;
 const HAS_RESULT: u8 = 4;
+/// It is or was queued, since its rank unless `more` knows better.
+const WAS_QUEUED: u8 = 8;
 
 /// How an attempt was settled, so that its repetition is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,8 +58,10 @@ pub(crate) struct Kept {
     pub token: Token,
     pub settled: Option<Mark>,
     pub payload_sum: u64,
-    /// Bytes the column `result` has.
+    /// Bytes the column `head` has for a result.
     pub room: usize,
+    /// What it was leased with, while it runs.
+    pub grant: u64,
     /// Whether the column `more` is set.
     pub has_more: bool,
     /// Its payload is empty unless it was asked for.
@@ -75,6 +80,9 @@ struct More {
     progress: Option<Progress>,
     #[serde(skip_serializing_if = "Option::is_none")]
     worker: Option<Box<str>>,
+    /// Where it is not the rank.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    queued_at: Option<Timestamp>,
 }
 
 /// The fixed part, as numbers.
@@ -91,21 +99,19 @@ pub(crate) struct Head {
     pub attempt: u32,
     spent: u32,
     length: u32,
-    result_length: u32,
     token: u64,
     pub payload_sum: u64,
     pub result_sum: u64,
     pub created: Timestamp,
     pub rank: Timestamp,
-    pub queued: Option<Timestamp>,
-    run_at: Option<Timestamp>,
     started: Option<Timestamp>,
-    pub finished: Option<Timestamp>,
+    end: Option<Timestamp>,
 }
 
 impl Head {
-    pub(crate) fn decode(bytes: &[u8]) -> Result<Self> {
-        let bytes: &[u8; HEAD] = bytes.try_into().map_err(|_| Fault::damaged("a task's row has a wrong length"))?;
+    /// Reads the fixed part of the column.
+    pub(crate) fn decode(column: &[u8]) -> Result<Self> {
+        let bytes: &[u8; HEAD] = column.first_chunk().ok_or_else(|| Fault::damaged("a task's row is cut off"))?;
         let mut at = Reader(bytes, 0);
         let (state, reason, flags, crashes) = (at.u8(), at.u8(), at.u8(), at.u8());
         let priority = i16::from_le_bytes(at.take());
@@ -126,16 +132,13 @@ impl Head {
             attempt: at.u32(),
             spent: at.u32(),
             length: at.u32(),
-            result_length: at.u32(),
             token: at.u64(),
             payload_sum: at.u64(),
             result_sum: at.u64(),
             created: at.time().unwrap_or_default(),
             rank: at.time().unwrap_or_default(),
-            queued: at.time(),
-            run_at: at.time(),
             started: at.time(),
-            finished: at.time(),
+            end: at.time(),
         };
         if at.u32() != xxh3_64(&bytes[..HEAD - 4]) as u32 {
             return Err(Fault::damaged("a task's row does not match its checksum"));
@@ -147,12 +150,31 @@ impl Head {
         self.flags & HAS_RESULT != 0
     }
 
-    /// The result within the bytes of its column.
+    /// The lease a running task was begun under.
+    fn lease(&self) -> Option<Lease> {
+        let length = Duration::from_micros(u64::from(self.length));
+        let started = self.started.unwrap_or_default();
+        let lease = Lease {
+            token: Token(self.token),
+            length,
+            until: started.plus(length),
+            heard_at: started,
+            grace_until: None,
+        };
+        Some(lease).filter(|_| self.state == State::Running)
+    }
+
+    /// When it became final.
+    pub(crate) fn finished(&self) -> Option<Timestamp> {
+        self.end.filter(|_| self.state.is_final())
+    }
+
+    /// The result within the bytes of the column.
     pub(crate) fn result<'a>(&self, column: &'a [u8]) -> Result<Option<&'a [u8]>> {
         if !self.has_result() {
             return Ok(None);
         }
-        let result = column.get(..self.result_length as usize);
+        let result = column[HEAD..].get(..self.length as usize);
         result.map(Some).ok_or_else(|| Fault::damaged("a task's result is cut off"))
     }
 }
@@ -204,9 +226,8 @@ impl Writer {
 impl Kept {
     /// A row of [`COLUMNS`], its payload left out.
     pub(crate) fn read(row: &Row<'_>, names: &Names) -> Result<Self> {
-        let (head, more) = (Head::decode(blob(row, 2)?)?, row.get_ref(4)?.as_blob_or_null().map_err(wrong_type)?);
-        let id = id(row, 1)?;
-        let column = blob(row, 3)?;
+        let (id, column) = (id(row, 1)?, blob(row, 2)?);
+        let (head, more) = (Head::decode(column)?, row.get_ref(3)?.as_blob_or_null().map_err(wrong_type)?);
         let result = head.result(column)?;
         if let Some(result) = result
             && sum(id, result) != head.result_sum
@@ -215,7 +236,7 @@ impl Kept {
         }
         let extra = more.map(serde_json::from_slice::<More>).transpose();
         let extra = extra.map_err(|_| Fault::damaged(format!("the details of task {id} cannot be read")))?;
-        Self::build(row.get(0)?, id, &head, result, column.len(), extra, names)
+        Self::build(row.get(0)?, id, &head, result, column.len() - HEAD, extra, names)
     }
 
     /// A row of [`COLUMNS`]; a payload that does not match its checksum is an error.
@@ -227,7 +248,7 @@ impl Kept {
 
     /// Takes the payload out of the row the rest came from.
     pub(crate) fn take_payload(&mut self, row: &Row<'_>) -> Result<()> {
-        let (id, payload) = (self.task.facts.id, blob(row, 5)?);
+        let (id, payload) = (self.task.facts.id, blob(row, 4)?);
         if sum(id, payload) != self.payload_sum {
             return Err(Fault::damaged(format!("the payload of task {id} does not match its checksum")));
         }
@@ -245,17 +266,7 @@ impl Kept {
         names: &Names,
     ) -> Result<Self> {
         let has_more = more.is_some();
-        let More { spec, failure, progress, worker } = more.unwrap_or_default();
-        let running = head.state == State::Running;
-        let length = Duration::from_micros(u64::from(head.length));
-        let started = head.started.unwrap_or_default();
-        let lease = running.then(|| Lease {
-            token: Token(head.token),
-            length,
-            until: started.plus(length),
-            heard_at: started,
-            grace_until: None,
-        });
+        let More { spec, failure, progress, worker, queued_at } = more.unwrap_or_default();
         let facts = Facts {
             id,
             lane: Arc::clone(names.lane(head.lane)?),
@@ -266,9 +277,9 @@ impl Kept {
             spent: head.spent,
             crashes: u32::from(head.crashes),
             cancel_requested: head.flags & CANCEL_REQUESTED != 0,
-            run_at: head.run_at,
+            run_at: head.end.filter(|_| !head.state.is_final()),
             started_at: head.started,
-            lease,
+            lease: head.lease(),
         };
         let task = Task {
             facts,
@@ -281,8 +292,8 @@ impl Kept {
             progress,
             worker: worker.or_else(|| names.worker(head.worker).map(|name| (**name).into())),
             created_at: head.created,
-            queued_at: head.queued,
-            finished_at: head.finished,
+            queued_at: queued_at.or(Some(head.rank).filter(|_| head.flags & WAS_QUEUED != 0)),
+            finished_at: head.finished(),
             quarantined: head.flags & QUARANTINED != 0,
         };
         Ok(Self {
@@ -294,21 +305,26 @@ impl Kept {
             settled: head.settled,
             payload_sum: head.payload_sum,
             room,
+            grant: 0,
             has_more,
             task,
         })
     }
 
-    /// The bytes of `head`.
+    /// The fixed part of `head`.
     pub(crate) fn head(&self) -> [u8; HEAD] {
         let Task { facts, .. } = &self.task;
         let result = self.task.result.as_deref();
         let flag = |set: bool, flag: u8| if set { flag } else { 0 };
         let flags = flag(facts.cancel_requested, CANCEL_REQUESTED)
             | flag(self.task.quarantined, QUARANTINED)
-            | flag(result.is_some(), HAS_RESULT);
+            | flag(result.is_some(), HAS_RESULT)
+            | flag(self.task.queued_at.is_some(), WAS_QUEUED);
         let crashes = u8::try_from(facts.crashes).unwrap_or(u8::MAX);
-        let length = facts.lease.as_ref().map_or(0, |lease| lease.length.as_micros());
+        let length = match (&facts.lease, result) {
+            (Some(lease), _) => u32::try_from(lease.length.as_micros()).unwrap_or(u32::MAX),
+            (None, result) => result.map_or(0, |result| result.len() as u32),
+        };
         let mut head = Writer { bytes: [0; HEAD], at: 0 };
         head.put(&[facts.state.code(), self.task.reason.code(), flags, crashes]);
         let priority = self.task.priority.clamp(i16::MIN.into(), i16::MAX.into()) as i16;
@@ -317,16 +333,15 @@ impl Kept {
         for number in [self.lane.0, self.scope.0, self.worker, facts.attempt, facts.spent] {
             head.put(&number.to_le_bytes());
         }
-        head.put(&u32::try_from(length).unwrap_or(u32::MAX).to_le_bytes());
-        head.put(&(result.map_or(0, <[u8]>::len) as u32).to_le_bytes());
+        head.put(&length.to_le_bytes());
         head.put(&self.token.0.to_le_bytes());
         head.put(&self.payload_sum.to_le_bytes());
         head.put(&result.map_or(0, |bytes| sum(facts.id, bytes)).to_le_bytes());
         let task = &self.task;
-        for time in [Some(task.created_at), Some(task.rank), task.queued_at, facts.run_at, facts.started_at] {
+        let end = if facts.state.is_final() { task.finished_at } else { facts.run_at };
+        for time in [Some(task.created_at), Some(task.rank), facts.started_at, end] {
             head.time(time);
         }
-        head.time(task.finished_at);
         let sum = xxh3_64(&head.bytes[..HEAD - 4]) as u32;
         head.put(&sum.to_le_bytes());
         head.bytes
@@ -336,7 +351,26 @@ impl Kept {
     pub(crate) fn needs_more(&self) -> bool {
         let task = &self.task;
         let worker_elsewhere = task.worker.is_some() && self.worker == 0;
-        !task.facts.spec.is_shared() || task.failure.is_some() || task.progress.is_some() || worker_elsewhere
+        !task.facts.spec.is_shared()
+            || task.failure.is_some()
+            || task.progress.is_some()
+            || worker_elsewhere
+            || self.queued_elsewhere().is_some()
+    }
+
+    /// Since when it is queued, where its rank does not tell.
+    fn queued_elsewhere(&self) -> Option<Timestamp> {
+        self.task.queued_at.filter(|at| *at != self.task.rank)
+    }
+
+    /// The bytes of `head`: the fixed part, the result, and what room is left.
+    pub(crate) fn column(&self) -> Vec<u8> {
+        let result = self.task.result.as_deref().unwrap_or_default();
+        let mut column = Vec::with_capacity(HEAD + self.room.max(result.len()));
+        column.extend_from_slice(&self.head());
+        column.extend_from_slice(result);
+        column.resize(column.len().max(HEAD + self.room), 0);
+        column
     }
 
     /// The bytes of `more`; `None` is null.
@@ -350,6 +384,7 @@ impl Kept {
             failure: failure.clone(),
             progress: progress.clone(),
             worker: worker.clone().filter(|_| self.worker == 0),
+            queued_at: self.queued_elsewhere(),
         };
         let json = serde_json::to_vec(&more);
         json.map(Some).map_err(|error| Fault::damaged(format!("the details of a task cannot be written: {error}")))

@@ -17,12 +17,7 @@ use tasklane_core::time::Timestamp;
 use super::error::{Fault, Result};
 use super::row::Kept;
 use super::varint::{Bytes, put};
-
-/// A running task.
-pub(crate) struct Running {
-    pub kept: Kept,
-    pub grant: u64,
-}
+use foldhash::fast::RandomState as ById;
 
 /// What was leased together.
 struct Grant {
@@ -32,32 +27,33 @@ struct Grant {
     due: Timestamp,
 }
 
-/// Everything that runs.
+/// Everything that runs. A task here names its worker by number alone, where the worker has one:
+/// [`super::names::Names::tell_worker`].
 #[derive(Default)]
 pub(crate) struct Registry {
-    tasks: HashMap<TaskId, Box<Running>>,
-    grants: HashMap<u64, Grant>,
+    tasks: HashMap<TaskId, Box<Kept>, ById>,
+    grants: HashMap<u64, Grant, ById>,
     due: BTreeSet<(Timestamp, u64)>,
     next: u64,
 }
 
 impl Registry {
-    pub(crate) fn get(&self, id: TaskId) -> Option<&Running> {
-        self.tasks.get(&id).map(|running| &**running)
+    pub(crate) fn get(&self, id: TaskId) -> Option<&Kept> {
+        self.tasks.get(&id).map(|kept| &**kept)
     }
 
     /// The task that runs under this lease.
-    pub(crate) fn held(&mut self, key: &LeaseKey) -> Option<&mut Running> {
-        self.tasks.get_mut(&key.id).map(|running| &mut **running).filter(|running| holds(running, key))
+    pub(crate) fn held(&mut self, key: &LeaseKey) -> Option<&mut Kept> {
+        self.tasks.get_mut(&key.id).map(|kept| &mut **kept).filter(|kept| holds(kept, key))
     }
 
     /// A running task, whoever runs it.
-    pub(crate) fn get_mut(&mut self, id: TaskId) -> Option<&mut Running> {
-        self.tasks.get_mut(&id).map(|running| &mut **running)
+    pub(crate) fn get_mut(&mut self, id: TaskId) -> Option<&mut Kept> {
+        self.tasks.get_mut(&id).map(|kept| &mut **kept)
     }
 
     /// Takes out the task that runs under this lease.
-    pub(crate) fn take_held(&mut self, key: &LeaseKey) -> Option<Box<Running>> {
+    pub(crate) fn take_held(&mut self, key: &LeaseKey) -> Option<Box<Kept>> {
         match self.tasks.entry(key.id) {
             Entry::Occupied(entry) if holds(entry.get(), key) => Some(entry.remove()),
             Entry::Occupied(_) | Entry::Vacant(_) => None,
@@ -65,7 +61,7 @@ impl Registry {
     }
 
     /// Takes out a running task, whoever runs it.
-    pub(crate) fn take(&mut self, id: TaskId) -> Option<Box<Running>> {
+    pub(crate) fn take(&mut self, id: TaskId) -> Option<Box<Kept>> {
         self.tasks.remove(&id)
     }
 
@@ -74,20 +70,18 @@ impl Registry {
         self.next + 1
     }
 
-    /// A grant of these tasks, which are there already.
-    pub(crate) fn put_grant(&mut self, no: u64, ids: Vec<TaskId>) {
+    /// A grant of these tasks. Nothing happens to any of them before `due`.
+    pub(crate) fn put_grant(&mut self, no: u64, ids: Vec<TaskId>, due: Timestamp) {
         self.next = self.next.max(no);
         if ids.is_empty() {
             return;
         }
-        let due = ids.iter().filter_map(|id| self.tasks.get(id)?.kept.task.facts.due_at()).min();
-        let due = due.unwrap_or_default();
         self.due.insert((due, no));
         self.grants.insert(no, Grant { left: ids.len(), ids, due });
     }
 
-    pub(crate) fn put(&mut self, kept: Kept, grant: u64) {
-        self.tasks.insert(kept.task.facts.id, Box::new(Running { kept, grant }));
+    pub(crate) fn put(&mut self, kept: Box<Kept>) {
+        self.tasks.insert(kept.task.facts.id, kept);
     }
 
     /// One of a grant ended. Answers whether it was the last of it.
@@ -119,8 +113,8 @@ impl Registry {
         let mut due = Vec::new();
         for grant in grants {
             let Some(ids) = self.grants.get(&grant).map(|grant| &grant.ids) else { continue };
-            let runs = |id: &&TaskId| self.tasks.get(id).filter(|running| running.grant == grant);
-            let moments = ids.iter().filter_map(|id| Some((runs(&id)?.kept.task.facts.due_at()?, *id)));
+            let runs = |id: &&TaskId| self.tasks.get(id).filter(|kept| kept.grant == grant);
+            let moments = ids.iter().filter_map(|id| Some((runs(&id)?.task.facts.due_at()?, *id)));
             let (past, future): (Vec<_>, Vec<_>) = moments.partition(|(at, _)| *at <= now);
             // A grant of renewed leases moves on; one with a task that is due now stays until that task is settled.
             let earliest = past.iter().chain(&future).map(|(at, _)| *at).min();
@@ -145,15 +139,15 @@ impl Registry {
         self.due.first().map(|(at, _)| *at)
     }
 
-    pub(crate) fn all(&self) -> impl Iterator<Item = &Running> {
-        self.tasks.values().map(|running| &**running)
+    pub(crate) fn all(&self) -> impl Iterator<Item = &Kept> {
+        self.tasks.values().map(|kept| &**kept)
     }
 
     /// Leases that were granted before an outage count anew from `now`, for their own length and at most
     /// [`limit::OUTAGE_GRACE`].
     pub(crate) fn count_anew(&mut self, now: Timestamp) {
-        for running in self.tasks.values_mut() {
-            if let Some(lease) = &mut running.kept.task.facts.lease {
+        for kept in self.tasks.values_mut() {
+            if let Some(lease) = &mut kept.task.facts.lease {
                 lease.until = now.plus(lease.length.min(limit::OUTAGE_GRACE));
                 lease.heard_at = now;
                 lease.grace_until = None;
@@ -164,20 +158,20 @@ impl Registry {
     }
 }
 
-fn holds(running: &Running, key: &LeaseKey) -> bool {
-    let facts = &running.kept.task.facts;
+fn holds(kept: &Kept, key: &LeaseKey) -> bool {
+    let facts = &kept.task.facts;
     facts.attempt == key.attempt && facts.lease.as_ref().is_some_and(|lease| lease.token == key.token)
 }
 
 /// Begins an attempt of a queued task, in memory.
-pub(crate) fn start(task: &mut Task, worker: &str, lease: Lease, now: Timestamp) {
+pub(crate) fn start(task: &mut Task, worker: Option<&str>, lease: Lease, now: Timestamp) {
     task.facts.state = State::Running;
     task.facts.attempt += 1;
     task.facts.started_at = Some(now);
     task.facts.lease = Some(lease);
     task.reason = Reason::Leased;
     task.progress = None;
-    task.worker = Some(worker.into());
+    task.worker = worker.map(Into::into);
 }
 
 /// What a row of `leases` says.

@@ -22,14 +22,14 @@ impl Tx<'_, '_> {
     fn settle(&mut self, settlement: &Settlement) -> Result<Settled> {
         let Settlement { key, facts, decision, then } = settlement;
         let mark = Mark { to: decision.to.state(), reason: decision.reason };
-        let Some(running) = self.live.running.take_held(key) else {
+        let Some(mut kept) = self.live.running.take_held(key) else {
             let repeated = self.is_repeated(settlement, mark)?;
             return Ok(if repeated { Settled::Repeated } else { Settled::Lost });
         };
-        let meanwhile = running.kept.task.facts.cancel_requested && !facts.cancel_requested;
+        let meanwhile = kept.task.facts.cancel_requested && !facts.cancel_requested;
         let decision = decision.clone();
         let decision = if meanwhile { overtaken(facts, decision) } else { decision };
-        self.end_attempt(*running, decision, Some(mark))?;
+        self.end_attempt(&mut kept, decision, Some(mark))?;
         for task in then {
             // Its own keys may lead to a task that is there already, or refuse it: then there is nothing to accept.
             let _ = self.accept(Submission { tasks: vec![task.clone()] })?;

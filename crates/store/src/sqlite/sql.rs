@@ -10,6 +10,7 @@ use tasklane_core::time::Timestamp;
 use super::error::{Fault, Result};
 use super::names::{LaneNo, Names};
 use super::row::{COLUMNS, Kept};
+use super::rows::{MANY, Rows};
 use super::seqs::{pack, unpack};
 use super::takeable::Place;
 
@@ -18,13 +19,13 @@ macro_rules! statements {
         /// The statements of the writer.
         pub(crate) struct Sql<'c> {
             pub db: &'c Connection,
-            zeros: Vec<u8>,
-            $($(#[$meta])* $name: Statement<'c>,)*
+            pub(super) rows: Rows,
+            $($(#[$meta])* pub(super) $name: Statement<'c>,)*
         }
 
         impl<'c> Sql<'c> {
             pub(crate) fn prepare(db: &'c Connection) -> Result<Self> {
-                Ok(Self { db, zeros: Vec::new(), $($name: db.prepare($sql)?,)* })
+                Ok(Self { db, rows: Rows::default(), $($name: db.prepare($sql)?,)* })
             }
         }
     };
@@ -33,11 +34,15 @@ macro_rules! statements {
 statements! {
     begin: "BEGIN IMMEDIATE";
     commit: "COMMIT";
-    insert: "INSERT INTO tasks (seq, id, head, payload, result, more) VALUES (?, ?, ?, ?, ?, ?)";
+    insert: "INSERT INTO tasks (seq, id, head, payload, more) VALUES (?, ?, ?, ?, ?)";
+    insert_many: &format!(
+        "INSERT OR ROLLBACK INTO tasks (seq, id, head, payload, more) VALUES {}",
+        ["(?, ?, ?, ?, ?)"; MANY].join(", ")
+    );
     by_id: &format!("SELECT {COLUMNS} FROM tasks WHERE id = ?");
     by_seqs: &format!("SELECT {COLUMNS} FROM tasks WHERE seq BETWEEN ? AND ? ORDER BY seq");
-    update: "UPDATE tasks SET head = ?, result = ? WHERE seq = ?";
-    update_more: "UPDATE tasks SET head = ?, result = ?, more = ? WHERE seq = ?";
+    overwrite: "UPDATE tasks SET head = ? WHERE seq = ?";
+    update: "UPDATE tasks SET head = ?, more = ? WHERE seq = ?";
     update_payload: "UPDATE tasks SET payload = ? WHERE seq = ?";
     delete: "DELETE FROM tasks WHERE seq = ?";
     takeable_at: "SELECT first, seqs FROM takeable WHERE lane = ? AND urgency = ? AND rank = ? AND first <= ?
@@ -71,29 +76,22 @@ impl Sql<'_> {
     }
 
     pub(crate) fn commit(&mut self) -> Result<()> {
+        self.write_rows()?;
         self.commit.raw_execute()?;
         Ok(())
     }
 
     /// Ends the transaction without a trace; SQLite may have done so by itself.
     pub(crate) fn rollback(&mut self) -> Result<()> {
+        self.rows = Rows::default();
         if !self.db.is_autocommit() {
             self.db.execute_batch("ROLLBACK")?;
         }
         Ok(())
     }
 
-    /// A new row; `kept.task.payload` is the payload.
-    pub(crate) fn insert(&mut self, kept: &Kept) -> Result<()> {
-        let more = kept.more()?;
-        self.make_zeros(kept.room);
-        let result = &self.zeros[..kept.room];
-        let (id, payload): (_, &[u8]) = (kept.task.facts.id, &kept.task.payload);
-        self.insert.execute((kept.seq, id.as_bytes(), kept.head(), payload, result, more))?;
-        Ok(())
-    }
-
     pub(crate) fn by_id(&mut self, id: TaskId, names: &Names) -> Result<Option<Kept>> {
+        self.write_rows()?;
         let mut rows = self.by_id.query([id.as_bytes()])?;
         rows.next()?.map(|row| Kept::read_with_payload(row, names)).transpose()
     }
@@ -105,6 +103,7 @@ impl Sql<'_> {
         last: i64,
         mut each: impl FnMut(&rusqlite::Row<'_>) -> Result<()>,
     ) -> Result<()> {
+        self.write_rows()?;
         let mut rows = self.by_seqs.query((first, last))?;
         while let Some(row) = rows.next()? {
             each(row)?;
@@ -112,42 +111,14 @@ impl Sql<'_> {
         Ok(())
     }
 
-    /// Writes everything of a row that changes in its life but the payload.
-    pub(crate) fn update(&mut self, kept: &mut Kept) -> Result<()> {
-        let head = kept.head();
-        self.make_zeros(kept.room);
-        let padded;
-        let result = match &kept.task.result {
-            None => &self.zeros[..kept.room],
-            Some(result) if result.len() >= kept.room => result,
-            Some(result) => {
-                padded = [result, &self.zeros[result.len()..kept.room]].concat();
-                &padded
-            }
-        };
-        kept.room = result.len();
-        let needs_more = kept.needs_more();
-        if needs_more || kept.has_more {
-            self.update_more.execute((&head, result, kept.more()?, kept.seq))?;
-            kept.has_more = needs_more;
-        } else {
-            self.update.execute((&head, result, kept.seq))?;
-        }
-        Ok(())
-    }
-
-    fn make_zeros(&mut self, length: usize) {
-        if self.zeros.len() < length {
-            self.zeros.resize(length, 0);
-        }
-    }
-
     pub(crate) fn update_payload(&mut self, seq: i64, payload: &[u8]) -> Result<()> {
+        self.write_rows()?;
         self.update_payload.execute((payload, seq))?;
         Ok(())
     }
 
     pub(crate) fn delete(&mut self, seq: i64, has_history: HasHistory) -> Result<()> {
+        self.write_rows()?;
         self.delete.execute([seq])?;
         if has_history == HasHistory::Maybe {
             self.attempts_remove.execute([seq])?;

@@ -42,7 +42,7 @@ impl Tx<'_, '_> {
         let rows = self.rows_to_sweep(sweep.limit)?;
         for row in rows {
             let state = row.head.state;
-            let over = row.head.finished.is_some_and(|at| sweep.retention.is_over(state, at, self.now));
+            let over = row.head.finished().is_some_and(|at| sweep.retention.is_over(state, at, self.now));
             if state.is_final() && (over || excess > 0) {
                 excess = excess.saturating_sub(1);
                 let Head { lane, scope, attempt, .. } = row.head;
@@ -67,6 +67,7 @@ impl Tx<'_, '_> {
     }
 
     fn rows_to_sweep(&mut self, limit: usize) -> Result<Vec<Found>> {
+        self.sql.write_rows()?;
         let mut find =
             self.sql.db.prepare_cached("SELECT seq, id, head FROM tasks WHERE seq > ? ORDER BY seq LIMIT ?")?;
         let mut rows = find.query((self.live.sweep.after, limit as i64))?;

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use tasklane_core::decision::{Applied, Decision};
+use tasklane_core::accept::NewTask;
+use tasklane_core::decision::{Applied, Decision, Next};
 use tasklane_core::event::Position;
 use tasklane_core::ports::store::{Answers, Batch};
 use tasklane_core::state::State;
@@ -16,7 +17,6 @@ use super::keys;
 use super::live::Live;
 use super::log::{Body, Way};
 use super::row::{Kept, Mark};
-use super::running::Running;
 use super::sql::{HasHistory, Sql};
 use super::takeable::Place;
 use super::view::{Changes, Overlay};
@@ -118,17 +118,18 @@ impl<'a, 'c> Tx<'a, 'c> {
         let Some(mut kept) = self.sql.by_id(id, &self.live.names)? else { return Ok(None) };
         if let Some(running) = self.live.running.get(id) {
             let payload = std::mem::take(&mut kept.task.payload);
-            kept = running.kept.clone();
+            kept = running.clone();
             kept.task.payload = payload;
+            self.live.names.tell_worker(&mut kept);
         }
         Ok(Some(kept))
     }
 
-    /// A new task.
-    pub(crate) fn insert(&mut self, task: Task) -> Result<()> {
-        let id = task.facts.id;
-        let lane = self.live.names.lane_no(self.sql.db, &task.facts.lane)?;
-        let scope = self.live.names.scope_no(self.sql.db, &task.facts.scope)?;
+    /// A new task. Answers where it stands.
+    pub(crate) fn insert(&mut self, new: NewTask) -> Result<State> {
+        let id = new.id;
+        let lane = self.live.names.lane_no(self.sql.db, &new.lane)?;
+        let scope = self.live.names.scope_no(self.sql.db, &new.scope)?;
         let kept = Kept {
             seq: self.live.next_seq,
             lane,
@@ -136,17 +137,18 @@ impl<'a, 'c> Tx<'a, 'c> {
             worker: 0,
             token: tasklane_core::lease::Token(0),
             settled: None,
-            payload_sum: sum(id, &task.payload),
+            payload_sum: sum(id, &new.payload),
             room: self.live.names.room(lane),
+            grant: 0,
             has_more: false,
-            task,
+            task: new.into_task(self.now),
         };
         self.live.next_seq += 1;
         self.live.greatest = self.live.greatest.max(Some(id));
         self.sql.insert(&kept)?;
         self.stand(&kept)?;
         self.record(&kept, None);
-        Ok(())
+        Ok(kept.task.facts.state)
     }
 
     /// Carries out a decision on a task that does not run.
@@ -168,18 +170,20 @@ impl<'a, 'c> Tx<'a, 'c> {
     }
 
     /// Ends the attempt of a task that ran, and was taken out of what runs.
-    pub(crate) fn end_attempt(&mut self, running: Running, decision: Decision, mark: Option<Mark>) -> Result<()> {
-        let Running { mut kept, grant } = running;
+    pub(crate) fn end_attempt(&mut self, kept: &mut Kept, decision: Decision, mark: Option<Mark>) -> Result<()> {
+        if decision.to != Next::Succeeded {
+            self.live.names.tell_worker(kept);
+        }
         let applied = kept.task.apply(decision, self.now);
         kept.settled = mark;
-        if self.live.running.ended(grant) {
-            self.sql.lease_remove(grant)?;
+        if self.live.running.ended(kept.grant) {
+            self.sql.lease_remove(kept.grant)?;
         }
         self.changes.running.push((kept.task.facts.id, None));
         if let Some(result) = &kept.task.result {
             self.live.names.learn_room(kept.lane, result.len());
         }
-        self.arrived(&mut kept, State::Running, applied)
+        self.arrived(kept, State::Running, applied)
     }
 
     /// The part of a change that follows the same from wherever the task came.
@@ -273,10 +277,11 @@ impl<'a, 'c> Tx<'a, 'c> {
 
     /// What readers are to see of a running task.
     pub(crate) fn show(&mut self, id: TaskId, worker: Option<&Arc<str>>) {
-        let Some(running) = self.live.running.get(id) else { return };
-        let facts = &running.kept.task.facts;
+        let Some(kept) = self.live.running.get(id) else { return };
+        let worker = worker.or_else(|| self.live.names.worker(kept.worker));
+        let worker = worker.cloned().or_else(|| kept.task.worker.as_deref().map(Arc::from));
+        let facts = &kept.task.facts;
         let (Some(lease), Some(started_at)) = (facts.lease.clone(), facts.started_at) else { return };
-        let worker = worker.cloned().or_else(|| running.kept.task.worker.as_deref().map(Arc::from));
         let overlay = Overlay { attempt: facts.attempt, lease, started_at, worker };
         self.changes.running.push((id, Some(overlay)));
     }

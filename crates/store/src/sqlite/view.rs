@@ -17,6 +17,7 @@ use tasklane_core::time::Timestamp;
 use super::live::Live;
 use super::names::{LaneNo, Names};
 use super::running::{is_current, start};
+use foldhash::fast::RandomState as ById;
 
 /// A running task's part that is not in its row.
 #[derive(Debug, Clone)]
@@ -34,7 +35,7 @@ impl Overlay {
         } else if task.facts.state == State::Running {
             task.facts.lease = Some(self.lease.clone());
         } else {
-            start(task, self.worker.as_deref().unwrap_or_default(), self.lease.clone(), self.started_at);
+            start(task, self.worker.as_deref(), self.lease.clone(), self.started_at);
         }
     }
 }
@@ -53,7 +54,7 @@ pub(crate) struct Changes {
 pub(crate) struct View {
     pub names: Names,
     pub counts: Vec<Counts>,
-    pub running: HashMap<TaskId, Overlay>,
+    pub running: HashMap<TaskId, Overlay, ById>,
     pub position: Position,
     pub commits: u64,
 }
@@ -65,10 +66,10 @@ impl View {
             let mine = view.counts_of(lane);
             State::ALL.iter().for_each(|state| mine.add(*state, counts.of(*state) as i64));
         }
-        for running in live.running.all() {
-            let task = &running.kept.task;
+        for kept in live.running.all() {
+            let task = &kept.task;
             if let (Some(lease), Some(started_at)) = (task.facts.lease.clone(), task.facts.started_at) {
-                let worker = task.worker.as_deref().map(Arc::from);
+                let worker = task.worker.as_deref().map(Arc::from).or_else(|| live.names.worker(kept.worker).cloned());
                 let overlay = Overlay { attempt: task.facts.attempt, lease, started_at, worker };
                 view.running.insert(task.facts.id, overlay);
             }

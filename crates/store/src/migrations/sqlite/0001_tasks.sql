@@ -4,15 +4,14 @@ CREATE TABLE lanes (no INTEGER PRIMARY KEY, queue INTEGER NOT NULL, type TEXT NO
 CREATE TABLE scopes (no INTEGER PRIMARY KEY, origin TEXT NOT NULL, tenant TEXT NOT NULL);
 CREATE TABLE workers (no INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
 
--- One row a task, in the order of acceptance. `head` is of fixed length (sqlite/row.rs), and `result` is given room when
--- the task is accepted, so that settling overwrites the row where it lies. A task that runs its attempt n may still show
--- what it was before that attempt: then `leases` says that it runs.
+-- One row a task, in the order of acceptance. `head` has a fixed part (sqlite/row.rs) and, behind it, room for the result,
+-- given when the task is accepted, so that settling overwrites the row where it lies. A task that runs its attempt n may
+-- still show what it was before that attempt: then `leases` says that it runs.
 CREATE TABLE tasks (
     seq INTEGER PRIMARY KEY,
     id BLOB NOT NULL,
     head BLOB NOT NULL,
     payload BLOB NOT NULL,
-    result BLOB NOT NULL,
     more BLOB
 );
 CREATE UNIQUE INDEX tasks_id ON tasks (id);

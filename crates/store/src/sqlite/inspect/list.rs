@@ -15,9 +15,10 @@ use crate::sqlite::names::{LaneNo, ScopeNo};
 use crate::sqlite::readers::blob;
 use crate::sqlite::row::{COLUMNS, Head, Kept, id};
 use crate::sqlite::view::{Overlay, View};
+use foldhash::fast::RandomState as ById;
 
 /// What runs, as it was before the file was looked at.
-pub(crate) type Running = std::collections::HashMap<TaskId, Overlay>;
+pub(crate) type Running = std::collections::HashMap<TaskId, Overlay, ById>;
 
 /// A page.
 pub(crate) fn list(

@@ -1,15 +1,18 @@
 //! Queues with their counts. No row is counted; the oldest is found by looking at the first of each lane and priority.
 
-use rusqlite::{Connection, OptionalExtension};
+use std::sync::RwLock;
+
+use rusqlite::Connection;
 use tasklane_core::queue::{Counts, Queue};
 use tasklane_core::state::State;
 use tasklane_core::task::TaskId;
 use tasklane_core::time::Timestamp;
 
+use super::look;
 use crate::sqlite::error::Result;
 use crate::sqlite::names::{LaneNo, QueueEntry};
 use crate::sqlite::readers::blob;
-use crate::sqlite::row::Head;
+use crate::sqlite::row::{COLUMNS, Kept};
 use crate::sqlite::seqs::unpack;
 use crate::sqlite::takeable::Place;
 use crate::sqlite::view::View;
@@ -41,11 +44,11 @@ fn one(view: &View, entry: &QueueEntry) -> Known {
 }
 
 /// Adds what only the file tells.
-pub(crate) fn complete(db: &Connection, known: Vec<Known>) -> Result<Vec<Queue>> {
+pub(crate) fn complete(db: &Connection, view: &RwLock<View>, known: Vec<Known>) -> Result<Vec<Queue>> {
     let complete_one = |Known { mut queue, open }: Known| {
         let mut next: Option<(Place, TaskId)> = None;
         for lane in open {
-            for (place, id, queued_at) in firsts(db, lane)? {
+            for (place, id, queued_at) in firsts(db, view, lane)? {
                 let earlier = |at: &Option<Timestamp>| at.is_none_or(|at| queued_at < at);
                 if earlier(&queue.oldest_queued_at) {
                     queue.oldest_queued_at = Some(queued_at);
@@ -62,12 +65,12 @@ pub(crate) fn complete(db: &Connection, known: Vec<Known>) -> Result<Vec<Queue>>
 }
 
 /// The first of each priority of a lane: its place, its id, and since when it is queued.
-fn firsts(db: &Connection, lane: LaneNo) -> Result<Vec<(Place, TaskId, Timestamp)>> {
+fn firsts(db: &Connection, view: &RwLock<View>, lane: LaneNo) -> Result<Vec<(Place, TaskId, Timestamp)>> {
     let mut find = db.prepare_cached(
         "SELECT urgency, rank, first, seqs FROM takeable WHERE lane = ? AND urgency > ?
          ORDER BY urgency, rank, first LIMIT 1",
     )?;
-    let mut task = db.prepare_cached("SELECT id, head FROM tasks WHERE seq = ?")?;
+    let mut task = db.prepare_cached(&format!("SELECT {COLUMNS} FROM tasks WHERE seq = ?"))?;
     let mut firsts = Vec::new();
     let mut above = i64::MIN;
     loop {
@@ -76,9 +79,9 @@ fn firsts(db: &Connection, lane: LaneNo) -> Result<Vec<(Place, TaskId, Timestamp
         let (urgency, rank) = (row.get(0)?, row.get(1)?);
         above = i64::from(urgency);
         let Some(seq) = unpack(row.get(2)?, blob(row, 3)?)?.first().copied() else { continue };
-        let found = task.query_row([seq], |row| Ok((row.get(0)?, row.get::<_, Vec<u8>>(1)?))).optional()?;
-        let Some((id, head)) = found else { continue };
-        let head = Head::decode(&head)?;
-        firsts.push((Place { urgency, rank, seq }, TaskId::from_bytes(id), head.queued.unwrap_or(head.rank)));
+        let mut found = task.query([seq])?;
+        let Some(row) = found.next()? else { continue };
+        let task = Kept::read(row, &look(view).names)?.task;
+        firsts.push((Place { urgency, rank, seq }, task.facts.id, task.queued_at.unwrap_or(task.rank)));
     }
 }
