@@ -29,6 +29,7 @@ const ROUTES: &[Route] = &[
     route(Get, "/health", Everyone, |it| Box::pin(service::health(it))),
     route(Get, "/ready", Everyone, |it| Box::pin(service::ready(it))),
     route(Get, "/metrics", Everyone, |it| Box::pin(service::metrics(it))),
+    route(Get, "/docs/errors/{code}", Everyone, |it| Box::pin(service::error_page(it))),
     route(Post, "/v1/tasks", Submit, |it| Box::pin(tasks::submit(it))),
     route(Post, "/v1/tasks:batch", Submit, |it| Box::pin(tasks::batch(it))),
     route(Get, "/v1/tasks", Read, |it| Box::pin(tasks::list(it))),

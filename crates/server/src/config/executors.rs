@@ -45,11 +45,8 @@ pub const DRAIN: Setting = Setting {
 };
 
 /// The section.
-pub const SECTION: Section = Section {
-    name: "executors",
-    doc: "Which work the server does itself.",
-    settings: &[&ENABLED, &SLOTS, &DRAIN],
-};
+pub const SECTION: Section =
+    Section { name: "executors", doc: "Which work the server does itself.", settings: &[&ENABLED, &SLOTS, &DRAIN] };
 
 /// Which executors run inside the server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

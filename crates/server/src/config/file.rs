@@ -62,7 +62,9 @@ fn fragments(dir: &Path) -> Result<Vec<PathBuf>, StartError> {
     let refused = |error: io::Error| StartError::file(dir, None, error.to_string());
     let entries = match fs::read_dir(dir) {
         Ok(entries) => entries,
-        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => return Ok(vec![]),
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+            return Ok(vec![]);
+        }
         Err(error) => return Err(refused(error)),
     };
     let mut found = Vec::new();
@@ -209,7 +211,8 @@ mod tests {
 
     #[test]
     fn values_are_read_with_their_lines_and_names() {
-        let text = "[work]\nslots = 0x5\norigins = [\"a\", \"b\"]\n\n[work.http.\"report.generate\"]\nurl = \"http://x\"\n";
+        let text =
+            "[work]\nslots = 0x5\norigins = [\"a\", \"b\"]\n\n[work.http.\"report.generate\"]\nurl = \"http://x\"\n";
         let (entries, wrong) = of(text);
         assert!(wrong.is_empty(), "{wrong:?}");
         let told: Vec<_> = entries.iter().map(|it| (it.setting.key, it.text.as_str(), it.line)).collect();
@@ -222,7 +225,8 @@ mod tests {
     fn everything_wrong_is_named_with_its_line() {
         let (_, wrong) = of("work.slotz = 5\n[work]\nslots = 10\norigins = [1]\nkey = 5\nhttp = 1\n[wrok]\n");
         let told = wrong.join("\n");
-        for part in ["t.toml:1", "work.slotz", "work.slots", "t.toml:3", "from 1 to 9", "t.toml:4", "t.toml:6", "wrok"] {
+        for part in ["t.toml:1", "work.slotz", "work.slots", "t.toml:3", "from 1 to 9", "t.toml:4", "t.toml:6", "wrok"]
+        {
             assert!(told.contains(part), "{part} in\n{told}");
         }
         assert_eq!(wrong.len(), 6, "{told}");
@@ -243,7 +247,8 @@ mod tests {
             fs::write(dir.path().join(name), "").unwrap();
         }
         let found = Files::find(None, dir.path()).unwrap();
-        let names: Vec<_> = found.paths.iter().map(|it| it.strip_prefix(dir.path()).unwrap().to_str().unwrap()).collect();
+        let names: Vec<_> =
+            found.paths.iter().map(|it| it.strip_prefix(dir.path()).unwrap().to_str().unwrap()).collect();
         assert_eq!((names.as_slice(), found.ours), (&[NAME, "config/10.toml", "config/20.toml"][..], true));
     }
 }

@@ -39,6 +39,11 @@ impl Flags {
 pub trait Choice {
     /// Whether it has this one's.
     fn has(setting: &Setting) -> bool;
+
+    /// Where the flag may stand.
+    fn place(arg: Arg) -> Arg {
+        arg
+    }
 }
 
 /// Every setting that has a flag: what starts a server.
@@ -58,6 +63,11 @@ pub struct Data;
 impl Choice for Data {
     fn has(setting: &Setting) -> bool {
         *setting == store::DATA_DIR
+    }
+
+    /// Also behind the word of a subcommand.
+    fn place(arg: Arg) -> Arg {
+        arg.global(true)
     }
 }
 
@@ -99,8 +109,8 @@ impl<C: Choice> Args for FlagsOf<C> {
     fn augment_args(command: Command) -> Command {
         let config = Arg::new(CONFIG_FLAG).long(CONFIG_FLAG).value_name("FILE").value_hint(clap::ValueHint::FilePath);
         let help = format!("Read settings from this file [env: {CONFIG}] [default: tasklane.toml, if it is there]");
-        let command = command.args(chosen::<C>().map(|(setting, flag)| arg(setting, flag)));
-        command.arg(config.help(help).value_parser(clap::value_parser!(PathBuf)))
+        let command = command.args(chosen::<C>().map(|(setting, flag)| C::place(arg(setting, flag))));
+        command.arg(C::place(config.help(help).value_parser(clap::value_parser!(PathBuf))))
     }
 
     fn augment_args_for_update(command: Command) -> Command {

@@ -60,9 +60,8 @@ mod tests {
 
     #[test]
     fn every_way_to_set_a_key_ends_the_start_without_showing_it() {
-        let settings = |name, value| {
-            Settings::without_files(&Flags::default(), &Environment::from([(name, value)])).unwrap()
-        };
+        let settings =
+            |name, value| Settings::without_files(&Flags::default(), &Environment::from([(name, value)])).unwrap();
         for name in SECTION.settings.iter().flat_map(|it| it.variables()) {
             let refusal = refuse(&settings(name, "s3cret")).unwrap_err().to_string();
             assert!(refusal.contains(name) && !refusal.contains("s3cret"), "{refusal}");

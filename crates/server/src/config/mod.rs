@@ -30,14 +30,8 @@ pub use settings::Settings;
 use crate::error::StartError;
 
 /// Every section, in the order of the reference page.
-pub const SECTIONS: &[&Section] = &[
-    &listen::SECTION,
-    &store::SECTION,
-    &executors::SECTION,
-    &log::SECTION,
-    &keys::SECTION,
-    &client::SECTION,
-];
+pub const SECTIONS: &[&Section] =
+    &[&listen::SECTION, &store::SECTION, &executors::SECTION, &log::SECTION, &keys::SECTION, &client::SECTION];
 
 /// The variable that names the configuration file, as `--config` does.
 pub const CONFIG: &str = "TASKLANE_CONFIG";
@@ -108,7 +102,8 @@ mod tests {
 
     #[test]
     fn every_setting_is_whole_and_said_in_one_way_only() {
-        let settings: Vec<_> = SECTIONS.iter().flat_map(|it| it.settings.iter().map(move |setting| (it, setting))).collect();
+        let settings: Vec<_> =
+            SECTIONS.iter().flat_map(|it| it.settings.iter().map(move |setting| (it, setting))).collect();
         let mut taken = BTreeSet::new();
         for (section, setting) in settings {
             assert_eq!(setting.key.split('.').next(), Some(section.name), "{}", setting.key);

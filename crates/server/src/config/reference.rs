@@ -73,7 +73,9 @@ fn of_section(section: &Section) -> String {
 fn written(kind: Kind, text: &str) -> String {
     match kind {
         Kind::Switch | Kind::Number(..) => text.to_owned(),
-        Kind::List(_) => format!("[{}]", super::setting::items(text).map(|it| format!("{it:?}")).collect::<Vec<_>>().join(", ")),
+        Kind::List(_) => {
+            format!("[{}]", super::setting::items(text).map(|it| format!("{it:?}")).collect::<Vec<_>>().join(", "))
+        }
         _ => format!("{text:?}"),
     }
 }
@@ -111,8 +113,14 @@ mod tests {
 
     #[test]
     fn the_committed_pages_are_current() {
-        assert!(PAGE == page(), "docs/reference/configuration.md is not current: run scripts/reference");
-        assert!(EXAMPLE == env_example(), ".env.example is not current: run scripts/reference");
+        assert!(
+            PAGE == format!("{}\n", page().trim_end()),
+            "docs/reference/configuration.md is not current: run scripts/reference"
+        );
+        assert!(
+            EXAMPLE == format!("{}\n", env_example().trim_end()),
+            ".env.example is not current: run scripts/reference"
+        );
     }
 
     #[test]

@@ -94,16 +94,8 @@ pub struct Section {
 
 impl Setting {
     /// Where everything begins; each setting says what is different.
-    pub(super) const NEW: Self = Self {
-        key: "",
-        kind: Kind::Text,
-        default: None,
-        variable: None,
-        foreign: &[],
-        flag: None,
-        doc: "",
-        more: "",
-    };
+    pub(super) const NEW: Self =
+        Self { key: "", kind: Kind::Text, default: None, variable: None, foreign: &[], flag: None, doc: "", more: "" };
 
     /// The names of the variables that set it, ours first.
     pub fn variables(&self) -> impl Iterator<Item = &'static str> + use<> {

@@ -313,7 +313,8 @@ mod tests {
         static URL: Setting = Setting { key: "executors.http.*.url", ..Setting::NEW };
         let named = |name: &str, line| Entry { names: vec![name.into()], ..entry(&URL, name, line) };
         let settings = merged(&Flags::default(), &Environment::default(), vec![named("b", 1), named("a.x", 2)]);
-        let names: Vec<_> = settings.named(&URL).map(|(names, found)| (names.to_vec(), found.origin.to_string())).collect();
+        let names: Vec<_> =
+            settings.named(&URL).map(|(names, found)| (names.to_vec(), found.origin.to_string())).collect();
         let want = [(vec!["a.x".to_owned()], "t.toml:2".to_owned()), (vec!["b".to_owned()], "t.toml:1".to_owned())];
         assert_eq!(names, want);
     }
