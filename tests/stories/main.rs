@@ -9,6 +9,7 @@ mod by_hand;
 mod cancel;
 mod clock_back;
 mod command_line;
+mod config;
 mod disk_full;
 mod keys;
 mod one_road;

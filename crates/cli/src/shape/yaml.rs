@@ -82,10 +82,10 @@ mod tests {
 
     #[test]
     fn blocks_take_the_place_of_braces() {
-        let json = r#"{"id":"0198","type":"report.generate","n":1.10,"on":"yes","empty":{},"labels":{"a b":"c\nd"},
-            "items":[{"x":1,"y":[2,3]},"z",[]],"none":null}"#;
-        let want = "id: \"0198\"\ntype: report.generate\nn: 1.10\n\"on\": \"yes\"\nempty: {}\nlabels:\n  \"a b\": \"c\\nd\"\n\
-            items:\n  - x: 1\n    y:\n      - 2\n      - 3\n  - z\n  - []\nnone: null\n";
+        let json = r#"{"id":"0198","type":"report.generate","num":1.10,"on":"yes","empty":{},"labels":{"a b":"c\nd"},
+            "items":[{"x":1,"z":[2,3]},"z",[]],"none":null}"#;
+        let want = "id: \"0198\"\ntype: report.generate\nnum: 1.10\n\"on\": \"yes\"\nempty: {}\nlabels:\n  \"a b\": \"c\\nd\"\n\
+            items:\n  - x: 1\n    z:\n      - 2\n      - 3\n  - z\n  - []\nnone: null\n";
         assert_eq!(of(json).unwrap(), want);
         assert_eq!(of("[]").unwrap(), "[]\n");
         assert_eq!(of("\"a\"").unwrap(), "a\n");
