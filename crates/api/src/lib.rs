@@ -24,6 +24,7 @@ mod answer;
 pub mod codes;
 pub mod error;
 mod metrics;
+mod name_page;
 mod unwritten;
 
 pub use host::Hosts;

@@ -12,7 +12,9 @@ pub mod read;
 pub mod time;
 
 // The nouns.
+pub mod bulk;
 pub mod lease;
+pub mod overview;
 pub mod page;
 pub mod queue;
 pub mod report;
