@@ -43,6 +43,11 @@ const CAUSES: &[(&str, &str, &str)] = &[
         "There is no task with this id. It may have been deleted, or kept as long as final tasks are kept.",
         "See `tasklane ls` for those there are.",
     ),
+    (
+        "type_not_found",
+        "No task is of this type, and no worker heard of lately serves it.",
+        "See `tasklane type ls` for those there are.",
+    ),
     ("method_not_allowed", "The path is right, the method is not.", "Use one of the methods that `Allow` names."),
     (
         "body_timeout",

@@ -38,7 +38,8 @@ pub(crate) struct Shown {
     lanes: Vec<Lane>,
     running: Option<u64>,
     parked: Option<serde_json::Value>,
-    last_seen_at: Option<String>,
+    #[serde(alias = "last_seen_at")]
+    heard_at: Option<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -51,17 +52,17 @@ struct Lane {
 impl Worker {
     pub(crate) async fn run(self, remote: &Remote, output: &Output) -> Result<Exit, Failure> {
         let Action::Ls = self.action;
-        let nobody = "no worker was heard of lately; in-server executors and `docs/` tell how to run one";
+        let nobody = "no worker was heard of lately; a server without --no-executors is one itself";
         listing::show(remote, output, "workers", nobody, |items| table(items, MachineClock::start().wall())).await
     }
 }
 
 pub(crate) fn table(workers: Vec<Shown>, now: Timestamp) -> Table {
-    let mut table = Table::new(&["WORKER", "RUNNING", "QUEUES", "TYPES", "SEEN", ""]);
+    let mut table = Table::new(&["WORKER", "RUNNING", "QUEUES", "TYPES", "HEARD OF", ""]);
     for worker in workers {
         let queues = listing::names(worker.lanes.iter().map(|it| it.queue.as_deref().unwrap_or("*")));
         let types = listing::names(worker.lanes.iter().flat_map(|it| &it.types).map(String::as_str));
-        let seen = worker.last_seen_at.map_or_else(|| "-".to_owned(), |at| relative(&at, now));
+        let seen = worker.heard_at.map_or_else(|| "-".to_owned(), |at| relative(&at, now));
         let parked = match worker.parked {
             Some(serde_json::Value::Bool(true)) => "waits for work",
             Some(serde_json::Value::Number(it)) if it.as_u64() != Some(0) => "waits for work",

@@ -68,6 +68,14 @@ pub enum StartError {
         /// The address asked for.
         address: SocketAddr,
     },
+    /// A type is bound to a URL that may not be called.
+    #[error("executors.http.{task_type:?}.url cannot be called: {why}")]
+    Target {
+        /// The type.
+        task_type: Box<str>,
+        /// Why not.
+        why: tasklane_outbound::Error,
+    },
     /// A key is set and cannot be honoured.
     #[error("{variable} is set, but this version of Tasklane has no keys yet: it would run open to everybody")]
     NoKeys {
@@ -131,6 +139,7 @@ impl StartError {
             Self::UnknownKey { nearest: Some(nearest), .. } => format!("write {nearest}, or take the line out"),
             Self::UnknownKey { .. } => "take it out; `tasklane config reference` lists every key".into(),
             Self::File { .. } => "mend it, or name another file with --config".into(),
+            Self::Target { .. } => "bind the type to another URL, or allow the address with outbound.allow".into(),
             Self::LogFile { .. } => "name another file with --log-file, or none".into(),
             Self::Store(_) => return None,
             Self::Runtime(_) => "look at the limits of processes and open files (ulimit -a)".into(),
@@ -143,6 +152,7 @@ impl StartError {
             Self::Setting { .. }
             | Self::UnknownKey { .. }
             | Self::File { .. }
+            | Self::Target { .. }
             | Self::NotLoopback { .. }
             | Self::NoKeys { .. }
             | Self::NoPostgres { .. } => exit::USAGE,

@@ -18,7 +18,6 @@ pub const LEVEL: Setting = Setting {
     flag: Some(Flag::Takes { long: "log", value: "LEVEL" }),
     doc: "The least urgent level that is logged: debug, info, warning or error",
     more: "Also `warn` and `critical`, in any case; there is nothing above an error here.",
-    ..Setting::NEW
 };
 
 /// How a line looks.

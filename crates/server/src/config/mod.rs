@@ -16,6 +16,7 @@ pub mod executors;
 pub mod keys;
 pub mod listen;
 pub mod log;
+pub mod outbound;
 pub mod store;
 
 // What is made from the declarations.
@@ -30,8 +31,15 @@ pub use settings::Settings;
 use crate::error::StartError;
 
 /// Every section, in the order of the reference page.
-pub const SECTIONS: &[&Section] =
-    &[&listen::SECTION, &store::SECTION, &executors::SECTION, &log::SECTION, &keys::SECTION, &client::SECTION];
+pub const SECTIONS: &[&Section] = &[
+    &listen::SECTION,
+    &store::SECTION,
+    &executors::SECTION,
+    &outbound::SECTION,
+    &log::SECTION,
+    &keys::SECTION,
+    &client::SECTION,
+];
 
 /// The variable that names the configuration file, as `--config` does.
 pub const CONFIG: &str = "TASKLANE_CONFIG";
@@ -45,6 +53,8 @@ pub struct Config {
     pub store: store::Store,
     /// Which work it does itself.
     pub executors: executors::Executors,
+    /// What it may call.
+    pub outbound: tasklane_outbound::Guard,
 }
 
 impl Config {
@@ -59,6 +69,7 @@ impl Config {
             listen: listen::Listen::read(settings)?,
             store: store::Store::read(settings)?,
             executors: executors::Executors::read(settings)?,
+            outbound: outbound::read(settings)?,
         })
     }
 }

@@ -67,7 +67,7 @@ impl Found {
     }
 
     /// How an error names it.
-    fn name(&self) -> String {
+    pub(super) fn name(&self) -> String {
         match &self.origin {
             Origin::File { .. } => format!("{} {}", self.origin, self.setting.key),
             Origin::Default => self.setting.key.to_owned(),
@@ -127,6 +127,15 @@ impl Settings {
     pub fn without_files(flags: &Flags, environment: &Environment) -> Result<Self, StartError> {
         let (mut settings, mut wrong) = (Self::default(), Vec::new());
         settings.merge(SECTIONS, flags, environment, Vec::new(), &mut wrong);
+        wrong.into_iter().next().map_or(Ok(settings), Err)
+    }
+
+    /// What a file of this text says.
+    #[cfg(test)]
+    pub(super) fn of_text(text: &str) -> Result<Self, StartError> {
+        let (entries, mut wrong) = file::read(Path::new("tasklane.toml"), text, SECTIONS);
+        let mut settings = Self::default();
+        settings.merge(SECTIONS, &Flags::default(), &Environment::default(), entries, &mut wrong);
         wrong.into_iter().next().map_or(Ok(settings), Err)
     }
 
