@@ -10,6 +10,7 @@ mod by_hand;
 mod cancel;
 mod clock_back;
 mod command_line;
+mod command_line_reads;
 mod config;
 mod disk_full;
 mod keys;

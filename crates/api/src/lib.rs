@@ -25,6 +25,7 @@ pub mod codes;
 pub mod error;
 mod metrics;
 mod name_page;
+pub mod openapi;
 mod unwritten;
 
 pub use host::Hosts;

@@ -11,6 +11,7 @@ use crate::body;
 use crate::edge::{self, App};
 use crate::host::Hosts;
 use crate::metrics::Metrics;
+use crate::openapi;
 use crate::request_id::RequestIds;
 use crate::route::{Access, Handler, Route, Verb, groups};
 use crate::service;
@@ -30,6 +31,7 @@ const ROUTES: &[Route] = &[
     route(Get, "/ready", Everyone, |it| Box::pin(service::ready(it))),
     route(Get, "/metrics", Everyone, |it| Box::pin(service::metrics(it))),
     route(Get, "/docs/errors/{code}", Everyone, |it| Box::pin(service::error_page(it))),
+    route(Get, "/openapi.json", Everyone, |it| Box::pin(openapi::openapi(it))),
     route(Post, "/v1/tasks", Submit, |it| Box::pin(tasks::submit(it))),
     route(Post, "/v1/tasks:batch", Submit, |it| Box::pin(tasks::batch(it))),
     route(Post, "/v1/tasks:bulk", Admin, |it| Box::pin(tasks::bulk(it))),
@@ -88,6 +90,13 @@ pub fn router(engine: Engine, options: Options) -> Router {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_route_is_in_the_document_and_nothing_else() {
+        let routes: Vec<_> = ROUTES.iter().map(|it| (it.path, it.verb)).collect();
+        let documented: Vec<_> = openapi::operations::OPERATIONS.iter().map(|it| (it.path, it.verb)).collect();
+        assert_eq!(routes, documented);
+    }
 
     #[test]
     fn only_what_tells_nothing_is_open_to_everyone() {
