@@ -10,53 +10,57 @@ use crate::output::{Output, Tone};
 use crate::remote::{Call, Remote};
 use crate::stream::Event;
 use crate::table::{Cell, Table};
-use crate::task::Task;
 use crate::told::Told;
 use crate::wait::{self, Ended, Patience};
 
 /// How often a server that went away is asked again, and how many times in a row: a restart is no reason to give up.
 const AGAIN: Duration = Duration::from_secs(1);
 const AGAINS: u32 = 30;
-/// How long the last log lines may come after the end of a task.
-const REST: Duration = Duration::from_millis(500);
+/// The name of the last event of a task's own stream.
+const END: &str = "end";
 
-/// Reads the stream at `path` below `/v1` and hands every event to `take` until that has seen enough or the stream ends
-/// by itself. A cut connection is opened anew behind the last event.
+/// Reads the stream at `path` below `/v1` and hands every event to `take` until that has seen enough or nothing more will
+/// come. A connection that ends otherwise is opened anew behind the last event: a server that stops closes it.
 pub(crate) async fn events(
     remote: &Remote,
     path: &[&str],
-    query: &[(&str, &str)],
+    query: &[(&str, String)],
     mut take: impl FnMut(&Event) -> Result<ControlFlow<()>, Failure>,
 ) -> Result<(), Failure> {
     let (mut last, mut away) = (None::<String>, 0);
     loop {
         let call = Call::get(path.iter().copied()).header("last-event-id", last.clone());
-        let call = query.iter().fold(call, |call, (name, value)| call.query(name, Some(*value)));
-        let ended = match remote.stream(call).await {
-            Err(failure) => Err(failure),
-            Ok(mut stream) => loop {
-                match stream.next().await {
-                    Ok(Some(event)) => {
-                        away = 0;
-                        last = event.id.clone().or(last);
-                        if take(&event)?.is_break() {
-                            return Ok(());
-                        }
-                    }
-                    Ok(None) => break Ok(()),
-                    Err(failure) => break Err(failure),
-                }
-            },
+        let call = query.iter().fold(call, |call, (name, value)| call.query(name, Some(value)));
+        let mut heard = |event: &Event| {
+            away = 0;
+            last = event.id.clone().or(last.take());
+            take(event)
         };
-        match ended {
-            Ok(()) => return Ok(()),
-            Err(failure) if failure.exit == Exit::Away && away < AGAINS => {
+        match one(remote, call, &mut heard).await {
+            Ok(ControlFlow::Break(())) => return Ok(()),
+            Err(failure) if failure.exit != Exit::Away => return Err(failure),
+            Err(failure) if away >= AGAINS => return Err(failure),
+            Ok(ControlFlow::Continue(())) | Err(_) => {
                 away += 1;
                 sleep(AGAIN).await;
             }
-            Err(failure) => return Err(failure),
         }
     }
+}
+
+/// One connection of a stream; whether nothing more will come.
+async fn one(
+    remote: &Remote,
+    call: Call<'_>,
+    take: &mut impl FnMut(&Event) -> Result<ControlFlow<()>, Failure>,
+) -> Result<ControlFlow<()>, Failure> {
+    let Some(mut stream) = remote.stream(call).await? else { return Ok(ControlFlow::Break(())) };
+    while let Some(event) = stream.next().await? {
+        if take(&event)?.is_break() || event.name == END {
+            return Ok(ControlFlow::Break(()));
+        }
+    }
+    Ok(ControlFlow::Continue(()))
 }
 
 /// Waits until the task is final and tells meanwhile what happens to it, on standard error.
@@ -80,19 +84,14 @@ pub(crate) async fn ended(remote: &Remote, output: &Output, id: &str, patience: 
 }
 
 async fn until_final(remote: &Remote, output: &Output, id: &str) -> Result<(), Failure> {
-    // A task that is final already may have nothing more to tell.
-    let over = Task::read(&remote.call(Call::get(["tasks", id])).await?)?.is_final();
-    let mut last = None;
     let path = ["tasks", id, "events"];
-    let told = events(remote, &path, &[], |event| {
-        let told = Told::of(event).unwrap_or_default();
-        if let Some(cells) = told.cells() {
+    events(remote, &path, &[], |event| {
+        if let Some(cells) = Told::of(event).and_then(|it| it.cells()) {
             output.note(Tone::Plain, &line(output, cells));
         }
-        last = told.ended().map(str::to_owned).or(last.take());
-        Ok(if last.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
-    });
-    if over { timeout(REST, told).await.unwrap_or(Ok(())) } else { told.await }
+        Ok(ControlFlow::Continue(()))
+    })
+    .await
 }
 
 /// The cells as one line.

@@ -30,7 +30,10 @@ pub(crate) struct Logs {
     follow: bool,
     /// Only of this attempt
     #[arg(long, value_name = "N")]
-    attempt: Option<u64>,
+    attempt: Option<u32>,
+    /// Only of this level and above: debug, info, warn or error
+    #[arg(long)]
+    level: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -53,6 +56,7 @@ impl Logs {
         let (mut cursor, mut lines) = (None, 0);
         loop {
             let call = Call::get(["tasks", &self.id, "logs"]).query("cursor", cursor);
+            let call = call.query("attempt", self.attempt).query("level", self.level.as_ref());
             let page: Page = read(&remote.call(call).await?)?;
             for item in &page.items {
                 lines += u64::from(self.show(output, item.get())?);
@@ -70,23 +74,19 @@ impl Logs {
 
     async fn go_on(&self, remote: &Remote, output: &Output) -> Result<(), Failure> {
         let path = ["tasks", &self.id, "logs"];
-        follow::events(remote, &path, &[("follow", "true")], |event| {
+        let wishes = [("attempt", self.attempt.map(|it| it.to_string())), ("level", self.level.clone())];
+        let mut query = vec![("follow", "true".to_owned())];
+        query.extend(wishes.into_iter().filter_map(|(name, wish)| Some((name, wish?))));
+        follow::events(remote, &path, &query, |event| {
             self.show(output, &event.data)?;
             Ok(ControlFlow::Continue(()))
         })
         .await
     }
 
-    /// Whether it was a line of the attempt that is asked for.
+    /// Whether it was a line.
     fn show(&self, output: &Output, json: &str) -> Result<bool, Failure> {
-        let Some(told) = Told::read(json) else { return Ok(false) };
-        let (wanted, Some(cells)) = (self.attempt.is_none_or(|it| it == told.attempt), told.cells()) else {
-            return Ok(false);
-        };
-        match wanted {
-            false => Ok(false),
-            true if output.is_for_people() => follow::print(output, cells).map(|()| true),
-            true => output.item(json).map(|()| true),
-        }
+        let Some(cells) = Told::read(json).and_then(|it| it.cells()) else { return Ok(false) };
+        if output.is_for_people() { follow::print(output, cells) } else { output.item(json) }.map(|()| true)
     }
 }

@@ -122,14 +122,17 @@ impl Remote {
         self.taken(answer).await
     }
 
-    /// Opens a stream of events; an answer that is none, other than 2xx, is a failure.
-    pub(crate) async fn stream(&self, call: Call<'_>) -> Result<Stream, Failure> {
+    /// Opens a stream of events; `None` where nothing more will come. An answer other than 2xx is a failure.
+    pub(crate) async fn stream(&self, call: Call<'_>) -> Result<Option<Stream>, Failure> {
         let request = self.request(call).header("accept", "text/event-stream");
         let late = || Failure::new(Exit::Away, format!("the server at {} did not answer in time", self.url()));
         let answer = timeout(ANSWER, request.send()).await.map_err(|_| late())?.map_err(|error| self.away(&error))?;
         let type_of = answer.headers().get("content-type").and_then(|it| it.to_str().ok()).unwrap_or_default();
         if answer.status().is_success() && type_of.starts_with("text/event-stream") {
-            return Ok(Stream::new(answer));
+            return Ok(Some(Stream::new(answer)));
+        }
+        if answer.status().as_u16() == 204 {
+            return Ok(None);
         }
         if answer.status().is_success() {
             return Err(Failure::new(Exit::Failed, "this server does not stream here")

@@ -8,9 +8,8 @@ use crate::failure::{Exit, Failure};
 use crate::follow;
 use crate::interrupt;
 use crate::output::{Output, Tone};
-use crate::remote::{Call, Remote, task_id};
+use crate::remote::{Remote, task_id};
 use crate::stream::Event;
-use crate::task::Task;
 use crate::told::Told;
 
 /// Show what happens to tasks, as it happens
@@ -33,6 +32,9 @@ pub(crate) struct Watch {
     /// Only tasks of this type
     #[arg(short, long = "type", value_name = "TYPE", conflicts_with = "id")]
     task_type: Option<String>,
+    /// Only tasks of this tenant
+    #[arg(long, conflicts_with = "id")]
+    tenant: Option<String>,
     /// End after so many events
     #[arg(short = 'n', long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     count: Option<u64>,
@@ -46,46 +48,47 @@ impl Watch {
 
     async fn watch(&self, remote: &Remote, output: &Output) -> Result<Exit, Failure> {
         let Some(id) = &self.id else {
-            self.events(remote, output, &["events"]).await?;
+            self.events(remote, output, &["events"], &self.query()).await?;
             return Ok(Exit::Ok);
         };
-        let task = Task::read(&remote.call(Call::get(["tasks", id])).await?)?;
-        if task.is_final() {
-            output.note(Tone::Dim, &format!("task {id} has ended; see it with: tasklane get {id}"));
-            return Ok(exit_of(&task.state));
-        }
-        let state = self.events(remote, output, &["tasks", id, "events"]).await?;
+        let state = self.events(remote, output, &["tasks", id, "events"], &[]).await?;
         Ok(state.as_deref().map_or(Exit::Ok, exit_of))
     }
 
+    fn query(&self) -> Vec<(&'static str, String)> {
+        let wishes = [("queue", &self.queue), ("type", &self.task_type), ("tenant", &self.tenant)];
+        wishes.into_iter().filter_map(|(name, wish)| Some((name, wish.clone()?))).collect()
+    }
+
     /// Shows the events; answers with the final state of the one task that is watched.
-    async fn events(&self, remote: &Remote, output: &Output, path: &[&str]) -> Result<Option<String>, Failure> {
+    async fn events(
+        &self,
+        remote: &Remote,
+        output: &Output,
+        path: &[&str],
+        query: &[(&str, String)],
+    ) -> Result<Option<String>, Failure> {
         let (mut left, mut state) = (self.count.unwrap_or(u64::MAX), None);
-        follow::events(remote, path, &[], |event| {
+        follow::events(remote, path, query, |event| {
             let told = Told::of(event).unwrap_or_default();
+            state = told.ended().map(str::to_owned).or(state.take());
             if event.name == "reset" {
                 output.note(Tone::Careful, "the server no longer knows where this was; some events are missing");
-            } else if self.wants(&told) && self.show(output, event, &told)? {
+            } else if self.show(output, event, &told)? {
                 left -= 1;
             }
-            state = told.ended().filter(|_| self.id.is_some()).map(str::to_owned);
-            Ok(if left == 0 || state.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+            Ok(if left == 0 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
         })
         .await?;
         Ok(state)
     }
 
-    fn wants(&self, told: &Told) -> bool {
-        let fits = |wish: &Option<String>, is: &Option<String>| wish.is_none() || wish == is;
-        fits(&self.queue, &told.queue) && fits(&self.task_type, &told.task_type)
-    }
-
     /// Whether there was anything to show.
     fn show(&self, output: &Output, event: &Event, told: &Told) -> Result<bool, Failure> {
+        let Some(mut cells) = told.cells() else { return Ok(false) };
         if !output.is_for_people() {
             return output.item(&event.data).map(|()| true);
         }
-        let Some(mut cells) = told.cells() else { return Ok(false) };
         if self.id.is_none() {
             let names = [&told.task, &told.task_type, &told.queue].map(|it| it.clone().unwrap_or_default().into());
             cells.splice(1..1, names);
