@@ -3,11 +3,11 @@
 use tasklane_core::limit;
 
 use super::operation::Body::{self, Empty, Json as Takes, JsonOrLines, Optional};
-use super::operation::Content::{self, Json, Nothing, Other};
+use super::operation::Content::{self, Assets, Json, Nothing, Other};
 use super::operation::Kind::{Count, Named, Text, Words};
 use super::operation::{Operation, Parameter};
 use crate::error::{
-    BAD_CURSOR, Code, ID_TAKEN, IDEMPOTENCY_MISMATCH, INVALID, INVALID_TRANSITION, NOT_READY, NOT_SUPPORTED,
+    BAD_CURSOR, Code, ID_TAKEN, IDEMPOTENCY_MISMATCH, INVALID, INVALID_TRANSITION, NOT_FOUND, NOT_READY, NOT_SUPPORTED,
     QUEUE_DRAINING, QUEUE_NOT_FOUND, TASK_FAILED, TASK_NOT_FINISHED, TASK_NOT_FOUND, TOO_MANY_LANES, TOO_MANY_TASKS,
     TYPE_NOT_FOUND, UNIQUE_HELD,
 };
@@ -95,7 +95,16 @@ pub(crate) const OPERATIONS: &[Operation] = &[
     operation(Get, "/metrics", "Numbers for a scraper.")
         .answers(&[(200, Other("application/openmetrics-text; version=1.0.0; charset=utf-8"))])
         .problems(&[INVALID]),
-    operation(Get, "/openapi.json", "This document.").answers(&[(200, Other("application/json"))]).problems(&[INVALID]),
+    operation(Get, "/docs", "This document, to try it.")
+        .answers(&[(200, Other("text/html; charset=utf-8"))])
+        .problems(&[INVALID]),
+    operation(Get, "/docs/assets/{asset}", "What the pages load.")
+        .answers(&[(200, Assets)])
+        .problems(&[NOT_FOUND, INVALID]),
+    operation(Get, "/redoc", "This document, to read it.")
+        .answers(&[(200, Other("text/html; charset=utf-8"))])
+        .problems(&[INVALID]),
+    operation(Get, "/openapi.json", "This document.").answers(&[(200, Json("Document"))]).problems(&[INVALID]),
     operation(Post, "/v1/tasks", "Submit a task; it is on disk when this answers.")
         .query(&[WAIT])
         .takes(Takes("NewTask"))
