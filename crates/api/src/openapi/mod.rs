@@ -32,6 +32,7 @@ pub fn document() -> Value {
     let mut schemas = schema::schemas();
     let extra = json!({
         "Nothing": { "type": "object", "maxProperties": 0 },
+        "Document": { "type": "object", "required": ["openapi"], "description": "OpenAPI 3.1." },
         "Search": { "type": "string", "minLength": 1, "maxLength": tasklane_wire::bulk::SEARCH_BYTES },
         "TaskOrAccepted": { "anyOf": [schema::of("Task"), schema::of("AcceptedTask")] },
     });

@@ -66,6 +66,8 @@ pub(crate) enum Content {
     Json(&'static str),
     /// Something of this media type.
     Other(&'static str),
+    /// Scripts and styles.
+    Assets,
 }
 
 /// Problems of every route.
@@ -187,6 +189,11 @@ impl Content {
             Self::Nothing => json!({ "description": "Nothing to say." }),
             Self::Json(name) => {
                 json!({ "description": name, "content": { "application/json": { "schema": schema::of(name) } } })
+            }
+            Self::Assets => {
+                let text = json!({ "schema": { "type": "string" } });
+                let content = json!({ "text/javascript; charset=utf-8": text, "text/css; charset=utf-8": text });
+                json!({ "description": "A script or a style.", "content": content })
             }
             Self::Other(media_type) => {
                 let content = json!({ media_type: { "schema": { "type": "string" } } });

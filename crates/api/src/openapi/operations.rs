@@ -3,7 +3,7 @@
 use tasklane_core::limit;
 
 use super::operation::Body::{self, Empty, Json as Takes, JsonOrLines, Optional};
-use super::operation::Content::{self, Json, Nothing, Other};
+use super::operation::Content::{self, Assets, Json, Nothing, Other};
 use super::operation::Kind::{Count, Named, Text, Words};
 use super::operation::{Operation, Parameter};
 use crate::error::{
@@ -95,10 +95,19 @@ pub(crate) const OPERATIONS: &[Operation] = &[
     operation(Get, "/metrics", "Numbers for a scraper.")
         .answers(&[(200, Other("application/openmetrics-text; version=1.0.0; charset=utf-8"))])
         .problems(&[INVALID]),
+    operation(Get, "/docs", "This document, to try it.")
+        .answers(&[(200, Other("text/html; charset=utf-8"))])
+        .problems(&[INVALID]),
+    operation(Get, "/docs/assets/{asset}", "What the pages load.")
+        .answers(&[(200, Assets)])
+        .problems(&[NOT_FOUND, INVALID]),
+    operation(Get, "/redoc", "This document, to read it.")
+        .answers(&[(200, Other("text/html; charset=utf-8"))])
+        .problems(&[INVALID]),
     operation(Get, "/docs/errors/{code}", "What a problem's code means, for people.")
         .answers(&[(200, Other("text/html; charset=utf-8"))])
         .problems(&[INVALID, NOT_FOUND]),
-    operation(Get, "/openapi.json", "This document.").answers(&[(200, Other("application/json"))]).problems(&[INVALID]),
+    operation(Get, "/openapi.json", "This document.").answers(&[(200, Json("Document"))]).problems(&[INVALID]),
     operation(Post, "/v1/tasks", "Submit a task; it is on disk when this answers.")
         .query(&[WAIT])
         .takes(Takes("NewTask"))
@@ -113,7 +122,7 @@ pub(crate) const OPERATIONS: &[Operation] = &[
         .query(&[WAIT])
         .takes(Takes("Bulk"))
         .answers(&[(201, Json("Task"))]),
-    operation(Get, "/v1/tasks", "Tasks, newest first; `label.K=V` filters by label.")
+    operation(Get, "/v1/tasks", "Tasks, newest first; label.K=V filters by label.")
         .query(LIST)
         .answers(&[(200, Json("TaskPage"))])
         .problems(&[BAD_CURSOR]),
@@ -151,7 +160,7 @@ pub(crate) const OPERATIONS: &[Operation] = &[
     control("/v1/queues/{queue}:drain", "Take nothing new; the rest runs."),
     control(
         "/v1/queues/{queue}:purge",
-        "Cancel all unfinished tasks that do not run; `Location` names the task that does it.",
+        "Cancel all unfinished tasks that do not run; Location names the task that does it.",
     ),
     operation(Get, "/v1/types", "Types that have tasks or that a worker serves.")
         .query(NAMES)

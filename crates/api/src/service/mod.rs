@@ -1,6 +1,7 @@
 //! What tells about the server itself.
 
 mod error_page;
+mod pages;
 
 use std::time::Duration;
 
@@ -15,6 +16,7 @@ use crate::call::Call;
 use crate::error::{NOT_READY, Refused};
 
 pub(crate) use error_page::error_page;
+pub(crate) use pages::{asset, docs, redoc};
 
 const SERVICE: &str = "tasklane";
 const VERSION: &str = env!("CARGO_PKG_VERSION");
