@@ -9,6 +9,8 @@ use crate::stream::Event;
 use crate::table::{Cell, visible};
 use crate::task::{Progress, state_cell};
 
+/// Columns of a time of day: `12:00:01.123`.
+const CLOCK: usize = "12:00:01.123".len();
 /// Columns of a state and of a level, so that lines that come one by one stand below each other.
 const STATE: usize = "✓ succeeded".len();
 const LEVEL: usize = "ERROR".len();
@@ -50,7 +52,7 @@ impl Told {
 
     /// `12:00:01.123  ▶ running  leased`, or a log line, or progress.
     pub(crate) fn cells(&self) -> Option<Vec<Cell>> {
-        let at = Cell::new(Tone::Dim, self.at.as_deref().map(clock).unwrap_or_default());
+        let at = Cell::new(Tone::Dim, self.at.as_deref().map(clock).unwrap_or_default()).wide(CLOCK);
         if let Some(to) = &self.to {
             let attempt = if self.attempt > 0 { format!("attempt {}", self.attempt) } else { String::new() };
             let reason = self.reason.as_deref().filter(|it| *it != to).unwrap_or_default();
@@ -90,7 +92,7 @@ fn tone(level: &str) -> Tone {
 /// The time of day within a moment: `12:00:01.123`.
 fn clock(at: &str) -> String {
     let time = at.split_once('T').map_or(at, |(_, time)| time);
-    time.trim_end_matches('Z').chars().take("12:00:01.123".len()).collect()
+    time.trim_end_matches('Z').chars().take(CLOCK).collect()
 }
 
 #[cfg(test)]

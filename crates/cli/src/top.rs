@@ -135,7 +135,9 @@ fn picture(seen: &Seen, url: &str, output: &Output) -> Result<Vec<String>, Failu
     let clock = tasklane_wire::time::format(seen.at);
     let mut lines = vec![format!("{}  {url}  {clock}", paint.apply(Tone::Good, "tasklane"))];
     if let Some(stats) = &seen.stats {
-        let numbers = stats::flat(stats)?.into_iter().map(|(name, value)| format!("{name} {value}"));
+        // What is nothing, and what hardly changes, only takes room.
+        let shown = |(name, value): &(String, String)| value != "0" && !name.starts_with("store");
+        let numbers = stats::flat(stats)?.into_iter().filter(shown).map(|(name, value)| format!("{name} {value}"));
         lines.push(numbers.collect::<Vec<_>>().join("  "));
     }
     let mut part = |table: Table, nothing: &str, empty: bool| {
