@@ -14,6 +14,7 @@ mod command_line_reads;
 mod config;
 mod disk_full;
 mod keys;
+mod metrics;
 mod one_road;
 mod pages;
 mod queues;
