@@ -12,7 +12,9 @@ pub mod read;
 pub mod time;
 
 // The nouns.
+pub mod event;
 pub mod lease;
+pub mod log;
 pub mod page;
 pub mod queue;
 pub mod report;
