@@ -6,11 +6,13 @@ pub mod calls;
 pub mod handle;
 pub mod local;
 pub mod options;
+pub mod stream;
 
 // The road, a file a station.
 mod accept;
 mod due;
 mod lease;
+mod notes;
 mod parked;
 mod progress;
 mod settle;
@@ -29,12 +31,14 @@ mod inside;
 mod metrics;
 mod requests;
 mod wake;
+mod watch;
 mod workers;
 
 pub use calls::{
-    HandCallError, LeaseCall, LeaseReply, ReportCall, ReportReply, RerunError, SubmitError, Submitted, Why, WhyReason,
-    Wish,
+    HandCallError, LeaseCall, LeaseReply, RefusedCheckpoint, ReportCall, ReportReply, RerunError, StreamError,
+    SubmitError, Submitted, Why, WhyReason, Wish,
 };
 pub use handle::Engine;
 pub use local::LocalSource;
 pub use options::Options;
+pub use stream::{EventStream, Following, Said, TaskStream};
