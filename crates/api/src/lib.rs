@@ -23,6 +23,7 @@ mod v1;
 mod answer;
 pub mod error;
 mod metrics;
+pub mod stream;
 mod unwritten;
 
 pub use host::Hosts;
