@@ -115,8 +115,12 @@ impl TaskStream {
                 self.read_lines().await?;
                 continue;
             }
-            if let Some(last) = self.last.take() {
+            if let Some(mut last) = self.last.take() {
                 self.is_over = true;
+                if let Said::Moved(at, _) = &mut last {
+                    // The lines that came before it were told since.
+                    at.line = self.at.line;
+                }
                 return Ok(Some(vec![last]));
             }
             if self.stands.0.is_final() {
