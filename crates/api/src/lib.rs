@@ -23,6 +23,7 @@ mod v1;
 mod answer;
 pub mod error;
 mod metrics;
+mod name_page;
 pub mod stream;
 mod unwritten;
 

@@ -14,7 +14,7 @@ use crate::metrics::Metrics;
 use crate::request_id::RequestIds;
 use crate::route::{Access, Handler, Route, Verb, groups};
 use crate::service;
-use crate::v1::{events, leases, queues, reports, tasks};
+use crate::v1::{events, leases, queues, reports, stats, tasks, types, workers};
 
 use Access::{Admin, Everyone, Read, Submit, Work};
 use Verb::{Delete, Get, Post};
@@ -31,6 +31,7 @@ const ROUTES: &[Route] = &[
     route(Get, "/metrics", Everyone, |it| Box::pin(service::metrics(it))),
     route(Post, "/v1/tasks", Submit, |it| Box::pin(tasks::submit(it))),
     route(Post, "/v1/tasks:batch", Submit, |it| Box::pin(tasks::batch(it))),
+    route(Post, "/v1/tasks:bulk", Admin, |it| Box::pin(tasks::bulk(it))),
     route(Get, "/v1/tasks", Read, |it| Box::pin(tasks::list(it))),
     route(Get, "/v1/tasks/{task}", Read, |it| Box::pin(tasks::get(it))),
     route(Get, "/v1/tasks/{task}/result", Read, |it| Box::pin(tasks::result(it))),
@@ -51,6 +52,11 @@ const ROUTES: &[Route] = &[
     route(Post, "/v1/queues/{queue}:pause", Admin, |it| Box::pin(queues::pause(it))),
     route(Post, "/v1/queues/{queue}:resume", Admin, |it| Box::pin(queues::resume(it))),
     route(Post, "/v1/queues/{queue}:drain", Admin, |it| Box::pin(queues::drain(it))),
+    route(Post, "/v1/queues/{queue}:purge", Admin, |it| Box::pin(queues::purge(it))),
+    route(Get, "/v1/types", Read, |it| Box::pin(types::list(it))),
+    route(Get, "/v1/types/{type}", Read, |it| Box::pin(types::get(it))),
+    route(Get, "/v1/workers", Read, |it| Box::pin(workers::list(it))),
+    route(Get, "/v1/stats", Read, |it| Box::pin(stats::stats(it))),
 ];
 
 /// What the router is started with.

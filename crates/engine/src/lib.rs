@@ -18,8 +18,10 @@ mod progress;
 mod settle;
 
 // Beside the road.
+pub mod bulk;
 mod hand;
 mod housekeeping;
+mod overview;
 mod sweep;
 mod why;
 
@@ -34,9 +36,10 @@ mod wake;
 mod watch;
 mod workers;
 
+pub use bulk::Bulks;
 pub use calls::{
-    HandCallError, LeaseCall, LeaseReply, RefusedCheckpoint, ReportCall, ReportReply, RerunError, StreamError,
-    SubmitError, Submitted, Why, WhyReason, Wish,
+    HandCallError, LeaseCall, LeaseReply, Overview, RefusedCheckpoint, ReportCall, ReportReply, RerunError,
+    StreamError, SubmitError, Submitted, TypeOverview, Why, WhyReason, Wish, WorkerOverview,
 };
 pub use handle::Engine;
 pub use local::LocalSource;

@@ -12,9 +12,11 @@ pub mod read;
 pub mod time;
 
 // The nouns.
+pub mod bulk;
 pub mod event;
 pub mod lease;
 pub mod log;
+pub mod overview;
 pub mod page;
 pub mod queue;
 pub mod report;

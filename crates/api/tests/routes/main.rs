@@ -8,6 +8,7 @@ mod faults;
 mod hand;
 mod leases;
 mod notes;
+mod overview;
 mod queues;
 mod reads;
 mod streams;
