@@ -11,6 +11,7 @@ mod cancel;
 mod clock_back;
 mod command_line;
 mod disk_full;
+mod follow;
 mod keys;
 mod one_road;
 mod pages;
