@@ -32,7 +32,7 @@ pub(crate) struct Watches {
 }
 
 /// What was heard of a task since the last look.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Heard {
     pub transitions: Vec<(Position, Transition)>,
     pub progress: Option<Progress>,

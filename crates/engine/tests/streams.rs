@@ -146,3 +146,45 @@ async fn streams_end_when_they_are_to() {
     let (task, all) = waiting.await.unwrap();
     assert_eq!((task.unwrap(), all.unwrap()), (None, None));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_wait_that_is_given_up_loses_nothing() {
+    let world = World::new();
+    let id = world.submit("a").await;
+    let mut stream = world.engine.follow(id, Following::Everything, None).await.unwrap();
+    let mut told = Vec::new();
+    let mut end = None;
+    for n in 0..200 {
+        // Given up after ever more steps.
+        let mut next = Box::pin(stream.next());
+        for _ in 0..n % 7 {
+            if let std::task::Poll::Ready(said) = futures_poll(next.as_mut()) {
+                match said.unwrap() {
+                    Some(said) => told.extend(said.iter().map(word)),
+                    None => end = Some(n),
+                }
+                break;
+            }
+            tokio::task::yield_now().await;
+        }
+        drop(next);
+        if n == 20 || n == 60 || n == 90 {
+            let leased = world.lease_one(Duration::ZERO).await.unwrap();
+            let logs = vec![(leased.key(), line(0))];
+            let outcome = if n == 90 { Outcome::Succeeded("1".into()) } else { Outcome::Released };
+            let report = ReportCall { logs, ..world.report_call(vec![(leased.key(), outcome)]) };
+            world.engine.report(report).await.unwrap();
+        }
+        if end.is_some() {
+            break;
+        }
+    }
+    let round = ["running", "line 0", "queued"];
+    assert_eq!(told[0], "queued");
+    assert_eq!(told[1..7], [round, round].concat());
+    assert_eq!(told[7..], ["running", "line 0", "succeeded"]);
+}
+
+fn futures_poll<F: Future>(future: std::pin::Pin<&mut F>) -> std::task::Poll<F::Output> {
+    future.poll(&mut std::task::Context::from_waker(std::task::Waker::noop()))
+}

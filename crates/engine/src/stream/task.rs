@@ -47,6 +47,8 @@ pub struct TaskStream {
     heard: Position,
     /// Where the task stood when it was last told of, and in which attempt.
     stands: (State, u32),
+    /// Heard and not told yet.
+    untold: Option<Heard>,
     /// Told next.
     ready: VecDeque<Said>,
     /// There may be lines that were not told.
@@ -83,6 +85,7 @@ impl TaskStream {
             at: Cursor { position: now, ..Cursor::default() },
             heard: now,
             stands: (task.facts.state, task.facts.attempt),
+            untold: None,
             ready: VecDeque::new(),
             more_lines: true,
             last: None,
@@ -127,7 +130,10 @@ impl TaskStream {
                 self.is_over = true;
                 continue;
             }
-            self.listen().await?;
+            match self.untold.clone() {
+                Some(heard) => self.catch_up(&heard).await?,
+                None => self.listen().await?,
+            }
         }
     }
 
@@ -217,20 +223,50 @@ impl TaskStream {
         if !heard {
             return self.look_again().await;
         }
-        let Heard { mut transitions, progress, logged, missed } = self.listening.ear.take();
-        transitions.retain(|(position, _)| *position > self.heard);
-        transitions.sort_by_key(|(position, _)| *position);
-        let upto = transitions.last().map(|(position, _)| *position);
-        if missed || !self.follows(&transitions) {
-            let upto = if missed { last_position(&self.inside).await? } else { upto.unwrap_or_default() };
-            match scan(&self.inside, self.id, self.at.position, upto).await? {
+        // From here to the end nothing waits: what was taken from the ear is kept, should nobody wait for it any more.
+        let mut heard = self.listening.ear.take();
+        heard.transitions.retain(|(position, _)| *position > self.heard);
+        heard.transitions.sort_by_key(|(position, _)| *position);
+        // What an attempt said comes before what ended it, and after what began it.
+        self.more_lines |= heard.transitions.first().is_none_or(|(_, event)| ends_attempt(event));
+        self.untold = Some(heard);
+        Ok(())
+    }
+
+    /// Tells of what was heard.
+    async fn catch_up(&mut self, heard: &Heard) -> Result<(), StoreError> {
+        let mut transitions = heard.transitions.clone();
+        if heard.missed || !self.follows(&transitions) {
+            let upto = match transitions.last() {
+                Some((position, _)) if !heard.missed => *position,
+                _ => last_position(&self.inside).await?,
+            };
+            match scan(&self.inside, self.id, self.heard, upto).await? {
                 Some(found) => transitions = found,
-                None => return self.begin_anew().await,
+                None => {
+                    self.begin_anew().await?;
+                    self.untold = None;
+                    return Ok(());
+                }
             }
         }
+        let rest = transitions.iter().skip(1).position(|(_, event)| ends_attempt(event)).map(|it| it + 1);
+        let rest = rest.map_or_else(Vec::new, |it| transitions.split_off(it));
         self.heard = transitions.last().map_or(self.heard, |(position, _)| self.heard.max(*position));
-        let positions: Vec<_> = transitions.iter().skip(1).map(|(position, _)| Some(*position)).chain([None]).collect();
-        for ((position, event), next) in transitions.into_iter().zip(positions) {
+        let then = rest.first().map(|(position, _)| *position);
+        self.tell_all(transitions, then);
+        self.more_lines |= heard.logged || !rest.is_empty();
+        self.untold = (!rest.is_empty()).then(|| Heard { transitions: rest, missed: false, ..heard.clone() });
+        if self.untold.is_none() && self.following == Following::Everything && self.last.is_none() {
+            self.ready.extend(heard.progress.clone().map(Said::Progress));
+        }
+        Ok(())
+    }
+
+    /// Tells of these; `then` is where what comes after them stands.
+    fn tell_all(&mut self, transitions: Vec<(Position, Transition)>, then: Option<Position>) {
+        let next: Vec<_> = transitions.iter().skip(1).map(|(position, _)| Some(*position)).chain([then]).collect();
+        for ((position, event), next) in transitions.into_iter().zip(next) {
             if self.stands == (event.to, event.attempt) && event.from != Some(self.stands.0) {
                 // The look at the beginning saw it already.
                 continue;
@@ -239,11 +275,6 @@ impl TaskStream {
             let whole = next != Some(position);
             self.tell(if whole { position } else { Position(position.0 - 1) }, event);
         }
-        if self.following == Following::Everything && self.last.is_none() {
-            self.ready.extend(progress.map(Said::Progress));
-        }
-        self.more_lines |= logged;
-        Ok(())
     }
 
     /// Whether each of these comes from where the one before it ended, as far as they were not told.
@@ -271,12 +302,12 @@ impl TaskStream {
 
     /// Goes on from where the task stands now.
     async fn begin_anew(&mut self) -> Result<(), StoreError> {
-        self.heard = last_position(&self.inside).await?;
-        self.at.position = self.heard;
+        let position = last_position(&self.inside).await?;
         let Some(task) = one(&self.inside, self.id).await? else {
             self.is_over = true;
             return Ok(());
         };
+        (self.heard, self.at.position) = (position, position);
         if self.following == Following::Everything {
             self.ready.push_back(Said::Reset(self.at));
         }
@@ -284,6 +315,11 @@ impl TaskStream {
         self.more_lines = true;
         Ok(())
     }
+}
+
+/// Whether an attempt ended by it.
+fn ends_attempt(event: &Transition) -> bool {
+    event.from == Some(State::Running)
 }
 
 async fn one(inside: &Inside, id: TaskId) -> Result<Option<Task>, StoreError> {
