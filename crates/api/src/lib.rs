@@ -24,6 +24,7 @@ mod answer;
 pub mod error;
 mod metrics;
 mod name_page;
+pub mod openapi;
 pub mod stream;
 mod unwritten;
 

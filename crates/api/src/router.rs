@@ -11,6 +11,7 @@ use crate::body;
 use crate::edge::{self, App};
 use crate::host::Hosts;
 use crate::metrics::Metrics;
+use crate::openapi;
 use crate::request_id::RequestIds;
 use crate::route::{Access, Handler, Route, Verb, groups};
 use crate::service;
@@ -29,6 +30,10 @@ const ROUTES: &[Route] = &[
     route(Get, "/health", Everyone, |it| Box::pin(service::health(it))),
     route(Get, "/ready", Everyone, |it| Box::pin(service::ready(it))),
     route(Get, "/metrics", Everyone, |it| Box::pin(service::metrics(it))),
+    route(Get, "/docs", Everyone, |it| Box::pin(service::docs(it))),
+    route(Get, "/docs/assets/{asset}", Everyone, |it| Box::pin(service::asset(it))),
+    route(Get, "/redoc", Everyone, |it| Box::pin(service::redoc(it))),
+    route(Get, "/openapi.json", Everyone, |it| Box::pin(openapi::openapi(it))),
     route(Post, "/v1/tasks", Submit, |it| Box::pin(tasks::submit(it))),
     route(Post, "/v1/tasks:batch", Submit, |it| Box::pin(tasks::batch(it))),
     route(Post, "/v1/tasks:bulk", Admin, |it| Box::pin(tasks::bulk(it))),
@@ -90,6 +95,13 @@ pub fn router(engine: Engine, options: Options) -> Router {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_route_is_in_the_document_and_nothing_else() {
+        let routes: Vec<_> = ROUTES.iter().map(|it| (it.path, it.verb)).collect();
+        let documented: Vec<_> = openapi::operations::OPERATIONS.iter().map(|it| (it.path, it.verb)).collect();
+        assert_eq!(routes, documented);
+    }
 
     #[test]
     fn only_what_tells_nothing_is_open_to_everyone() {

@@ -9,6 +9,7 @@ pub mod json;
 pub mod name;
 pub mod problem;
 pub mod read;
+pub mod schema;
 pub mod time;
 
 // The nouns.
