@@ -13,6 +13,7 @@ mod command_line;
 mod command_line_reads;
 mod config;
 mod disk_full;
+mod follow;
 mod keys;
 mod metrics;
 mod one_road;

@@ -56,6 +56,7 @@ codes! {
     NOT_SUPPORTED = 422 "not_supported" "Not supported by this version";
     TASK_FAILED = 422 "task_failed" "The task has no result";
     TOO_MANY_LANES = 429 "too_many_lanes" "Too many queues and types";
+    TOO_MANY_STREAMS = 429 "too_many_streams" "Too many open streams";
     INTERNAL = 500 "internal" "The server failed";
     STORE_DAMAGED = 500 "store_damaged" "The store is damaged";
     NOT_READY = 503 "not_ready" "Not ready";
@@ -112,7 +113,7 @@ impl Refused {
     }
 
     /// The same, with the quota that is used up (draft-ietf-httpapi-ratelimit-headers).
-    fn quota(mut self, name: &str, quota: usize, seconds: u32) -> Self {
+    pub fn quota(mut self, name: &str, quota: usize, seconds: u32) -> Self {
         let policy = HeaderValue::from_str(&format!("\"{name}\";q={quota}"));
         let left = HeaderValue::from_str(&format!("\"{name}\";r=0;t={seconds}"));
         self.headers.extend(policy.ok().map(|it| (HeaderName::from_static("ratelimit-policy"), it)));

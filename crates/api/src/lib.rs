@@ -26,6 +26,7 @@ pub mod error;
 mod metrics;
 mod name_page;
 pub mod openapi;
+pub mod stream;
 mod unwritten;
 
 pub use host::Hosts;

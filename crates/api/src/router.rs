@@ -15,7 +15,7 @@ use crate::openapi;
 use crate::request_id::RequestIds;
 use crate::route::{Access, Handler, Route, Verb, groups};
 use crate::service;
-use crate::v1::{leases, queues, reports, stats, tasks, types, workers};
+use crate::v1::{events, leases, queues, reports, stats, tasks, types, workers};
 
 use Access::{Admin, Everyone, Read, Submit, Work};
 use Verb::{Delete, Get, Post};
@@ -42,6 +42,9 @@ const ROUTES: &[Route] = &[
     route(Get, "/v1/tasks/{task}", Read, |it| Box::pin(tasks::get(it))),
     route(Get, "/v1/tasks/{task}/result", Read, |it| Box::pin(tasks::result(it))),
     route(Get, "/v1/tasks/{task}/attempts", Read, |it| Box::pin(tasks::attempts(it))),
+    route(Get, "/v1/tasks/{task}/logs", Read, |it| Box::pin(tasks::logs(it))),
+    route(Get, "/v1/tasks/{task}/events", Read, |it| Box::pin(tasks::events(it))),
+    route(Get, "/v1/events", Read, |it| Box::pin(events::events(it))),
     route(Get, "/v1/tasks/{task}/why", Read, |it| Box::pin(tasks::why(it))),
     route(Post, "/v1/tasks/{task}:cancel", Submit, |it| Box::pin(tasks::cancel(it))),
     route(Post, "/v1/tasks/{task}:retry", Submit, |it| Box::pin(tasks::retry(it))),

@@ -30,6 +30,8 @@ mod error;
 mod transport;
 
 // The nouns.
+mod events;
+mod follow;
 mod new_task;
 mod queues;
 mod submit;
@@ -40,12 +42,16 @@ pub mod worker;
 
 pub use client::{Client, ClientBuilder, DEFAULT_URL};
 pub use error::Error;
+pub use events::{Event, Events, LogLines};
 pub use new_task::{NewTask, UniquePolicy};
 pub use submit::Submitted;
+pub use tasklane_core::log::Level;
 pub use tasklane_core::outcome::FailureKind;
 pub use tasklane_core::retry::Retry;
 pub use tasklane_core::state::State;
 pub use tasklane_core::task::TaskId;
+pub use tasklane_wire::event::EventShape as Transition;
+pub use tasklane_wire::log::LineShape as LogLine;
 pub use tasklane_wire::problem::Problem;
 pub use tasklane_wire::queue::QueueShape as Queue;
 pub use tasklane_wire::read::task_id;

@@ -19,7 +19,7 @@ use crate::transport::{Call, segment};
 const AWAY_PAUSE: Duration = Duration::from_millis(500);
 
 /// Whether the server may be back soon.
-fn is_away(error: &Error) -> bool {
+pub(crate) fn is_away(error: &Error) -> bool {
     match error {
         Error::Unreachable { .. } => true,
         Error::Refused { problem, .. } => problem.status == http::StatusCode::SERVICE_UNAVAILABLE.as_u16(),

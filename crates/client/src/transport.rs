@@ -119,6 +119,25 @@ impl Transport {
     }
 }
 
+impl Transport {
+    /// Begins to read an answer that comes piece by piece, for as long as it takes.
+    pub(crate) async fn stream(&self, path: &str, last_event: Option<&str>) -> Result<reqwest::Response, Error> {
+        let away = |cause| Error::Unreachable { url: self.url().into(), cause };
+        let mut request = self.http.get(format!("{}{path}", self.url()));
+        if let Some(id) = last_event {
+            request = request.header("last-event-id", id);
+        }
+        let sent = tokio::time::timeout(self.timeout, request.send()).await;
+        let response = sent.map_err(|_| away("no answer in time".into()))?.map_err(|error| away(chain(&error)))?;
+        let (status, retry_after) = (response.status(), retry_after(response.headers()));
+        if status.is_success() {
+            return Ok(response);
+        }
+        let body = response.bytes().await.map_err(|error| away(chain(&error)))?;
+        Err(refused(status, retry_after, &body))
+    }
+}
+
 fn base_url(text: &str) -> Result<Url, Error> {
     let url = Url::parse(text).map_err(|error| Error::Invalid(format!("{text:?} is no URL: {error}")))?;
     if !matches!(url.scheme(), "http" | "https") || url.cannot_be_a_base() || url.query().is_some() {

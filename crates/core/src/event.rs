@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::log::LineId;
 use crate::state::{Reason, State};
 use crate::task::{Lane, Scope, TaskId};
 use crate::time::Timestamp;
@@ -30,3 +31,67 @@ pub struct Transition {
 /// A place in the event log: the number of a commit. Opaque to clients.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub struct Position(pub u64);
+
+/// Where a subscriber goes on: behind a commit of the event log and, of the commit after it, behind the first few events.
+/// A task's own stream also knows which log line came last. Opaque to clients.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Cursor {
+    /// Everything up to this commit was seen.
+    pub position: Position,
+    /// And so many events of the next one.
+    pub skip: usize,
+    /// The last log line that was seen.
+    pub line: Option<LineId>,
+}
+
+/// Which events a subscriber sees. Tasks of system queues make none.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct EventFilter {
+    /// In this queue.
+    pub queue: Option<Box<str>>,
+    /// Of this type.
+    pub task_type: Option<Box<str>>,
+    /// Of this tenant.
+    pub tenant: Option<Box<str>>,
+    /// Into one of these states; none is all.
+    pub to: Vec<State>,
+}
+
+impl EventFilter {
+    /// Whether the subscriber sees it.
+    pub fn shows(&self, event: &Transition) -> bool {
+        let Lane { queue, task_type } = &*event.lane;
+        let is = |wanted: &Option<Box<str>>, it: &str| wanted.as_deref().is_none_or(|wanted| wanted == it);
+        !queue.starts_with('~')
+            && is(&self.queue, queue)
+            && is(&self.task_type, task_type)
+            && is(&self.tenant, &event.scope.tenant)
+            && (self.to.is_empty() || self.to.contains(&event.to))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use uuid::Uuid;
+
+    #[test]
+    fn a_filter_shows_what_fits_and_no_system_tasks() {
+        let event = |queue: &str, to| Transition {
+            task: TaskId(Uuid::nil()),
+            lane: Lane::new(queue, "t"),
+            scope: Scope::native(),
+            from: None,
+            to,
+            reason: Reason::Accepted,
+            attempt: 0,
+            at: Timestamp::EPOCH,
+        };
+        let all = EventFilter::default();
+        assert!(all.shows(&event("q", State::Queued)) && !all.shows(&event("~bulk", State::Queued)));
+        let some = EventFilter { queue: Some("q".into()), to: vec![State::Failed], ..EventFilter::default() };
+        assert!(some.shows(&event("q", State::Failed)) && !some.shows(&event("q", State::Queued)));
+        assert!(!some.shows(&event("p", State::Failed)));
+        assert!(!EventFilter { tenant: Some("x".into()), ..all }.shows(&event("q", State::Queued)));
+    }
+}

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use crate::checkpoint::Checkpoint;
 use crate::task::{Facts, TaskId};
 use crate::time::Timestamp;
 
@@ -112,6 +113,8 @@ pub struct Leased {
     pub payload: Bytes,
     /// How long it had been queued.
     pub waited: Duration,
+    /// What earlier attempts put aside, in the order of names.
+    pub checkpoints: Vec<Checkpoint>,
 }
 
 impl Leased {

@@ -13,10 +13,12 @@ pub mod time;
 // The road: accept → promote → lease → run → settle; beside it: rescue, hand, bulk, retention.
 pub mod accept;
 pub mod bulk;
+pub mod checkpoint;
 pub mod decision;
 pub mod event;
 pub mod hand;
 pub mod lease;
+pub mod log;
 pub mod outcome;
 pub mod promote;
 pub mod queue;

@@ -41,6 +41,20 @@ pub const FAILURE_MESSAGE_BYTES: usize = 8 << 10;
 pub const FAILURE_DETAIL_BYTES: usize = 64 << 10;
 /// Longest progress message or data in bytes.
 pub const PROGRESS_BYTES: usize = 16 << 10;
+/// Longest log line in bytes, message and fields; the rest is cut with a marker.
+pub const LOG_LINE_BYTES: usize = 16 << 10;
+/// Most log lines of an attempt; then one marker ends its log.
+pub const LOG_LINES: usize = 10_000;
+/// Most bytes of log of an attempt; then one marker ends its log.
+pub const LOG_BYTES: usize = 1 << 20;
+/// Most log lines of a page.
+pub const LOG_PAGE_LINES: usize = 1_000;
+/// Bytes of log after which a page ends.
+pub const LOG_PAGE_BYTES: usize = 1 << 20;
+/// Most bytes of checkpoints a task keeps, names included.
+pub const CHECKPOINT_BYTES: usize = 1 << 20;
+/// Most checkpoints a task keeps.
+pub const CHECKPOINTS: usize = 1_000;
 /// Most delays a retry policy may list.
 pub const RETRY_DELAYS: usize = 100;
 /// Most lanes a server keeps; a submit that would make one more is refused.

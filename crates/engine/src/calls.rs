@@ -4,8 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tasklane_core::accept::{Accepted, Refused};
+use tasklane_core::checkpoint::{Checkpoint, Checkpointed};
 use tasklane_core::error::{HandError, StoreError};
 use tasklane_core::lease::{LaneFilter, LeaseKey, Leased};
+use tasklane_core::log::Line;
 use tasklane_core::outcome::Outcome;
 use tasklane_core::task::{Progress, Task, TaskId};
 use thiserror::Error;
@@ -83,6 +85,10 @@ pub struct ReportCall {
     pub renew: Vec<LeaseKey>,
     /// Signs of life, with progress.
     pub progress: Vec<(LeaseKey, Option<Progress>)>,
+    /// What running attempts say.
+    pub logs: Vec<(LeaseKey, Line)>,
+    /// What running attempts put aside.
+    pub checkpoints: Vec<(LeaseKey, Checkpoint)>,
     /// What attempts returned.
     pub outcomes: Vec<(LeaseKey, Outcome)>,
     /// More work in the same answer.
@@ -98,6 +104,56 @@ pub struct ReportReply {
     pub cancel: Vec<TaskId>,
     /// Tasks to run.
     pub tasks: Vec<Leased>,
+    /// Checkpoints that were not kept, though the lease holds.
+    pub refused: Vec<RefusedCheckpoint>,
+}
+
+/// A checkpoint that was not kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RefusedCheckpoint {
+    /// Whose it is.
+    pub id: TaskId,
+    /// Its name.
+    pub name: Box<str>,
+    /// Why.
+    pub why: Checkpointed,
+}
+
+impl RefusedCheckpoint {
+    /// Stable, snake case.
+    pub fn code(&self) -> &'static str {
+        match self.why {
+            Checkpointed::DiskFull => "disk_full",
+            Checkpointed::TooLarge | Checkpointed::Held | Checkpointed::Lost => "checkpoints_too_large",
+        }
+    }
+
+    /// For people.
+    pub fn reason(&self) -> &'static str {
+        match self.why {
+            Checkpointed::DiskFull => "the server's disk is full",
+            Checkpointed::TooLarge | Checkpointed::Held | Checkpointed::Lost => {
+                "a task keeps 1 MiB of checkpoints in all, and 1000 names; put aside less, or keep it elsewhere"
+            }
+        }
+    }
+}
+
+/// Why a stream was not begun.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum StreamError {
+    /// No such task.
+    #[error("there is no such task")]
+    NotFound,
+    /// As many streams are open as may be.
+    #[error("{limit} streams are open already")]
+    TooMany {
+        /// The limit that was reached.
+        limit: usize,
+    },
+    /// The store did not answer.
+    #[error(transparent)]
+    Store(#[from] StoreError),
 }
 
 /// Why a task is not running, every reason.

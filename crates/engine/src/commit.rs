@@ -143,6 +143,7 @@ impl Inside {
         if !answers.transitions.is_empty() {
             let finals = answers.transitions.iter().filter(|it| it.to.is_final()).map(|it| it.task);
             self.waits.wake(finals);
+            self.watches.moved(answers);
             self.unseat_lost(&answers.transitions);
             let stopped = answers.transitions.iter().filter(|it| it.from == Some(State::Running)).map(|it| it.task);
             self.facts.forget(stopped);

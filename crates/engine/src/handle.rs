@@ -6,21 +6,22 @@ use std::time::Duration;
 
 use tasklane_core::accept::{Accepted, NewTask, Submission};
 use tasklane_core::error::StoreError;
-use tasklane_core::event::Position;
+use tasklane_core::event::{Cursor, EventFilter, Position};
 use tasklane_core::hand::Hand;
 use tasklane_core::lease::LeaseKey;
-use tasklane_core::ports::store::{EventPage, SharedStore, StoreStats, TaskFilter, TaskPage};
+use tasklane_core::ports::store::{EventPage, LogPage, LogQuery, SharedStore, StoreStats, TaskFilter, TaskPage};
 use tasklane_core::queue::{Queue, QueueState};
 use tasklane_core::task::{Attempt, Task, TaskId};
 use tasklane_core::time::Timestamp;
 
 use crate::calls::{
-    HandCallError, LeaseCall, LeaseReply, Overview, ReportCall, ReportReply, RerunError, SubmitError, Submitted,
-    TypeOverview, Why, WorkerOverview,
+    HandCallError, LeaseCall, LeaseReply, Overview, ReportCall, ReportReply, RerunError, StreamError, SubmitError,
+    Submitted, TypeOverview, Why, WorkerOverview,
 };
 use crate::commit::Handed;
 use crate::inside::{Inside, lock};
 use crate::options::Options;
+use crate::stream::{EventStream, Following, TaskStream};
 use crate::{accept, due, hand, housekeeping, lease, metrics, overview, settle, why};
 
 /// The engine's handle.
@@ -204,6 +205,40 @@ impl Engine {
         self.inside.store.events(after, limit).await
     }
 
+    /// A page of a task's log; `None`: no such task.
+    ///
+    /// # Errors
+    /// The store did not answer.
+    pub async fn logs(&self, id: TaskId, query: LogQuery) -> Result<Option<LogPage>, StoreError> {
+        self.inside.store.logs(id, query).await
+    }
+
+    /// What happens to a task from now on, or from where `resume` says, to its end.
+    ///
+    /// # Errors
+    /// No such task, too many streams, or the store did not answer.
+    pub async fn follow(
+        &self,
+        id: TaskId,
+        following: Following,
+        resume: Option<Cursor>,
+    ) -> Result<TaskStream, StreamError> {
+        TaskStream::begin(&self.inside, id, following, resume).await
+    }
+
+    /// What happens to any task from now on, or from where `resume` says.
+    ///
+    /// # Errors
+    /// Too many streams, or the store did not answer.
+    pub async fn subscribe(&self, filter: EventFilter, resume: Option<Cursor>) -> Result<EventStream, StreamError> {
+        EventStream::begin(&self.inside, filter, resume).await
+    }
+
+    /// Ends every open stream; each can be taken up again at another server, or this one after its restart.
+    pub fn end_streams(&self) {
+        self.inside.watches.end();
+    }
+
     /// Sizes of the store.
     ///
     /// # Errors
@@ -239,6 +274,7 @@ impl Engine {
     /// Ends the engine's loops and closes the store. Callers that wait are answered with what there is.
     pub async fn stop(&self) {
         self.drain();
+        self.end_streams();
         self.inside.stopped.store(true, Ordering::Release);
         self.inside.stopping.notify_waiters();
         lock(&self.inside.chores).drain(..).for_each(|chore| chore.abort());

@@ -15,6 +15,7 @@ use crate::options::Options;
 use crate::parked::Parked;
 use crate::requests::Requests;
 use crate::wake::Waits;
+use crate::watch::Watches;
 use crate::workers::Workers;
 
 /// The engine's inside. Every member locks for itself; no lock is held over a wait, and none while another is taken.
@@ -30,6 +31,8 @@ pub(crate) struct Inside {
     pub requests: Requests,
     /// Readers that wait for a task's end.
     pub waits: Waits,
+    /// Streams of events and logs.
+    pub watches: Watches,
     /// Workers heard of lately.
     pub workers: Workers,
     pub metrics: Metrics,
@@ -53,6 +56,7 @@ impl Inside {
             parked: Parked::new(options.parked),
             requests: Requests::new(options.requests),
             waits: Waits::new(options.waits),
+            watches: Watches::new(options.streams),
             workers: Workers::new(options.workers),
             metrics: Metrics::new(),
             due: DueBell::default(),

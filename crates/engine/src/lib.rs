@@ -6,11 +6,13 @@ pub mod calls;
 pub mod handle;
 pub mod local;
 pub mod options;
+pub mod stream;
 
 // The road, a file a station.
 mod accept;
 mod due;
 mod lease;
+mod notes;
 mod parked;
 mod progress;
 mod settle;
@@ -31,13 +33,15 @@ mod inside;
 mod metrics;
 mod requests;
 mod wake;
+mod watch;
 mod workers;
 
 pub use bulk::Bulks;
 pub use calls::{
-    HandCallError, LeaseCall, LeaseReply, Overview, ReportCall, ReportReply, RerunError, SubmitError, Submitted,
-    TypeOverview, Why, WhyReason, Wish, WorkerOverview,
+    HandCallError, LeaseCall, LeaseReply, Overview, RefusedCheckpoint, ReportCall, ReportReply, RerunError,
+    StreamError, SubmitError, Submitted, TypeOverview, Why, WhyReason, Wish, WorkerOverview,
 };
 pub use handle::Engine;
 pub use local::LocalSource;
 pub use options::Options;
+pub use stream::{EventStream, Following, Said, TaskStream};

@@ -8,7 +8,7 @@ use tasklane_core::lease::LaneFilter;
 use tasklane_core::ports::BoxFuture;
 use tasklane_runner::{LeaseSource, Reply, Report, SourceError, Want};
 
-use crate::calls::{ReportCall, Wish};
+use crate::calls::{RefusedCheckpoint, ReportCall, Wish};
 use crate::handle::Engine;
 
 /// The engine as a runner's lease source.
@@ -38,12 +38,19 @@ impl LeaseSource for LocalSource {
                 worker: Arc::clone(&self.worker),
                 renew: report.renew,
                 progress: report.progress,
+                logs: report.logs,
+                checkpoints: report.checkpoints,
                 outcomes: report.outcomes,
                 want: report.want.map(|want| self.wish(want)),
             };
             let reply =
                 self.engine.report(call).await.map_err(|error: StoreError| SourceError::Away(error.to_string()))?;
-            Ok(Reply { lost: reply.lost, cancel: reply.cancel, tasks: reply.tasks })
+            let refused = reply.refused.into_iter().map(|it| (it.id, refusal(&it))).collect();
+            Ok(Reply { lost: reply.lost, cancel: reply.cancel, tasks: reply.tasks, refused })
         })
     }
+}
+
+fn refusal(refused: &RefusedCheckpoint) -> String {
+    format!("checkpoint {:?} was not kept: {}", refused.name, refused.reason())
 }

@@ -146,6 +146,7 @@ fn levels(registry: &mut Registry, inside: &Inside) {
     level("leases_held", "Tasks this server leased and that run", inside.facts.len());
     level("leases_parked", "Lease requests waiting for work", inside.parked.len());
     level("waits", "Tasks somebody waits for", inside.waits.len());
+    level("streams", "Streams of events and logs that are open", inside.watches.len());
     level("workers", "Workers heard of lately", inside.workers.len());
 }
 

@@ -19,6 +19,8 @@ pub struct Options {
     pub parked: usize,
     /// Most callers waiting for a task's end at once; one more is answered at once.
     pub waits: usize,
+    /// Most streams of events and logs open at once; one more is refused.
+    pub streams: usize,
     /// Most workers remembered.
     pub workers: usize,
     /// Most lease requests remembered by their name.
@@ -38,6 +40,7 @@ impl Default for Options {
             disk: Arc::new(|| None),
             parked: 20_000,
             waits: 20_000,
+            streams: 1_000,
             workers: 10_000,
             requests: 10_000,
             due_batch: 1_000,

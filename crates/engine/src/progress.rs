@@ -13,9 +13,16 @@ use crate::inside::Inside;
 /// The signs of life of a report that are to be written now; the others are put off.
 pub(crate) fn sort(inside: &Inside, signs: Vec<(LeaseKey, Option<Progress>)>) -> Vec<(LeaseKey, Option<Progress>)> {
     let now = Instant::now();
-    let keep = |(key, progress)| match inside.facts.heard(key, progress, now) {
-        Heard::Write(progress) | Heard::Unknown(progress) => Some((key, progress)),
-        Heard::Later => None,
+    let keep = |(key, progress): (LeaseKey, Option<Progress>)| {
+        let shown = progress.as_ref().filter(|_| inside.watches.any_task()).cloned();
+        let heard = inside.facts.heard(key, progress, now);
+        if let (Some(progress), false) = (shown, matches!(heard, Heard::Unknown(_))) {
+            inside.watches.progressed(key.id, progress);
+        }
+        match heard {
+            Heard::Write(progress) | Heard::Unknown(progress) => Some((key, progress)),
+            Heard::Later => None,
+        }
     };
     signs.into_iter().filter_map(keep).collect()
 }

@@ -15,15 +15,17 @@ use crate::calls::{ReportCall, ReportReply};
 use crate::commit::Handed;
 use crate::ids::seed;
 use crate::inside::Inside;
+use crate::notes::{self, Noted};
 use crate::{lease, progress};
 
 /// Takes a worker's report, and gives it work if it wants some.
 pub(crate) async fn report(inside: &Arc<Inside>, call: ReportCall) -> Result<ReportReply, StoreError> {
-    let ReportCall { worker, renew, progress, outcomes, want } = call;
+    let ReportCall { worker, renew, progress, logs, checkpoints, outcomes, want } = call;
     let mut lost = Lost::default();
     let settle = settlements(inside, outcomes, &mut lost).await?;
     let progress = progress::sort(inside, progress);
-    let mut batch = Batch { renew, progress, settle, ..Batch::default() };
+    let logs = notes::by_attempt(logs);
+    let mut batch = Batch { renew, progress, logs, checkpoints, settle, ..Batch::default() };
     let mut given = Vec::new();
     if let Some(wish) = &want {
         inside.workers.note(&worker, &wish.lanes);
@@ -36,12 +38,18 @@ pub(crate) async fn report(inside: &Arc<Inside>, call: ReportCall) -> Result<Rep
     let arrivals = inside.parked.arrivals();
     let mut committed = inside.commit(batch).await?;
     asked.lost(&committed.answers, &mut lost);
+    let refused = asked.notes.answered(inside, &committed.answers);
     let cancel = inside.cancels(&worker);
-    let mut reply = ReportReply { cancel: cancel.ids, lost: lost.ids, tasks: given };
+    let mut reply = ReportReply { cancel: cancel.ids, lost: lost.ids, tasks: given, refused };
     if let Some(wish) = &want {
         let handed = committed.handed.pop().unwrap_or_else(|| Handed::nothing(inside));
         reply.tasks.extend(handed.take());
-        if reply.tasks.is_empty() && reply.lost.is_empty() && !cancel.is_news && wish.limit > 0 {
+        if reply.tasks.is_empty()
+            && reply.lost.is_empty()
+            && reply.refused.is_empty()
+            && !cancel.is_news
+            && wish.limit > 0
+        {
             reply.tasks = lease::park(inside, &worker, wish, arrivals).await?;
             reply.cancel = inside.cancels(&worker).ids;
         }
@@ -69,6 +77,7 @@ struct Asked {
     renew: Vec<LeaseKey>,
     progress: Vec<LeaseKey>,
     settle: Vec<LeaseKey>,
+    notes: Noted,
 }
 
 impl Asked {
@@ -77,6 +86,7 @@ impl Asked {
             renew: batch.renew.clone(),
             progress: batch.progress.iter().map(|(key, _)| *key).collect(),
             settle: batch.settle.iter().map(|it| it.key).collect(),
+            notes: Noted::of(batch),
         }
     }
 
@@ -86,6 +96,9 @@ impl Asked {
         for (key, _) in held.filter(|(_, held)| !**held) {
             lost.add(key.id);
         }
+        let settled = self.settle.iter().zip(&answers.settle);
+        let repeated: Vec<_> = settled.filter(|(_, it)| **it == Settled::Repeated).map(|(key, _)| *key).collect();
+        self.notes.lost(answers, &repeated).for_each(|id| lost.add(id));
         let settled = self.settle.iter().zip(&answers.settle);
         for (key, _) in settled.filter(|(_, settled)| **settled == Settled::Lost) {
             lost.add(key.id);

@@ -54,7 +54,12 @@ fn task(task_type: &str, payload: &Value) -> Arc<Leased> {
         started_at: None,
         lease: None,
     };
-    Arc::new(Leased { facts, payload: Bytes::from(payload.to_string()), waited: Duration::ZERO })
+    Arc::new(Leased {
+        facts,
+        payload: Bytes::from(payload.to_string()),
+        waited: Duration::ZERO,
+        checkpoints: Vec::new(),
+    })
 }
 
 /// How long it took, in milliseconds, and its outcome.

@@ -59,7 +59,7 @@ fn task() -> Arc<Leased> {
     let task = new.into_task(Timestamp::default());
     let mut facts = task.facts;
     facts.attempt = 2;
-    Arc::new(Leased { facts, payload: task.payload, waited: Duration::ZERO })
+    Arc::new(Leased { facts, payload: task.payload, waited: Duration::ZERO, checkpoints: Vec::new() })
 }
 
 async fn server(router: Router) -> String {

@@ -4,8 +4,10 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
+use tasklane_core::checkpoint::Checkpoint;
 use tasklane_core::lease::{LeaseKey, Leased};
 use tasklane_core::limit;
+use tasklane_core::log::Level;
 use tasklane_core::outcome::cut;
 use tasklane_core::ports::BoxFuture;
 use tasklane_core::ports::executor::Context;
@@ -13,7 +15,8 @@ use tasklane_core::task::Progress;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use crate::options::{Options, PROGRESS_EVERY};
+use crate::notes::{Notes, Taken};
+use crate::options::{NOTED_EVERY, Options, PROGRESS_EVERY};
 use crate::runner::Shared;
 
 /// Why an attempt is to stop; a later one counts more than an earlier one.
@@ -41,6 +44,7 @@ pub(crate) struct Attempt {
     stop: AtomicU8,
     told: Notify,
     said: Mutex<Said>,
+    notes: Mutex<Notes>,
     me: Weak<Self>,
     shared: Arc<Shared>,
 }
@@ -62,6 +66,7 @@ impl Attempt {
             stop: AtomicU8::new(Stop::No as u8),
             told: Notify::new(),
             said: Mutex::default(),
+            notes: Mutex::default(),
             me: me.clone(),
             shared: Arc::clone(shared),
         })
@@ -127,6 +132,30 @@ impl Attempt {
         self.task.facts.spec.heartbeat_timeout.map_or(PROGRESS_EVERY, |silence| PROGRESS_EVERY.min(silence / 3))
     }
 
+    /// Takes what it has said and put aside since the last exchange.
+    pub(crate) fn take_notes(&self, now: Instant) -> Taken {
+        self.notes().take(now)
+    }
+
+    /// Takes back what an exchange did not carry; answers whether the ledger does not know that there is something.
+    pub(crate) fn put_back(&self, taken: Taken) -> bool {
+        let mut notes = self.notes();
+        notes.put_back(taken);
+        notes.list()
+    }
+
+    /// Has the ledger told that there is something to be said.
+    fn noted(&self, is_new: bool, now: Instant) {
+        if let Some(me) = self.me.upgrade().filter(|_| is_new) {
+            let heartbeat = self.task.facts.spec.heartbeat_timeout;
+            self.shared.note(me, now + heartbeat.map_or(NOTED_EVERY, |silence| NOTED_EVERY.min(silence / 3)));
+        }
+    }
+
+    fn notes(&self) -> std::sync::MutexGuard<'_, Notes> {
+        self.notes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn said(&self) -> std::sync::MutexGuard<'_, Said> {
         self.said.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -145,6 +174,31 @@ impl Context for Attempt {
         drop(said);
         if let Some(me) = self.me.upgrade() {
             self.shared.speak(me, at, now);
+        }
+    }
+
+    fn log(&self, level: Level, message: String, fields: Option<Box<str>>) {
+        let now = Instant::now();
+        let is_new = {
+            let mut notes = self.notes();
+            notes.log(level, message, fields, now);
+            notes.list()
+        };
+        self.noted(is_new, now);
+    }
+
+    fn checkpoint(&self, checkpoint: Checkpoint) {
+        let name = checkpoint.name.clone();
+        let (is_kept, is_new) = {
+            let mut notes = self.notes();
+            let is_kept = notes.checkpoint(checkpoint);
+            (is_kept, is_kept && notes.list())
+        };
+        if is_kept {
+            self.noted(is_new, Instant::now());
+            self.shared.hurry();
+        } else {
+            self.log(Level::Warn, format!("checkpoint {name:?} was not kept: a task keeps 1 MiB in all"), None);
         }
     }
 

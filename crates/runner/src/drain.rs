@@ -37,6 +37,7 @@ fn take_no_more(shared: &Shared) {
     let mut ledger = shared.ledger();
     ledger.phase = Phase::Draining;
     ledger.give_back_ready();
+    ledger.noting.hurry();
     drop(ledger);
     shared.draining.send_replace(true);
     shared.nudge();

@@ -11,6 +11,7 @@ pub mod source;
 // The road of an attempt: pump → hand → run → back to the pump.
 mod attempt;
 mod hand;
+mod notes;
 mod pump;
 mod run;
 mod slots;

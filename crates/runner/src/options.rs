@@ -64,6 +64,13 @@ pub(crate) const REPORT_OUTCOMES: usize = 1000;
 pub(crate) const REPORT_BYTES: usize = 8 << 20;
 /// Progress of one attempt is reported at most once in this time (a third of its `heartbeat_timeout` if that is shorter).
 pub(crate) const PROGRESS_EVERY: Duration = Duration::from_secs(1);
+/// Most lines an attempt may have that no exchange has carried; those beyond are lost, and counted.
+pub(crate) const NOTED_LINES: usize = 1_000;
+/// Most bytes of such lines.
+pub(crate) const NOTED_BYTES: usize = 256 << 10;
+/// How long a line waits for an exchange that goes anyway before one goes for it (a third of the task's
+/// `heartbeat_timeout` if that is shorter).
+pub(crate) const NOTED_EVERY: Duration = Duration::from_secs(1);
 /// How long a task whose type nobody here serves is held before it is given back, so that it does not come and go at
 /// full speed.
 pub(crate) const UNSERVED_PAUSE: Duration = Duration::from_secs(1);

@@ -6,6 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tasklane_core::lease::mix;
+use tasklane_core::log::Level;
+use tasklane_core::ports::executor::Context;
 use tokio::time::Instant;
 
 use crate::attempt::{Attempt, Stop};
@@ -87,6 +89,8 @@ fn copy(report: &Report) -> Report {
     Report {
         renew: report.renew.clone(),
         progress: report.progress.clone(),
+        logs: report.logs.clone(),
+        checkpoints: report.checkpoints.clone(),
         outcomes: report.outcomes.clone(),
         want: report.want,
     }
@@ -101,6 +105,7 @@ fn absorb(shared: &Arc<Shared>, plan: Plan, reply: Reply, sent: Instant) {
     ledger.renewed(&plan.report.renew, sent);
     let lost = ledger.lost(&plan.report, &reply.lost);
     let cancel = ledger.of_tasks(&reply.cancel);
+    let refused: Vec<_> = reply.refused.into_iter().map(|(task, why)| (task, ledger.of_task(task), why)).collect();
     ledger.take_in(attempts, now);
     if ledger.phase != Phase::Working {
         ledger.give_back_ready();
@@ -109,6 +114,10 @@ fn absorb(shared: &Arc<Shared>, plan: Plan, reply: Reply, sent: Instant) {
     drop(ledger);
     lost.iter().for_each(|attempt| attempt.tell(Stop::Lost));
     cancel.iter().for_each(|attempt| attempt.tell(Stop::Cancelled));
+    for (task, attempt, why) in refused {
+        tracing::warn!(%task, why, "the server refused something that an attempt said");
+        attempt.into_iter().for_each(|attempt| attempt.log(Level::Warn, why.clone(), None));
+    }
     if needs_hand {
         tokio::spawn(hand(Arc::clone(shared)));
     }

@@ -65,8 +65,11 @@ pub(crate) async fn speak(shared: Arc<Shared>) {
 
 /// Lets out what is due; answers with when to look again.
 fn let_out(shared: &Shared, now: Instant) -> Option<Instant> {
-    let later = std::mem::take(&mut shared.ledger().later);
-    let (mut due, mut kept, mut next) = (Vec::new(), Vec::new(), None);
+    let (later, (ripe, noted_next)) = {
+        let mut ledger = shared.ledger();
+        (std::mem::take(&mut ledger.later), ledger.noting.look(now))
+    };
+    let (mut due, mut kept, mut next) = (Vec::new(), Vec::new(), noted_next);
     for attempt in later {
         match attempt.due_progress(now) {
             Ok(progress) => due.push((attempt.key, progress)),
@@ -80,7 +83,7 @@ fn let_out(shared: &Shared, now: Instant) -> Option<Instant> {
     let mut ledger = shared.ledger();
     ledger.later.extend(kept);
     due.retain(|(key, _)| ledger.held.contains_key(key));
-    let any = !due.is_empty();
+    let any = ripe || !due.is_empty();
     ledger.progress.extend(due);
     drop(ledger);
     if any {

@@ -76,6 +76,18 @@ impl Shared {
         }
     }
 
+    /// An attempt has something to say, at `due` at the latest.
+    pub(crate) fn note(&self, attempt: Arc<Attempt>, due: Instant) {
+        self.ledger().noting.wait(attempt, due);
+        self.spoke.notify_one();
+    }
+
+    /// What attempts have to say is to go out at once.
+    pub(crate) fn hurry(&self) {
+        self.ledger().noting.hurry();
+        self.work.notify_one();
+    }
+
     /// Ends when the ledger is as it should be.
     pub(crate) async fn until(&self, holds: impl Fn(&Ledger) -> bool) {
         loop {
@@ -145,6 +157,7 @@ impl Drop for RunnerHandle {
         ledger.phase = Phase::Over;
         ledger.give_back_ready();
         ledger.later.clear();
+        ledger.noting.clear();
         for held in ledger.held.values() {
             held.attempt.tell(Stop::Here);
         }

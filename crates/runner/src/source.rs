@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
+use tasklane_core::checkpoint::Checkpoint;
 use tasklane_core::lease::{LeaseKey, Leased};
+use tasklane_core::log::Line;
 use tasklane_core::outcome::Outcome;
 use tasklane_core::ports::BoxFuture;
 use tasklane_core::task::{Progress, TaskId};
@@ -15,10 +17,22 @@ pub struct Report {
     pub renew: Vec<LeaseKey>,
     /// Signs of life, with progress.
     pub progress: Vec<(LeaseKey, Option<Progress>)>,
+    /// What running attempts say, an attempt's lines in their order.
+    pub logs: Vec<(LeaseKey, Line)>,
+    /// What running attempts put aside.
+    pub checkpoints: Vec<(LeaseKey, Checkpoint)>,
     /// What attempts returned.
     pub outcomes: Vec<(LeaseKey, Outcome)>,
     /// More work, in the same exchange.
     pub want: Option<Want>,
+}
+
+impl Report {
+    /// Whether it only asks for work.
+    pub fn says_nothing(&self) -> bool {
+        let Self { renew, progress, logs, checkpoints, outcomes, want: _ } = self;
+        renew.is_empty() && progress.is_empty() && logs.is_empty() && checkpoints.is_empty() && outcomes.is_empty()
+    }
 }
 
 /// A wish for work.
@@ -39,6 +53,8 @@ pub struct Reply {
     pub cancel: Vec<TaskId>,
     /// New work.
     pub tasks: Vec<Leased>,
+    /// Items that were refused alone, each with the task it is of: why, for people.
+    pub refused: Vec<(TaskId, String)>,
 }
 
 /// Why an exchange failed; the runner tries it again with back-off.

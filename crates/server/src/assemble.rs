@@ -81,6 +81,8 @@ impl Server {
             let drained = runner.drain(self.drain).await;
             tracing::info!(given_back = drained.stopped, unreported = drained.unreported, "executors are drained");
         }
+        // Streams would go on for ever; their readers come again and go on where they were.
+        self.engine.end_streams();
         self.listener.stop(REQUEST_GRACE).await;
         self.engine.stop().await;
         tracing::info!("stopped");

@@ -9,3 +9,4 @@ pub mod sqlite;
 
 mod admission;
 mod filter;
+mod log_page;

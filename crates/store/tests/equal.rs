@@ -13,11 +13,13 @@ use bytes::Bytes;
 use conformance::world::{beginning, id};
 use proptest::prelude::*;
 use tasklane_core::accept::{Deadlines, Idempotency, Moment, NewTask, Start, Submission, UniquePolicy};
+use tasklane_core::checkpoint::Checkpoint;
 use tasklane_core::event::{Position, Transition};
 use tasklane_core::hand::Hand;
 use tasklane_core::lease::{LaneFilter, LeaseKey, LeaseRequest, Leased, TypeFilter, mix};
+use tasklane_core::log::{Level, Line};
 use tasklane_core::outcome::{Failure, FailureKind, Outcome};
-use tasklane_core::ports::store::{Answers, Batch, Store, Sweep, TaskFilter};
+use tasklane_core::ports::store::{Answers, Batch, LogQuery, Store, Sweep, TaskFilter};
 use tasklane_core::queue::QueueState;
 use tasklane_core::retention::Retention;
 use tasklane_core::retry::Retry;
@@ -62,6 +64,8 @@ enum Command {
     Renew(u8),
     Progress(u8, Option<u8>),
     Grace(u8),
+    Log(u8, u8, u8),
+    Checkpoint(u8, u8, u16),
     Hand(u8, u8, u8),
     Control(u8, u8),
     Promote(u8),
@@ -131,6 +135,8 @@ fn command() -> impl Strategy<Value = Command> {
         2 => any::<u8>().prop_map(Command::Renew),
         2 => (any::<u8>(), proptest::option::of(0..100_u8)).prop_map(|(n, p)| Command::Progress(n, p)),
         1 => any::<u8>().prop_map(Command::Grace),
+        3 => (any::<u8>(), 0..20_u8, 0..5_u8).prop_map(|(n, from, many)| Command::Log(n, from, many)),
+        2 => (any::<u8>(), 0..3_u8, 0..500_u16).prop_map(|(n, name, size)| Command::Checkpoint(n, name, size)),
         4 => (any::<u8>(), 0..6_u8, 0..20_u8).prop_map(|(n, hand, after)| Command::Hand(n, hand, after)),
         1 => (0..4_u8, 0..3_u8).prop_map(|(queue, state)| Command::Control(queue, state)),
         3 => (0..9_u8).prop_map(Command::Promote),
@@ -287,6 +293,18 @@ impl Pair {
                 batch.progress.extend(self.key(*which).map(|key| (key, progress)));
             }
             Command::Grace(which) => batch.grace.extend(self.key(*which)),
+            Command::Log(which, from, many) => {
+                let level = Level::ALL[usize::from(*from) % Level::ALL.len()];
+                let after = Duration::from_millis(u64::from(*many) * 700);
+                let line = |n| Line { n, level, message: format!("line {n}"), fields: None, after };
+                let lines = (0..u64::from(*many)).map(|it| line(u64::from(*from) + it)).collect();
+                batch.logs.extend(self.key(*which).map(|key| (key, lines)));
+            }
+            Command::Checkpoint(which, name, size) => {
+                let data = Bytes::from(vec![b'1'; usize::from(*size)]);
+                let checkpoint = Checkpoint { name: name.to_string().into(), data };
+                batch.checkpoints.extend(self.key(*which).map(|key| (key, checkpoint)));
+            }
             Command::Hand(which, hand, after) => {
                 let hand = match hand {
                     0 | 1 => Hand::Cancel,
@@ -370,6 +388,7 @@ impl Pair {
         let (mut shown, mut other) = (Vec::new(), Vec::new());
         for (answers, shown) in [(&model, &mut shown), (&sqlite, &mut other)] {
             shown.push(format!("{:#?}", (&answers.renew, &answers.progress, &answers.grace, &answers.settle)));
+            shown.push(format!("{:#?}", (&answers.logs, &answers.checkpoints)));
             shown.push(format!("{:#?}", &answers.hand));
             shown.push(format!("{:#?}", &answers.accept));
             shown.push(format!("{:#?}", (answers.promote, answers.rescue, answers.sweep, answers.position)));
@@ -396,6 +415,8 @@ impl Pair {
         }
         for id in ids {
             assert_eq!(model.attempts(id).await.unwrap(), sqlite.attempts(id).await.unwrap());
+            let query = LogQuery { level: Level::Info, limit: 7, ..LogQuery::default() };
+            assert_eq!(model.logs(id, query).await.unwrap(), sqlite.logs(id, query).await.unwrap());
             assert_eq!(model.standing(id, 3).await.unwrap(), sqlite.standing(id, 3).await.unwrap());
         }
         for state in State::ALL.iter().copied().map(Some).chain([None]) {

@@ -14,7 +14,9 @@ pub mod time;
 
 // The nouns.
 pub mod bulk;
+pub mod event;
 pub mod lease;
+pub mod log;
 pub mod overview;
 pub mod page;
 pub mod queue;

@@ -8,7 +8,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use proptest::prelude::*;
 use tasklane_core::accept::{Moment, Start, UniquePolicy};
+use tasklane_core::checkpoint::Checkpoint;
 use tasklane_core::lease::{LaneFilter, Lease, LeaseKey, Leased, Token, TypeFilter};
+use tasklane_core::log::{Level, Line};
 use tasklane_core::outcome::{Failure, FailureKind, Outcome};
 use tasklane_core::retry::Retry;
 use tasklane_core::state::State;
@@ -17,7 +19,7 @@ use tasklane_core::time::Timestamp;
 use tasklane_wire::json::{Value, validate};
 use tasklane_wire::lease::{LeaseReply, LeaseRequest, Want};
 use tasklane_wire::read::{Findings, Path};
-use tasklane_wire::report::{Report, ReportReply};
+use tasklane_wire::report::{RefusedItem, Report, ReportReply};
 use tasklane_wire::task::{NewTask, UniqueShape};
 use uuid::Builder;
 
@@ -142,11 +144,20 @@ fn progress() -> impl Strategy<Value = Progress> {
         .prop_filter("says something", |it| *it != Progress::default())
 }
 
+fn line() -> impl Strategy<Value = Line> {
+    let fields = proptest::option::of(Just(r#"{"a":[1,"}"]}"#.to_owned()));
+    let level = (0..Level::ALL.len()).prop_map(|it| Level::ALL[it]);
+    (0..=i64::MAX, level, any::<String>(), fields, millis(0..100_000)).prop_map(|(n, level, message, fields, after)| {
+        Line { n: n.cast_unsigned(), level, message, fields: fields.map(Into::into), after }
+    })
+}
+
 prop_compose! {
     fn leased()(
         key in key(), queue in name(), task_type in kind(), payload in payload(), tenant in proptest::option::of(name()),
         timeout in proptest::option::of(millis(1..9_000_000)), deadline in proptest::option::of(moment()),
         labels in proptest::collection::btree_map(name(), name(), 0..3),
+        checkpoints in proptest::collection::btree_map(name(), payload(), 0..3),
     ) -> Leased {
         let labels = labels.into_iter().map(|(key, value)| (key.into(), value.into())).collect();
         let spec = Spec { attempt_timeout: timeout, heartbeat_timeout: timeout, deadline, labels, ..Spec::default() };
@@ -158,7 +169,9 @@ prop_compose! {
             state: State::Running, attempt: key.attempt, spent: 0, crashes: 0, cancel_requested: false, run_at: None,
             started_at: None, lease: Some(lease),
         };
-        Leased { facts, payload: payload.into(), waited: Duration::ZERO }
+        let checkpoint = |(name, data): (String, String)| Checkpoint { name: name.into(), data: data.into() };
+        let checkpoints = checkpoints.into_iter().map(checkpoint).collect();
+        Leased { facts, payload: payload.into(), waited: Duration::ZERO, checkpoints }
     }
 }
 
@@ -182,7 +195,7 @@ fn by_task(mut outcomes: Vec<(LeaseKey, Outcome)>) -> Vec<(LeaseKey, Outcome)> {
 }
 
 fn same_tasks(read: &[Leased], wrote: &[Leased]) -> Result<(), TestCaseError> {
-    let parts = |it: &Leased| (it.facts.clone(), it.payload.clone());
+    let parts = |it: &Leased| (it.facts.clone(), it.payload.clone(), it.checkpoints.clone());
     prop_assert_eq!(read.iter().map(parts).collect::<Vec<_>>(), wrote.iter().map(parts).collect::<Vec<_>>());
     Ok(())
 }
@@ -213,20 +226,32 @@ proptest! {
         worker in name(), renew in proptest::collection::vec(key(), 0..4),
         progress in proptest::collection::vec((key(), proptest::option::of(progress())), 0..4),
         outcomes in proptest::collection::vec((key(), outcome()), 0..8), want in proptest::option::of(want()),
+        logs in proptest::collection::vec((key(), line()), 0..4),
+        checkpoints in proptest::collection::vec((key(), name(), payload()), 0..3),
     ) {
-        let report = Report { worker: worker.into(), renew, progress, outcomes, want, unknown: Vec::new() };
+        let checkpoints = checkpoints.into_iter().map(|(key, name, data)| (key, Checkpoint { name: name.into(), data: data.into() })).collect();
+        let report = Report { worker: worker.into(), renew, progress, logs, checkpoints, outcomes, want, unknown: Vec::new() };
         let bytes = written(|out| report.write(out));
         let mut findings = Findings::default();
         let read = Report::read(value(&bytes), &bytes, &mut findings);
         prop_assert_eq!(findings, Findings::default());
         let read = read.unwrap();
         prop_assert_eq!((read.worker, read.renew, read.progress), (report.worker, report.renew, report.progress));
+        prop_assert_eq!((read.logs, read.checkpoints), (report.logs, report.checkpoints));
         prop_assert_eq!((by_task(read.outcomes), read.want), (by_task(report.outcomes), report.want));
         prop_assert_eq!(read.unknown, Vec::new());
     }
 
     #[test]
-    fn replies(tasks in proptest::collection::vec(leased(), 0..5), lost in proptest::collection::vec(id(), 0..3)) {
+    fn replies(
+        tasks in proptest::collection::vec(leased(), 0..5), lost in proptest::collection::vec(id(), 0..3),
+        refused in proptest::collection::vec((id(), name(), any::<String>()), 0..3),
+    ) {
+        let item = |(id, name, detail): (TaskId, String, String)| {
+            let (list, code) = ("checkpoints".into(), "checkpoints_too_large".into());
+            RefusedItem { id, list, name: name.into(), code, detail: detail.into() }
+        };
+        let refused: Vec<_> = refused.into_iter().map(item).collect();
         let reply = LeaseReply { tasks: tasks.clone(), cancel: lost.clone() };
         let bytes = written(|out| reply.write(out));
         let mut findings = Findings::default();
@@ -234,11 +259,11 @@ proptest! {
         same_tasks(&read.tasks, &tasks)?;
         prop_assert_eq!(&read.cancel, &lost);
 
-        let reply = ReportReply { tasks: tasks.clone(), cancel: Vec::new(), lost: lost.clone() };
+        let reply = ReportReply { tasks: tasks.clone(), cancel: Vec::new(), lost: lost.clone(), refused: refused.clone() };
         let bytes = written(|out| reply.write(out));
         let read = ReportReply::read(value(&bytes), &bytes, LENGTH, &mut findings);
         same_tasks(&read.tasks, &tasks)?;
-        prop_assert_eq!((read.lost, read.cancel), (lost, Vec::new()));
+        prop_assert_eq!((read.lost, read.cancel, read.refused), (lost, Vec::new(), refused));
         prop_assert_eq!(findings, Findings::default());
     }
 
@@ -257,9 +282,41 @@ proptest! {
 
 /// Objects with the members that requests have, and values they should not have.
 fn nearly_a_request() -> impl Strategy<Value = String> {
-    const KEYS: [&str; 24] = [
-        "type", "payload", "id", "queue", "priority", "delay", "retry", "delays", "initial", "labels", "unique", "key",
-        "lease", "lanes", "types", "limit", "worker", "succeed", "fail", "progress", "percent", "want", "tasks", "for",
+    const KEYS: [&str; 34] = [
+        "type",
+        "payload",
+        "id",
+        "queue",
+        "priority",
+        "delay",
+        "retry",
+        "delays",
+        "initial",
+        "labels",
+        "unique",
+        "key",
+        "lease",
+        "lanes",
+        "types",
+        "limit",
+        "worker",
+        "succeed",
+        "fail",
+        "progress",
+        "percent",
+        "want",
+        "tasks",
+        "for",
+        "logs",
+        "n",
+        "level",
+        "message",
+        "fields",
+        "after",
+        "checkpoints",
+        "name",
+        "data",
+        "refused",
     ];
     let scalar = prop_oneof![
         Just("null".to_owned()),

@@ -64,6 +64,10 @@ pub(crate) enum Content {
     Nothing,
     /// JSON of this schema.
     Json(&'static str),
+    /// JSON of this schema, or server-sent events.
+    JsonOrEvents(&'static str),
+    /// Server-sent events.
+    Events,
     /// Something of this media type.
     Other(&'static str),
     /// Scripts and styles.
@@ -190,6 +194,14 @@ impl Content {
             Self::Json(name) => {
                 json!({ "description": name, "content": { "application/json": { "schema": schema::of(name) } } })
             }
+            Self::JsonOrEvents(name) => {
+                let content = json!({ "application/json": { "schema": schema::of(name) }, EVENT_STREAM: text() });
+                json!({ "description": format!("{name}, or its lines as they come."), "content": content })
+            }
+            Self::Events => {
+                let about = "Server-sent events; the data of `task.*` is an `Event`.";
+                json!({ "description": about, "content": { EVENT_STREAM: text() } })
+            }
             Self::Assets => {
                 let text = json!({ "schema": { "type": "string" } });
                 let content = json!({ "text/javascript; charset=utf-8": text, "text/css; charset=utf-8": text });
@@ -201,6 +213,12 @@ impl Content {
             }
         }
     }
+}
+
+const EVENT_STREAM: &str = "text/event-stream";
+
+fn text() -> Value {
+    json!({ "schema": { "type": "string" } })
 }
 
 fn problem(codes: &[Code]) -> Value {

@@ -3,13 +3,13 @@
 use tasklane_core::limit;
 
 use super::operation::Body::{self, Empty, Json as Takes, JsonOrLines, Optional};
-use super::operation::Content::{self, Assets, Json, Nothing, Other};
+use super::operation::Content::{self, Assets, Events, Json, JsonOrEvents, Nothing, Other};
 use super::operation::Kind::{Count, Named, Text, Words};
 use super::operation::{Operation, Parameter};
 use crate::error::{
     BAD_CURSOR, Code, ID_TAKEN, IDEMPOTENCY_MISMATCH, INVALID, INVALID_TRANSITION, NOT_FOUND, NOT_READY, NOT_SUPPORTED,
-    QUEUE_DRAINING, QUEUE_NOT_FOUND, TASK_FAILED, TASK_NOT_FINISHED, TASK_NOT_FOUND, TOO_MANY_LANES, TOO_MANY_TASKS,
-    TYPE_NOT_FOUND, UNIQUE_HELD,
+    QUEUE_DRAINING, QUEUE_NOT_FOUND, TASK_FAILED, TASK_NOT_FINISHED, TASK_NOT_FOUND, TOO_MANY_LANES, TOO_MANY_STREAMS,
+    TOO_MANY_TASKS, TYPE_NOT_FOUND, UNIQUE_HELD,
 };
 use crate::limits;
 use crate::route::Verb::{self, Delete, Get, Post};
@@ -45,6 +45,22 @@ const LIST: &[Parameter] = &[
     parameter("created_before", Named("Moment"), "Accepted earlier."),
     parameter("limit", Count(limit::PAGE_ITEMS), "Most items of the page; it may be shorter."),
     CURSOR,
+];
+const AFTER: Parameter = parameter("after", Text, "The id of the event to go on behind; Last-Event-ID counts more.");
+const LOGS: &[Parameter] = &[
+    parameter("attempt", Count(u32::MAX as usize), "Of this attempt only."),
+    parameter("level", Named("Level"), "This grave at least."),
+    parameter("limit", Count(limit::LOG_PAGE_LINES), "Most lines of the page; it may be shorter."),
+    CURSOR,
+    parameter("follow", Words(&["", "true", "false"]), "As events, to the end of the task."),
+];
+const EVENTS: &[Parameter] = &[
+    parameter("queue", Named("Name"), "In this queue."),
+    parameter("type", Named("TypeName"), "Of this type."),
+    parameter("tenant", Named("Name"), "Of this tenant."),
+    parameter("state", Text, "Into these states, with commas between them."),
+    parameter("event", Text, "Of these names, such as task.failed, with commas between them."),
+    AFTER,
 ];
 const BATCH_QUERY: &[Parameter] = &[
     parameter("atomic", Words(&["true", "false"]), "false: each task stands alone."),
@@ -134,6 +150,18 @@ pub(crate) const OPERATIONS: &[Operation] = &[
     operation(Get, "/v1/tasks/{task}/attempts", "A task's history.")
         .answers(&[(200, Json("AttemptPage"))])
         .problems(NO_TASK),
+    operation(Get, "/v1/tasks/{task}/logs", "What attempts said: a page, or as they say it.")
+        .query(LOGS)
+        .answers(&[(200, JsonOrEvents("LogPage")), (204, Nothing)])
+        .problems(&[TASK_NOT_FOUND, BAD_CURSOR, TOO_MANY_STREAMS]),
+    operation(Get, "/v1/tasks/{task}/events", "What happens to a task, to its end; Last-Event-ID goes on.")
+        .query(&[AFTER])
+        .answers(&[(200, Events), (204, Nothing)])
+        .problems(&[TASK_NOT_FOUND, TOO_MANY_STREAMS]),
+    operation(Get, "/v1/events", "What happens to any task from now on; Last-Event-ID goes on.")
+        .query(EVENTS)
+        .answers(&[(200, Events)])
+        .problems(&[NOT_SUPPORTED, TOO_MANY_STREAMS]),
     operation(Get, "/v1/tasks/{task}/why", "Why a task is not running.")
         .answers(&[(200, Json("Why"))])
         .problems(NO_TASK),

@@ -1,10 +1,10 @@
 //! POST `/v1/reports`: what a worker has to say, and more work for it.
 
 use tasklane_core::task::TaskId;
-use tasklane_engine::ReportCall;
+use tasklane_engine::{RefusedCheckpoint, ReportCall};
 use tasklane_wire::json::{Value, validate};
 use tasklane_wire::read::Findings;
-use tasklane_wire::report::{Report, ReportReply};
+use tasklane_wire::report::{RefusedItem, Report, ReportReply};
 
 use super::leases::wish;
 use crate::answer::{self, Answer};
@@ -20,12 +20,14 @@ const ENVELOPE: usize = 3;
 pub(crate) async fn report(mut call: Call) -> Answer {
     call.no_query()?;
     let received = call.receive(Accepts::Json, limits::REPORT_BODY).await?;
-    let Report { worker, renew, progress, outcomes, want, unknown } = read(received).await?;
-    let asked = ReportCall { worker, renew, progress, outcomes, want: want.map(wish) };
+    let Report { worker, renew, progress, logs, checkpoints, outcomes, want, unknown } = read(received).await?;
+    let asked = ReportCall { worker, renew, progress, logs, checkpoints, outcomes, want: want.map(wish) };
     let reply = call.engine().report(asked).await?;
     let unwritten = Unwritten::new(call.engine(), &reply.tasks);
     let mut out = Vec::new();
-    ReportReply { lost: joined(reply.lost, unknown), cancel: reply.cancel, tasks: reply.tasks }.write(&mut out);
+    let refused = reply.refused.iter().map(refused_item).collect();
+    let lost = joined(reply.lost, unknown);
+    ReportReply { lost, cancel: reply.cancel, tasks: reply.tasks, refused }.write(&mut out);
     Ok(answer::ok(unwritten.body(out)))
 }
 
@@ -38,6 +40,11 @@ async fn read(received: Received) -> Result<Report, Refused> {
         Report::read(value, &received.bytes, &mut findings).ok_or_else(|| Refused::from(findings))
     };
     if large { tokio::task::spawn_blocking(read).await.unwrap_or_else(|_| Err(internal())) } else { read() }
+}
+
+fn refused_item(refused: &RefusedCheckpoint) -> RefusedItem {
+    let (list, code, detail) = ("checkpoints".into(), refused.code().into(), refused.reason().into());
+    RefusedItem { id: refused.id, list, name: refused.name.clone(), code, detail }
 }
 
 /// Both, each task once.

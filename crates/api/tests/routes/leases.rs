@@ -258,9 +258,6 @@ async fn a_wrong_report_is_refused() {
         assert_eq!(problem["errors"][0]["path"], path, "{list}: {problem}");
     }
     world.post("/v1/reports", &json!({})).await.problem(422, "invalid");
-    for list in ["logs", "checkpoints"] {
-        world.post("/v1/reports", &json!({ "worker": "w", list: [] })).await.problem(422, "not_supported");
-    }
     let large = item(json!({ "result": "x".repeat(1 << 20) }));
     let problem = world.post("/v1/reports", &json!({ "worker": "w", "succeed": large })).await;
     assert_eq!(problem.problem(413, "payload_too_large")["errors"][0]["path"], "/succeed/0/result");

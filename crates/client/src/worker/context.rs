@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tasklane_core::checkpoint::Checkpoint;
 use tasklane_core::lease::Leased;
+use tasklane_core::log::Level;
 use tasklane_core::ports::executor::Context;
 use tasklane_core::task::{Progress, TaskId};
 
@@ -68,6 +71,38 @@ impl TaskContext {
         if let Ok(json) = serde_json::to_string(data) {
             self.context.progress(Progress { data: Some(json.into()), ..Progress::default() });
         }
+    }
+
+    /// Says a line for the task's log, with a JSON object for programs (`&()` where there is none). It goes out with the
+    /// next report, within a second. An attempt keeps 10 000 lines and 1 MiB.
+    pub fn log(&self, level: Level, message: impl Into<String>, fields: &impl Serialize) {
+        let fields = serde_json::to_string(fields).ok().filter(|json| json.starts_with('{'));
+        self.context.log(level, message.into(), fields.map(String::into_boxed_str));
+    }
+
+    /// Puts something aside for the next attempt, should there be one: the latest of each name, 1 MiB a task in all. Over
+    /// that it is not kept, and the task's log says so.
+    ///
+    /// # Errors
+    /// It cannot be written as JSON.
+    pub fn checkpoint(&self, name: &str, data: &impl Serialize) -> Result<(), serde_json::Error> {
+        let data = serde_json::to_vec(data)?.into();
+        self.context.checkpoint(Checkpoint { name: name.into(), data });
+        Ok(())
+    }
+
+    /// What earlier attempts put aside: names, and JSON.
+    pub fn checkpoints(&self) -> impl Iterator<Item = (&str, &[u8])> {
+        self.task.checkpoints.iter().map(|it| (&*it.name, &*it.data))
+    }
+
+    /// What earlier attempts put aside under this name; `None` where they did not.
+    ///
+    /// # Errors
+    /// It is not a `T`.
+    pub fn restored<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>, serde_json::Error> {
+        let found = self.task.checkpoints.iter().find(|it| *it.name == *name);
+        found.map(|it| serde_json::from_slice(&it.data)).transpose()
     }
 
     /// Ends when the handler is to stop: somebody cancelled the task, its lease is lost, or the worker ends. A handler that

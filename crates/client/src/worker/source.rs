@@ -13,7 +13,7 @@ use tasklane_runner::{LeaseSource, Reply, Report, SourceError, Want};
 use tasklane_wire::json::{self, Value};
 use tasklane_wire::lease::{self, LeaseRequest};
 use tasklane_wire::read::Findings;
-use tasklane_wire::report;
+use tasklane_wire::report::{self, RefusedItem};
 
 use crate::error::Error;
 use crate::transport::{Answer, Call, Transport};
@@ -44,7 +44,7 @@ impl HttpSource {
     async fn say(&self, report: Report) -> Result<Reply, SourceError> {
         let wish = report.want.map(|want| Wish::named(self, want));
         let wait = report.want.map_or(Duration::ZERO, |want| want.wait);
-        let only_wants = report.renew.is_empty() && report.progress.is_empty() && report.outcomes.is_empty();
+        let only_wants = report.says_nothing();
         let (path, body) = match (&wish, only_wants) {
             (Some(wish), true) => ("/v1/leases", self.lease_request(wish)),
             _ => ("/v1/reports", self.report(report, wish.as_ref())),
@@ -65,10 +65,11 @@ impl HttpSource {
 
     fn report(&self, report: Report, wish: Option<&Wish<'_>>) -> Vec<u8> {
         let mut body = Vec::with_capacity(256 + 160 * report.outcomes.len());
-        let Report { renew, progress, outcomes, want: _ } = report;
+        let Report { renew, progress, logs, checkpoints, outcomes, want: _ } = report;
         let worker = Arc::clone(&self.worker);
         let want = wish.map(|wish| self.want(wish));
-        report::Report { worker, renew, progress, outcomes, want, unknown: Vec::new() }.write(&mut body);
+        let unknown = Vec::new();
+        report::Report { worker, renew, progress, logs, checkpoints, outcomes, want, unknown }.write(&mut body);
         body
     }
 
@@ -88,10 +89,11 @@ impl HttpSource {
         let mut findings = Findings::default();
         let reply = if path == "/v1/leases" {
             let reply = lease::LeaseReply::read(Value::new(text), body, self.lease, &mut findings);
-            Reply { lost: Vec::new(), cancel: reply.cancel, tasks: reply.tasks }
+            Reply { cancel: reply.cancel, tasks: reply.tasks, ..Reply::default() }
         } else {
             let reply = report::ReportReply::read(Value::new(text), body, self.lease, &mut findings);
-            Reply { lost: reply.lost, cancel: reply.cancel, tasks: reply.tasks }
+            let refused = reply.refused.into_iter().map(|it| (it.id, refusal(&it))).collect();
+            Reply { lost: reply.lost, cancel: reply.cancel, tasks: reply.tasks, refused }
         };
         for error in findings.into_errors() {
             tracing::warn!(path = error.path, message = error.message, "part of the server's answer is not understood");
@@ -104,6 +106,10 @@ impl LeaseSource for HttpSource {
     fn exchange(&self, report: Report) -> BoxFuture<'_, Result<Reply, SourceError>> {
         Box::pin(self.say(report))
     }
+}
+
+fn refusal(item: &RefusedItem) -> String {
+    format!("checkpoint {:?} was not kept: {}", item.name, item.detail)
 }
 
 /// A wish for work under a name. Unless its answer is heard, its name is used again.

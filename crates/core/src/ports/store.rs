@@ -7,10 +7,12 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::accept::{Accepted, Refused, Submission};
+use crate::checkpoint::{Checkpoint, Checkpointed};
 use crate::error::{HandError, StoreError};
 use crate::event::{Position, Transition};
 use crate::hand::Hand;
 use crate::lease::{LeaseKey, LeaseRequest, Leased};
+use crate::log::{Level, Line, LineId, LogLine};
 use crate::ports::BoxFuture;
 use crate::queue::{LaneCounts, Queue, QueueState};
 use crate::retention::Retention;
@@ -29,6 +31,10 @@ pub struct Batch {
     pub progress: Vec<(LeaseKey, Option<Progress>)>,
     /// Cancellations that reached their worker: its time to stop begins.
     pub grace: Vec<LeaseKey>,
+    /// What running attempts say; a sign of life, too.
+    pub logs: Vec<(LeaseKey, Vec<Line>)>,
+    /// What running attempts put aside; a sign of life, too.
+    pub checkpoints: Vec<(LeaseKey, Checkpoint)>,
     /// What becomes of running tasks.
     pub settle: Vec<Settlement>,
     /// Actions by hand.
@@ -69,6 +75,10 @@ pub struct Answers {
     pub progress: Vec<bool>,
     /// Whether the lease still held.
     pub grace: Vec<bool>,
+    /// What was kept.
+    pub logs: Vec<Logged>,
+    /// What happened.
+    pub checkpoints: Vec<Checkpointed>,
     /// What happened.
     pub settle: Vec<Settled>,
     /// The task afterwards (before, if it was deleted).
@@ -89,6 +99,51 @@ pub struct Answers {
     pub next_due: Option<Duration>,
     /// Where the commit stands in the event log.
     pub position: Position,
+}
+
+/// What the store says of log lines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Logged {
+    /// So many were kept; the others were repetitions, or over the limit.
+    Held {
+        /// Lines kept.
+        kept: usize,
+        /// The last of them says that nothing more is kept.
+        cut: bool,
+    },
+    /// The lease is no longer valid: nothing was written.
+    Lost,
+    /// There is no room on the disk but for what ends tasks.
+    DiskFull,
+}
+
+/// Which log lines of a task a page shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LogQuery {
+    /// Lines after this one.
+    pub after: Option<LineId>,
+    /// Of this attempt only.
+    pub attempt: Option<u32>,
+    /// This grave at least.
+    pub level: Level,
+    /// At most so many.
+    pub limit: usize,
+}
+
+impl Default for LogQuery {
+    fn default() -> Self {
+        Self { after: None, attempt: None, level: Level::Debug, limit: crate::limit::LOG_PAGE_LINES }
+    }
+}
+
+/// A page of a task's log, in the order it was said.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct LogPage {
+    /// The lines; fewer than asked for, even none, where [`crate::limit::LOG_PAGE_BYTES`] or
+    /// [`crate::limit::READ_ROWS`] were reached.
+    pub lines: Vec<LogLine>,
+    /// Where to go on: lines after this one. `None` is the end for now.
+    pub next: Option<LineId>,
 }
 
 /// Which tasks a list shows.
@@ -129,6 +184,8 @@ pub struct TaskPage {
 pub struct EventPage {
     /// In order.
     pub events: Vec<Transition>,
+    /// The commits they were made in, and how many each has here; a commit is never split.
+    pub commits: Vec<(Position, usize)>,
     /// Where to go on.
     pub next: Position,
     /// The log no longer reaches back to where was asked for.
@@ -187,6 +244,9 @@ pub trait Store: Send + Sync + 'static {
 
     /// The attempts of a task in order, the last included; `None`: no such task.
     fn attempts(&self, id: TaskId) -> BoxFuture<'_, Result<Option<Vec<Attempt>>, StoreError>>;
+
+    /// A page of a task's log; `None`: no such task.
+    fn logs(&self, id: TaskId, query: LogQuery) -> BoxFuture<'_, Result<Option<LogPage>, StoreError>>;
 
     /// What stands before a task; counts at most `most` of those ahead.
     fn standing(&self, id: TaskId, most: u64) -> BoxFuture<'_, Result<Option<Standing>, StoreError>>;

@@ -93,7 +93,8 @@ impl World {
     }
 
     pub fn report_call(&self, outcomes: Vec<(LeaseKey, Outcome)>) -> ReportCall {
-        ReportCall { worker: "w".into(), renew: Vec::new(), progress: Vec::new(), outcomes, want: None }
+        let (renew, progress, logs, checkpoints) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        ReportCall { worker: "w".into(), renew, progress, logs, checkpoints, outcomes, want: None }
     }
 
     pub async fn report(&self, task: &Leased, outcome: Outcome) -> ReportReply {

@@ -4,6 +4,7 @@
 //! cannot be reported are bounded by the slots, too.
 
 mod hands;
+mod notes;
 mod plan;
 
 use std::collections::hash_map::Entry;
@@ -19,6 +20,7 @@ use crate::attempt::Attempt;
 use crate::options::REPORT_OUTCOMES;
 use crate::source::Report;
 
+pub(crate) use notes::Noting;
 pub(crate) use plan::Plan;
 
 /// How far the runner's life has come.
@@ -54,6 +56,8 @@ pub(crate) struct Ledger {
     pub(crate) outbox: VecDeque<(LeaseKey, Outcome)>,
     pub(crate) progress: HashMap<LeaseKey, Progress>,
     pub(crate) renew: HashSet<LeaseKey>,
+    /// What attempts say and put aside.
+    pub(crate) noting: Noting,
     /// Slots that exchanges in flight may need: for what they brought, or for what they take.
     reserved: usize,
     /// Outcomes in exchanges in flight.
@@ -78,6 +82,7 @@ impl Ledger {
             outbox: VecDeque::new(),
             progress: HashMap::new(),
             renew: HashSet::new(),
+            noting: Noting::default(),
             reserved: 0,
             reporting: 0,
             wanting: 0,
@@ -129,7 +134,8 @@ impl Ledger {
 
     /// The attempts that `lost` names among those the report spoke of: the same task may be here again, newly leased.
     pub(crate) fn lost(&self, report: &Report, lost: &[TaskId]) -> Vec<Arc<Attempt>> {
-        let spoken = report.renew.iter().chain(report.progress.iter().map(|(key, _)| key));
+        let said = report.logs.iter().map(|(key, _)| key).chain(report.checkpoints.iter().map(|(key, _)| key));
+        let spoken = report.renew.iter().chain(report.progress.iter().map(|(key, _)| key)).chain(said);
         spoken
             .filter(|key| lost.contains(&key.id))
             .filter_map(|key| self.held.get(key))
@@ -149,6 +155,6 @@ impl Ledger {
 
     /// Whether nothing is left to be said.
     pub(crate) fn all_said(&self) -> bool {
-        self.outbox.is_empty() && self.reporting == 0
+        self.outbox.is_empty() && self.reporting == 0 && self.noting.is_empty()
     }
 }

@@ -6,15 +6,19 @@ use tasklane_core::lease::LeaseKey;
 use tasklane_core::outcome::{Failure, Outcome};
 use tasklane_core::task::Progress;
 
+use super::notes::{Flight, write};
 use super::{Ledger, Phase};
 use crate::options::{Options, REPORT_BYTES, REPORT_OUTCOMES};
 use crate::source::{Report, Want};
+use tokio::time::Instant;
 
 /// One exchange, as it was planned.
 pub(crate) struct Plan {
     pub(crate) report: Report,
     reserved: usize,
     pub(crate) outcomes: usize,
+    /// What the report carries of attempts' logs and checkpoints.
+    notes: Flight,
 }
 
 impl Plan {
@@ -36,16 +40,19 @@ impl Ledger {
     }
 
     fn has_word(&self) -> bool {
-        !(self.outbox.is_empty() && self.progress.is_empty() && self.renew.is_empty())
+        !(self.outbox.is_empty() && self.progress.is_empty() && self.renew.is_empty()) || self.noting.has_word()
     }
 
     /// What the next exchange says and wants; `None` where there is nothing to do.
     pub(crate) fn plan(&mut self, options: &Options) -> Option<Plan> {
-        let speaks = self.has_word();
-        let mut bytes = 0;
+        let (mut bytes, now) = (0, Instant::now());
+        let notes = if self.has_word() { self.noting.take(&mut bytes, now) } else { Flight::new() };
         let outcomes = self.take_outcomes(&mut bytes);
+        self.noting.fly(&notes);
         let progress = self.take_progress(&mut bytes);
-        let renew = self.renew.drain().collect();
+        let renew: Vec<_> = self.renew.drain().collect();
+        // An outcome that waits for a flight of what its attempt said is no word yet.
+        let speaks = !(outcomes.is_empty() && progress.is_empty() && renew.is_empty() && notes.is_empty());
         let want = self.want(speaks, options);
         if !speaks && want.is_none() {
             return None;
@@ -55,7 +62,9 @@ impl Ledger {
         self.reserved += reserved;
         self.reporting += outcomes.len();
         let count = outcomes.len();
-        Some(Plan { report: Report { renew, progress, outcomes, want }, reserved, outcomes: count })
+        let mut report = Report { renew, progress, outcomes, want, ..Report::default() };
+        write(&mut report, &notes, now);
+        Some(Plan { report, reserved, outcomes: count, notes })
     }
 
     /// A wish for the free slots. One that only waits goes alone: outcomes are not to wait for work. While there is
@@ -75,9 +84,14 @@ impl Ledger {
     fn take_outcomes(&mut self, bytes: &mut usize) -> Vec<(LeaseKey, Outcome)> {
         let most = self.outbox.len().min(self.most_outcomes);
         let mut taken = Vec::with_capacity(most);
+        let (checks, mut held_back) = (!self.noting.is_empty(), Vec::new());
         while taken.len() < most
             && let Some((key, outcome)) = self.outbox.pop_front()
         {
+            if checks && self.noting.holds_back(&key) {
+                held_back.push((key, outcome));
+                continue;
+            }
             let size = outcome_bytes(&outcome);
             if *bytes + size > REPORT_BYTES && !taken.is_empty() {
                 self.outbox.push_front((key, outcome));
@@ -86,6 +100,7 @@ impl Ledger {
             *bytes += size;
             taken.push((key, outcome));
         }
+        held_back.into_iter().rev().for_each(|item| self.outbox.push_front(item));
         taken
     }
 
@@ -116,6 +131,7 @@ impl Ledger {
     /// The exchange failed: what it carried is to be said again.
     pub(crate) fn unanswered(&mut self, plan: Plan) {
         self.let_go(&plan);
+        self.noting.put_back(plan.notes);
         for item in plan.report.outcomes.into_iter().rev() {
             self.outbox.push_front(item);
         }
@@ -135,6 +151,11 @@ impl Ledger {
         let poison = if plan.outcomes == 1 && plan.report.want.is_none() { plan.report.outcomes.pop() } else { None };
         self.busy = false;
         plan.report.progress.clear();
+        self.noting.landed(&plan.notes);
+        if !plan.notes.is_empty() {
+            tracing::warn!(attempts = plan.notes.len(), "logs and checkpoints of a refused report are dropped");
+            plan.notes.clear();
+        }
         self.most_outcomes = if poison.is_some() { REPORT_OUTCOMES } else { (plan.outcomes / 2).max(1) };
         self.unanswered(plan);
         poison
@@ -144,6 +165,7 @@ impl Ledger {
         self.reserved -= plan.reserved;
         self.reporting -= plan.outcomes;
         self.wanting -= usize::from(plan.report.want.is_some());
+        self.noting.landed(&plan.notes);
     }
 }
 

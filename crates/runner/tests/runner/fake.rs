@@ -6,7 +6,9 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use bytes::Bytes;
+use tasklane_core::checkpoint::Checkpoint;
 use tasklane_core::lease::{Lease, LeaseKey, Leased, Token, mix};
+use tasklane_core::log::Line;
 use tasklane_core::outcome::Outcome;
 use tasklane_core::ports::BoxFuture;
 use tasklane_core::ports::executor::{Context, Executor};
@@ -50,6 +52,11 @@ pub struct State_ {
     pub open_wants: Vec<Want>,
     pub most_leased: usize,
     pub progress: Vec<(Instant, LeaseKey, Progress)>,
+    /// What each attempt said, repetitions dropped, and what it put aside; with the time of arrival.
+    pub logs: HashMap<LeaseKey, Vec<(Instant, Line)>>,
+    pub checkpoints: Vec<(Instant, LeaseKey, Checkpoint)>,
+    /// Refuses checkpoints of this name.
+    pub refuses_checkpoint: Option<Box<str>>,
     pub lost: usize,
     /// Every exchange fails.
     pub away: bool,
@@ -231,6 +238,22 @@ impl State_ {
                 self.progress.push((now, *key, progress.clone().unwrap()));
             }
         }
+        for (key, line) in &report.logs {
+            if self.valid(key, &mut reply).is_some() {
+                let lines = self.logs.entry(*key).or_default();
+                if lines.last().is_none_or(|(_, last)| line.n > last.n) {
+                    lines.push((now, line.clone()));
+                }
+            }
+        }
+        for (key, checkpoint) in &report.checkpoints {
+            if self.valid(key, &mut reply).is_none() {
+            } else if self.refuses_checkpoint.as_ref() == Some(&checkpoint.name) {
+                reply.refused.push((key.id, format!("{} was not kept", checkpoint.name)));
+            } else {
+                self.checkpoints.push((now, *key, checkpoint.clone()));
+            }
+        }
         for (key, outcome) in &report.outcomes {
             if let Some(task) = self.valid(key, &mut reply) {
                 task.lease = None;
@@ -291,7 +314,7 @@ fn leased(key: LeaseKey, task: &FakeTask, length: Duration) -> Leased {
         started_at: None,
         lease: Some(lease),
     };
-    Leased { facts, payload: Bytes::from_static(b"null"), waited: Duration::ZERO }
+    Leased { facts, payload: Bytes::from_static(b"null"), waited: Duration::ZERO, checkpoints: Vec::new() }
 }
 
 type Handle = dyn Fn(Arc<Leased>, Arc<dyn Context>) -> BoxFuture<'static, Outcome> + Send + Sync;

@@ -4,5 +4,6 @@
 mod drain;
 mod fake;
 mod faults;
+mod notes;
 mod renew;
 mod road;

@@ -95,7 +95,7 @@ impl Tx<'_> {
         self.model.next_seq += 1;
         let seq = self.model.next_seq;
         self.model.order.insert(seq, id);
-        self.model.tasks.insert(id, Kept { seq, task, history: Vec::new(), settled: None });
+        self.model.tasks.insert(id, Kept::new(seq, task));
         Accepted { id, state, existing: false }
     }
 

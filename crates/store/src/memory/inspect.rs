@@ -93,6 +93,7 @@ impl Model {
                 break;
             }
             page.events.extend(transitions.iter().cloned());
+            page.commits.push((*position, transitions.len()));
             page.next = *position;
         }
         page

@@ -2,6 +2,7 @@
 
 use std::cmp::Reverse;
 
+use tasklane_core::checkpoint::Checkpoint;
 use tasklane_core::lease::{Lease, LeaseRequest, Leased, Token};
 use tasklane_core::limit;
 use tasklane_core::promote;
@@ -42,7 +43,8 @@ impl Tx<'_> {
                 break;
             }
             let started = self.start(id, request, leased.len());
-            bytes += started.as_ref().map_or(0, |it| it.payload.len());
+            let size = |it: &Leased| it.payload.len() + it.checkpoints.iter().map(Checkpoint::bytes).sum::<usize>();
+            bytes += started.as_ref().map_or(0, size);
             leased.extend(started);
         }
         leased
@@ -73,6 +75,7 @@ impl Tx<'_> {
         task.worker = Some((*request.worker).into());
         let waited = task.queued_at.map(|at| now.since(at)).unwrap_or_default();
         self.answers.transitions.push(task.transition(Some(State::Queued), now));
-        Some(Leased { facts: task.facts.clone(), payload: task.payload.clone(), waited })
+        let checkpoints = kept.checkpoints.values().cloned().collect();
+        Some(Leased { facts: task.facts.clone(), payload: task.payload.clone(), waited, checkpoints })
     }
 }

@@ -4,14 +4,18 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use tasklane_core::checkpoint::Checkpoint;
 use tasklane_core::decision::Decision;
 use tasklane_core::error::StoreError;
 use tasklane_core::event::{Position, Transition};
 use tasklane_core::lease::LeaseKey;
 use tasklane_core::limit;
+use tasklane_core::log::{LogLine, Tally};
 use tasklane_core::ports::BoxFuture;
 use tasklane_core::ports::clock::Clock;
-use tasklane_core::ports::store::{Answers, Batch, EventPage, Standing, Store, StoreStats, TaskFilter, TaskPage};
+use tasklane_core::ports::store::{
+    Answers, Batch, EventPage, LogPage, LogQuery, Standing, Store, StoreStats, TaskFilter, TaskPage,
+};
 use tasklane_core::queue::{LaneCounts, Queue, QueueState};
 use tasklane_core::state::{Reason, State};
 use tasklane_core::task::{Attempt, Lane, Task, TaskId};
@@ -24,6 +28,7 @@ mod control;
 mod hand;
 mod inspect;
 mod lease;
+mod notes;
 mod promote;
 mod renew;
 mod rescue;
@@ -44,6 +49,16 @@ struct Kept {
     history: Vec<Attempt>,
     /// The last settlement that held, so that its repetition is known.
     settled: Option<(LeaseKey, State, Reason)>,
+    lines: Vec<LogLine>,
+    tallies: BTreeMap<u32, Tally>,
+    checkpoints: BTreeMap<Box<str>, Checkpoint>,
+}
+
+impl Kept {
+    fn new(seq: u64, task: Task) -> Self {
+        let (lines, tallies, checkpoints) = (Vec::new(), BTreeMap::new(), BTreeMap::new());
+        Self { seq, task, history: Vec::new(), settled: None, lines, tallies, checkpoints }
+    }
 }
 
 /// Who a key leads to. `gone` is the last state of a task that was removed while its key was still remembered.
@@ -147,6 +162,10 @@ impl Store for MemoryStore {
         self.read(|model| model.attempts(id))
     }
 
+    fn logs(&self, id: TaskId, query: LogQuery) -> BoxFuture<'_, Result<Option<LogPage>, StoreError>> {
+        self.read(|model| model.logs(id, query))
+    }
+
     fn standing(&self, id: TaskId, most: u64) -> BoxFuture<'_, Result<Option<Standing>, StoreError>> {
         self.read(|model| model.standing(id, most))
     }
@@ -191,6 +210,14 @@ impl Tx<'_> {
         for key in &batch.grace {
             let held = self.grace(key);
             self.answers.grace.push(held);
+        }
+        for (key, lines) in &batch.logs {
+            let logged = self.log(key, lines);
+            self.answers.logs.push(logged);
+        }
+        for (key, checkpoint) in batch.checkpoints {
+            let kept = self.checkpoint(&key, checkpoint);
+            self.answers.checkpoints.push(kept);
         }
         for settlement in batch.settle {
             let settled = self.settle(settlement);

@@ -16,6 +16,7 @@ use super::error::{OpenError, Result};
 use super::live::{self, fact};
 use super::migrate;
 use super::names::{LaneNo, Names, ScopeNo};
+use super::notes;
 use super::readers;
 use super::row::{COLUMNS, Kept};
 use super::running::{GrantBody, is_current};
@@ -103,6 +104,8 @@ struct Rest {
     counts: HashMap<(LaneNo, ScopeNo), Counts>,
     queued: HashMap<i64, (LaneNo, Place)>,
     due: HashMap<TaskId, Timestamp>,
+    /// Tasks whose heads tell of logs or checkpoints.
+    notes: HashMap<i64, (TaskId, u8)>,
 }
 
 impl Rest {
@@ -141,6 +144,9 @@ impl Rest {
 
     fn add(&mut self, kept: &Kept) {
         let facts = &kept.task.facts;
+        if kept.notes != 0 {
+            self.notes.insert(kept.seq, (facts.id, kept.notes));
+        }
         self.counts.entry((kept.lane, kept.scope)).or_default().add(facts.state, 1);
         if facts.state == State::Queued {
             self.queued.insert(kept.seq, (kept.lane, Place::of(kept.seq, &kept.task)));
@@ -153,7 +159,8 @@ impl Rest {
     fn compare(mut self, db: &Connection, report: &mut Report) -> Result<()> {
         self.compare_counts(db, report)?;
         self.compare_queued(db, report)?;
-        self.compare_due(db, report)
+        self.compare_due(db, report)?;
+        notes::check(db, self.notes, |problem| report.problem(problem))
     }
 
     fn compare_counts(&mut self, db: &Connection, report: &mut Report) -> Result<()> {

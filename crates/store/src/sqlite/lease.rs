@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use tasklane_core::checkpoint::Checkpoint;
 use tasklane_core::decision::{Decision, Next};
 use tasklane_core::lease::{LaneFilter, Lease, LeaseRequest, Leased, Token, TypeFilter};
 use tasklane_core::limit;
@@ -188,9 +189,10 @@ impl Tx<'_, '_> {
         start(&mut kept.task, Some(&*request.worker).filter(|_| giving.worker_no == 0), lease, self.now);
         giving.due = kept.task.facts.due_at().map_or(giving.due, |at| at.min(giving.due));
         self.record(&kept, Some(State::Queued));
-        giving.bytes += payload.len();
+        let checkpoints = self.put_aside(&kept)?;
+        giving.bytes += payload.len() + checkpoints.iter().map(Checkpoint::bytes).sum::<usize>();
         giving.tasks.push((kept.seq, kept.task.facts.attempt));
-        giving.leased.push(Leased { facts: kept.task.facts.clone(), payload, waited });
+        giving.leased.push(Leased { facts: kept.task.facts.clone(), payload, waited, checkpoints });
         let id = kept.task.facts.id;
         self.live.running.put(kept);
         self.show(id, Some(&request.worker));

@@ -10,6 +10,7 @@ use super::counters::{COUNTED_TO, Counters};
 use super::error::{Fault, Result};
 use super::keys;
 use super::names::Names;
+use super::notes::Tallies;
 use super::row::{COLUMNS, Kept};
 use super::running::{GrantBody, Registry, is_current, start};
 use super::sweep::Cursor;
@@ -21,6 +22,7 @@ pub(crate) struct Live {
     pub counters: Counters,
     pub takeable: Takeable,
     pub running: Registry,
+    pub tallies: Tallies,
     pub position: Position,
     pub next_seq: i64,
     /// No stored id is greater.
@@ -47,6 +49,7 @@ impl Live {
             counters,
             takeable,
             running,
+            tallies: Tallies::default(),
             position,
             next_seq,
             greatest: greatest.map(TaskId::from_bytes),

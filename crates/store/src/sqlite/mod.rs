@@ -15,7 +15,9 @@ use std::sync::{Arc, RwLock};
 use tasklane_core::error::StoreError;
 use tasklane_core::event::Position;
 use tasklane_core::ports::BoxFuture;
-use tasklane_core::ports::store::{Answers, Batch, EventPage, Standing, Store, StoreStats, TaskFilter, TaskPage};
+use tasklane_core::ports::store::{
+    Answers, Batch, EventPage, LogPage, LogQuery, Standing, Store, StoreStats, TaskFilter, TaskPage,
+};
 use tasklane_core::queue::{LaneCounts, Queue};
 use tasklane_core::task::{Attempt, Task, TaskId};
 use tasklane_core::time::Timestamp;
@@ -35,6 +37,7 @@ mod backup;
 mod check;
 mod checkpoint;
 mod checksum;
+mod chunk;
 mod control;
 mod counters;
 mod error;
@@ -46,6 +49,7 @@ mod live;
 mod log;
 mod migrate;
 mod names;
+mod notes;
 mod open;
 mod promote;
 mod readers;
@@ -155,6 +159,11 @@ impl Store for SqliteStore {
     fn attempts(&self, id: TaskId) -> BoxFuture<'_, Result<Option<Vec<Attempt>>, StoreError>> {
         let (view, overlays) = (Arc::clone(&self.view), self.overlays(&[id]));
         Box::pin(self.readers.read(move |db| inspect::attempts(db, &view, id, overlays[0].as_ref())))
+    }
+
+    fn logs(&self, id: TaskId, query: LogQuery) -> BoxFuture<'_, Result<Option<LogPage>, StoreError>> {
+        let view = Arc::clone(&self.view);
+        Box::pin(self.readers.read(move |db| inspect::logs(db, &view, id, query)))
     }
 
     fn standing(&self, id: TaskId, most: u64) -> BoxFuture<'_, Result<Option<Standing>, StoreError>> {

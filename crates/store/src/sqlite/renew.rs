@@ -22,7 +22,7 @@ impl Tx<'_, '_> {
             let held = self.grace(key);
             self.answer().grace.push(held);
         }
-        Ok(())
+        self.note_all(batch)
     }
 
     /// Begins the lease's own length again.
@@ -36,7 +36,7 @@ impl Tx<'_, '_> {
     }
 
     /// The handler gave a sign of life.
-    fn progress(&mut self, key: &LeaseKey, progress: Option<&Progress>) -> Result<bool> {
+    pub(super) fn progress(&mut self, key: &LeaseKey, progress: Option<&Progress>) -> Result<bool> {
         let Some(running) = self.live.running.held(key) else { return Ok(false) };
         if let Some(lease) = &mut running.task.facts.lease {
             lease.heard_at = self.now;

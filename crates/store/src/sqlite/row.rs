@@ -38,6 +38,10 @@ const QUARANTINED: u8 = 2;
 const HAS_RESULT: u8 = 4;
 /// It is or was queued, since its rank unless `more` knows better.
 const WAS_QUEUED: u8 = 8;
+/// It has rows in `logs`.
+pub(crate) const HAS_LOGS: u8 = 16;
+/// It has rows in `checkpoints`.
+pub(crate) const HAS_CHECKPOINTS: u8 = 32;
 
 /// How an attempt was settled, so that its repetition is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,6 +68,8 @@ pub(crate) struct Kept {
     pub grant: u64,
     /// Whether the column `more` is set.
     pub has_more: bool,
+    /// [`HAS_LOGS`] and [`HAS_CHECKPOINTS`].
+    pub notes: u8,
     /// Its payload is empty unless it was asked for.
     pub task: Task,
 }
@@ -144,6 +150,11 @@ impl Head {
             return Err(Fault::damaged("a task's row does not match its checksum"));
         }
         Ok(head)
+    }
+
+    /// [`HAS_LOGS`] and [`HAS_CHECKPOINTS`].
+    pub(crate) fn notes(&self) -> u8 {
+        self.flags & (HAS_LOGS | HAS_CHECKPOINTS)
     }
 
     pub(crate) fn has_result(&self) -> bool {
@@ -307,6 +318,7 @@ impl Kept {
             room,
             grant: 0,
             has_more,
+            notes: head.notes(),
             task,
         })
     }
@@ -319,7 +331,8 @@ impl Kept {
         let flags = flag(facts.cancel_requested, CANCEL_REQUESTED)
             | flag(self.task.quarantined, QUARANTINED)
             | flag(result.is_some(), HAS_RESULT)
-            | flag(self.task.queued_at.is_some(), WAS_QUEUED);
+            | flag(self.task.queued_at.is_some(), WAS_QUEUED)
+            | self.notes;
         let crashes = u8::try_from(facts.crashes).unwrap_or(u8::MAX);
         let length = match (&facts.lease, result) {
             (Some(lease), _) => u32::try_from(lease.length.as_micros()).unwrap_or(u32::MAX),

@@ -61,6 +61,15 @@ statements! {
     due_next: "SELECT min(at) FROM due";
     attempt_add: "INSERT OR IGNORE INTO attempts (seq, attempt, body) VALUES (?, ?, ?)";
     attempts_remove: "DELETE FROM attempts WHERE seq = ?";
+    log_put: "INSERT INTO logs (seq, attempt, last, lines, bytes, body) VALUES (?, ?, ?, ?, ?, ?)";
+    log_tally: "SELECT max(last), coalesce(sum(lines), 0), coalesce(sum(bytes), 0) FROM logs WHERE seq = ? AND attempt = ?";
+    logs_remove: "DELETE FROM logs WHERE seq = ?";
+    checkpoint_put: "INSERT INTO checkpoints (seq, name, sum, data) VALUES (?, ?, ?, ?)
+                     ON CONFLICT DO UPDATE SET sum = excluded.sum, data = excluded.data";
+    checkpoint_sizes: "SELECT count(*), coalesce(sum(octet_length(name) + octet_length(data)), 0) FROM checkpoints
+                       WHERE seq = ? AND name <> ?";
+    checkpoints: "SELECT name, sum, data FROM checkpoints WHERE seq = ? ORDER BY name";
+    checkpoints_remove: "DELETE FROM checkpoints WHERE seq = ?";
     lease_add: "INSERT INTO leases (no, body) VALUES (?, ?)";
     lease_remove: "DELETE FROM leases WHERE no = ?";
     log_add: "INSERT INTO log (position, at, body) VALUES (?, ?, ?)";

@@ -45,9 +45,10 @@ impl Tx<'_, '_> {
             let over = row.head.finished().is_some_and(|at| sweep.retention.is_over(state, at, self.now));
             if state.is_final() && (over || excess > 0) {
                 excess = excess.saturating_sub(1);
+                let notes = row.head.notes();
                 let Head { lane, scope, attempt, .. } = row.head;
                 let way = Way { from: None, to: None, reason: None, lane, scope, attempt };
-                self.remove(way, row.id, row.seq, state)?;
+                self.remove(way, row.id, row.seq, state, notes)?;
                 self.answer().sweep += 1;
             }
         }

@@ -16,7 +16,8 @@ use super::error::Result;
 use super::keys;
 use super::live::Live;
 use super::log::{Body, Way};
-use super::row::{Kept, Mark};
+use super::notes::Room;
+use super::row::{HAS_LOGS, Kept, Mark};
 use super::sql::{HasHistory, Sql};
 use super::takeable::Place;
 use super::view::{Changes, Overlay};
@@ -30,6 +31,8 @@ pub(crate) struct Tx<'a, 'c> {
     pub answers: Vec<Answers>,
     pub caller: usize,
     pub changes: Changes,
+    /// For logs and checkpoints.
+    pub room: Room,
     body: Body,
     due_touched: bool,
     /// Whether the counters are to be written with this commit.
@@ -57,10 +60,10 @@ impl Before {
 }
 
 impl<'a, 'c> Tx<'a, 'c> {
-    pub(crate) fn new(sql: &'a mut Sql<'c>, live: &'a mut Live, now: Timestamp, callers: usize) -> Self {
+    pub(crate) fn new(sql: &'a mut Sql<'c>, live: &'a mut Live, now: Timestamp, callers: usize, room: Room) -> Self {
         let answers = std::iter::repeat_with(Answers::default).take(callers).collect();
         let (body, changes) = (Body::default(), Changes::default());
-        Self { sql, live, now, answers, caller: 0, changes, body, due_touched: false, count_now: false }
+        Self { sql, live, now, answers, caller: 0, changes, room, body, due_touched: false, count_now: false }
     }
 
     /// Every verb in the order of the road, each over all callers.
@@ -141,6 +144,7 @@ impl<'a, 'c> Tx<'a, 'c> {
             room: self.live.names.room(lane),
             grant: 0,
             has_more: false,
+            notes: 0,
             task: new.into_task(self.now),
         };
         self.live.next_seq += 1;
@@ -178,6 +182,9 @@ impl<'a, 'c> Tx<'a, 'c> {
         kept.settled = mark;
         if self.live.running.ended(kept.grant) {
             self.sql.lease_remove(kept.grant)?;
+        }
+        if kept.notes & HAS_LOGS != 0 {
+            self.live.tallies.remove(&kept.task.facts.id);
         }
         self.changes.running.push((kept.task.facts.id, None));
         if let Some(result) = &kept.task.result {
@@ -243,10 +250,11 @@ impl<'a, 'c> Tx<'a, 'c> {
     }
 
     /// A final task is no more.
-    pub(crate) fn remove(&mut self, way: Way, id: TaskId, seq: i64, state: State) -> Result<()> {
+    pub(crate) fn remove(&mut self, way: Way, id: TaskId, seq: i64, state: State, notes: u8) -> Result<()> {
         // Only a task that succeeded at once has certainly no attempt in the history.
         let straight = way.attempt == 0 || (way.attempt == 1 && state == State::Succeeded);
         self.sql.delete(seq, if straight { HasHistory::No } else { HasHistory::Maybe })?;
+        self.sql.delete_notes(seq, notes)?;
         if self.live.keys {
             keys::task_gone(self.sql.db, id, state)?;
         }

@@ -8,6 +8,7 @@ use std::thread;
 
 use rusqlite::Connection;
 use tasklane_core::error::StoreError;
+use tasklane_core::log::Line;
 use tasklane_core::ports::clock::Clock;
 use tasklane_core::ports::store::{Answers, Batch};
 use tokio::sync::oneshot;
@@ -16,6 +17,7 @@ use super::accept::refuse_all;
 use super::checkpoint::Checkpoint;
 use super::error::Result;
 use super::live::Live;
+use super::notes::Room;
 use super::open::Lock;
 use super::reserve::Reserve;
 use super::sql::Sql;
@@ -144,9 +146,13 @@ fn size(batch: &Batch) -> (usize, usize) {
     let settled = batch.settle.iter().filter_map(|it| it.decision.result.as_ref());
     let results: usize = settled.map(bytes::Bytes::len).sum();
     let wanted: usize = batch.lease.iter().map(|it| it.limit).sum();
-    let signs = batch.renew.len() + batch.progress.len() + batch.grace.len();
-    let items = tasks.count() + batch.settle.len() + batch.hand.len() + wanted + signs + batch.promote + batch.rescue;
-    (items, accepted + results)
+    let signs = batch.renew.len() + batch.progress.len() + batch.grace.len() + batch.checkpoints.len();
+    let lines: usize = batch.logs.iter().map(|(_, lines)| lines.len()).sum();
+    let logged: usize = batch.logs.iter().flat_map(|(_, lines)| lines).map(Line::bytes).sum();
+    let aside: usize = batch.checkpoints.iter().map(|(_, it)| it.bytes()).sum();
+    let items =
+        tasks.count() + batch.settle.len() + batch.hand.len() + wanted + signs + lines + batch.promote + batch.rescue;
+    (items, accepted + results + logged + aside)
 }
 
 impl Writer<'_> {
@@ -156,7 +162,8 @@ impl Writer<'_> {
         let refuse = !self.reserve.try_again(self.machine.elapsed());
         let mut refused: Vec<_> = if refuse { batches.iter_mut().map(refuse_all).collect() } else { Vec::new() };
         let submissions: Vec<usize> = batches.iter().map(|batch| batch.accept.len()).collect();
-        let mut done = self.transact(&mut batches);
+        let room = if refuse { Room::Scarce } else { Room::Enough };
+        let mut done = self.transact(&mut batches, room);
         if done.as_ref().is_err_and(super::error::Fault::is_full) {
             self.reserve.give_up(self.machine.elapsed());
             let full = || Err(full_disk());
@@ -164,7 +171,7 @@ impl Writer<'_> {
                 refused = submissions.iter().map(|many| std::iter::repeat_with(full).take(*many).collect()).collect();
             }
             batches.iter_mut().for_each(|batch| batch.accept.clear());
-            done = self.transact(&mut batches);
+            done = self.transact(&mut batches, Room::Scarce);
         }
         match done {
             Ok(mut answers) => {
@@ -184,18 +191,18 @@ impl Writer<'_> {
     }
 
     /// One transaction, from its beginning to the disk. After a fault nothing of it is left.
-    fn transact(&mut self, batches: &mut [Batch]) -> Result<Vec<Answers>> {
-        let done = self.try_to(batches);
+    fn transact(&mut self, batches: &mut [Batch], room: Room) -> Result<Vec<Answers>> {
+        let done = self.try_to(batches, room);
         if done.is_err() {
             self.forget()?;
         }
         done
     }
 
-    fn try_to(&mut self, batches: &mut [Batch]) -> Result<Vec<Answers>> {
+    fn try_to(&mut self, batches: &mut [Batch], room: Room) -> Result<Vec<Answers>> {
         self.sql.begin()?;
         let now = self.clock.now();
-        let mut tx = Tx::new(&mut self.sql, &mut self.live, now, batches.len());
+        let mut tx = Tx::new(&mut self.sql, &mut self.live, now, batches.len(), room);
         tx.run(batches)?;
         tx.finish()?;
         let (answers, changes) = (tx.answers, tx.changes);

@@ -10,6 +10,7 @@ pub mod hand;
 pub mod inspect;
 pub mod keys;
 pub mod lease;
+pub mod notes;
 pub mod promote;
 pub mod renew;
 pub mod rescue;
@@ -36,6 +37,9 @@ macro_rules! conformance {
                 many_lanes_and_many_groups, rank_is_kept_when_given_back;
             renew: a_renewal_begins_the_length_again, a_stranger_renews_nothing, progress_is_kept_and_heard,
                 grace_begins_once;
+            notes: lines_are_kept_once_in_order, pages_go_on_where_they_ended, only_the_lease_may_speak,
+                last_words_come_before_the_settlement, an_attempt_logs_so_much, checkpoints_come_with_the_next_lease,
+                a_task_puts_aside_so_much, notes_go_with_their_task;
             settle: a_success_is_kept, failure_retries_then_fails, snoozed_and_released_cost_nothing,
                 the_same_report_twice_is_silent, a_late_report_is_lost, a_cancelled_success_keeps_its_result_in_the_attempt,
                 followers_are_accepted_only_where_it_held, results_of_any_size, attempts_never_repeat;

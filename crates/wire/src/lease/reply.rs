@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use tasklane_core::checkpoint::Checkpoint;
 use tasklane_core::lease::{Lease, Leased};
 use tasklane_core::state::State;
 use tasklane_core::task::{Facts, Lane, Scope, Spec, TaskId};
@@ -55,7 +56,8 @@ pub(crate) fn write_ids(out: &mut Vec<u8>, ids: &[TaskId]) {
 }
 
 pub(crate) fn write_tasks(out: &mut Vec<u8>, tasks: &[Leased]) {
-    let size: usize = tasks.iter().map(|it| it.payload.len() + 256).sum();
+    let checkpoints = |it: &Leased| it.checkpoints.iter().map(|it| it.bytes() + 4).sum::<usize>();
+    let size: usize = tasks.iter().map(|it| it.payload.len() + checkpoints(it) + 256).sum();
     out.reserve(size);
     let mut array = Array::begin(out);
     for task in tasks {
@@ -85,6 +87,17 @@ fn write_task(out: &mut Vec<u8>, leased: &Leased) {
     moment(&mut object, "deadline", spec.deadline);
     if let Some(traceparent) = &spec.traceparent {
         object.string("traceparent", traceparent);
+    }
+    if !leased.checkpoints.is_empty() {
+        write_checkpoints(object.key("checkpoints"), &leased.checkpoints);
+    }
+    object.end();
+}
+
+fn write_checkpoints(out: &mut Vec<u8>, checkpoints: &[Checkpoint]) {
+    let mut object = Object::begin(out);
+    for checkpoint in checkpoints {
+        object.any_key(&checkpoint.name).extend_from_slice(&checkpoint.data);
     }
     object.end();
 }
@@ -117,6 +130,7 @@ struct Draft<'a> {
     payload: Option<&'a str>,
     tenant: Option<Box<str>>,
     spec: Spec,
+    checkpoints: Vec<(Box<str>, &'a str)>,
 }
 
 impl<'a> Draft<'a> {
@@ -131,6 +145,10 @@ impl<'a> Draft<'a> {
             "heartbeat_timeout" => self.spec.heartbeat_timeout = read::duration(value, at, findings),
             "deadline" => self.spec.deadline = read::moment(value, at, findings),
             "traceparent" => self.spec.traceparent = read::string(value, at, findings).map(Box::from),
+            "checkpoints" => {
+                let members = value.members().into_iter().flatten();
+                self.checkpoints = members.map(|(key, value)| (key.into(), value.text())).collect();
+            }
             "labels" => {
                 let members = value.members().into_iter().flatten();
                 let texts = members.filter_map(|(key, value)| Some((key.into(), value.string()?.into())));
@@ -165,6 +183,8 @@ fn read_task(
     // The worker's clock plays no part: what times the lease has are the server's, and only its length crosses.
     let lease =
         Lease { token: key.token, length, until: Timestamp::EPOCH, heard_at: Timestamp::EPOCH, grace_until: None };
+    let share = |(name, data): (Box<str>, &str)| Checkpoint { name, data: body.slice_ref(data.as_bytes()) };
+    let checkpoints = draft.checkpoints.into_iter().map(share).collect();
     let facts = Facts {
         id: key.id,
         lane,
@@ -179,5 +199,5 @@ fn read_task(
         started_at: None,
         lease: Some(lease),
     };
-    Some(Leased { facts, payload: body.slice_ref(payload.as_bytes()), waited: Duration::ZERO })
+    Some(Leased { facts, payload: body.slice_ref(payload.as_bytes()), waited: Duration::ZERO, checkpoints })
 }

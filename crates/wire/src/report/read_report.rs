@@ -10,6 +10,7 @@ use tasklane_core::outcome::{Failure, FailureKind, Outcome, cut};
 use tasklane_core::task::{Progress, TaskId};
 
 use super::Report;
+use super::notes::Note;
 use crate::json::Value;
 use crate::lease::{Want, decode, read_want};
 use crate::name;
@@ -17,9 +18,6 @@ use crate::read::{self, Findings, Mistake, Path, put};
 
 /// Most items of one list of a report.
 pub const ITEMS: usize = 10_000;
-
-/// Lists that API.md names and this version does not carry out.
-const NOT_SUPPORTED: [&str; 2] = ["logs", "checkpoints"];
 
 /// What stands instead of JSON that was too long to keep.
 const CUT: &str = "\"… [cut]\"";
@@ -65,6 +63,7 @@ struct Item<'a> {
     retryable: Option<bool>,
     retry_after: Option<Duration>,
     snooze: Option<Duration>,
+    note: Note<'a>,
 }
 
 impl Draft<'_> {
@@ -83,13 +82,20 @@ impl Draft<'_> {
                 let items = self.items(key, value, at, findings);
                 self.report.progress.extend(items.into_iter().map(|(key, item)| (key, item.progress)));
             }
+            "logs" => {
+                let items = self.items(key, value, at, findings);
+                let lines = items.into_iter().filter_map(|(key, item)| Some((key, item.note.line()?)));
+                self.report.logs.extend(lines);
+            }
+            "checkpoints" => {
+                let (items, body) = (self.items(key, value, at, findings), self.body);
+                let kept = items.into_iter().filter_map(|(key, item)| Some((key, item.note.checkpoint(body)?)));
+                self.report.checkpoints.extend(kept);
+            }
             "succeed" | "fail" | "release" | "snooze" | "cancelled" => {
                 let items = self.items(key, value, at, findings);
                 let body = self.body;
                 self.report.outcomes.extend(items.into_iter().map(|(lease, item)| (lease, item.outcome(key, body))));
-            }
-            _ if NOT_SUPPORTED.contains(&key) => {
-                findings.note(Mistake::NotSupported, at, "this list is not supported by this version of the server");
             }
             _ => findings.unknown(at),
         }
@@ -128,6 +134,8 @@ impl<'a> Item<'a> {
             }
             ("succeed", "result") => put(&mut self.result, result(value, at, findings), at, findings),
             ("progress", _) => progress(self.progress.get_or_insert_default(), key, value, at, findings),
+            ("logs", _) => self.note.log_member(key, value, at, findings),
+            ("checkpoints", _) => self.note.checkpoint_member(key, value, at, findings),
             ("fail", _) => self.failure_member(key, value, at, findings),
             ("snooze", "for") => put(&mut self.snooze, read::duration(value, at, findings), at, findings),
             _ => findings.unknown(at),
@@ -156,7 +164,8 @@ impl<'a> Item<'a> {
             ("for", list == "snooze" && self.snooze.is_none()),
         ];
         let has = |key: &str| value.members().is_none_or(|mut it| it.any(|(name, _)| name == key));
-        for (key, _) in missing.into_iter().filter(|(key, missing)| *missing && !has(key)) {
+        let missing = missing.into_iter().chain(self.note.missing(list));
+        for (key, _) in missing.filter(|(key, missing)| *missing && !has(key)) {
             findings.missing(&at.key(key));
         }
     }

@@ -4,6 +4,7 @@ use tasklane_core::lease::LeaseKey;
 use tasklane_core::outcome::{Failure, Outcome};
 
 use super::Report;
+use super::notes::{write_checkpoints, write_logs};
 use crate::duration;
 use crate::json::{Array, Object};
 use crate::lease::encode;
@@ -26,6 +27,8 @@ impl Report {
                 }
             },
         );
+        write_logs(&mut object, &self.logs);
+        write_checkpoints(&mut object, &self.checkpoints);
         self.write_outcomes(&mut object);
         if let Some(want) = &self.want {
             let mut inner = Object::begin(object.key("want"));

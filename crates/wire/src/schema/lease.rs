@@ -35,6 +35,7 @@ pub(super) fn schemas() -> Value {
             ("heartbeat_timeout", of("Duration")),
             ("deadline", of("Moment")),
             ("traceparent", json!({ "type": "string" })),
+            ("checkpoints", of("Checkpoints")),
         ]),
         "LeaseReply": object(&["tasks", "cancel"], [
             ("tasks", list("LeasedTask")),

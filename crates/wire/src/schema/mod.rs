@@ -3,6 +3,7 @@
 
 mod bulk;
 mod lease;
+mod log;
 mod overview;
 mod problem;
 mod queue;
@@ -18,6 +19,7 @@ pub fn schemas() -> Map<String, Value> {
         value::schemas(),
         task::schemas(),
         lease::schemas(),
+        log::schemas(),
         report::schemas(),
         queue::schemas(),
         overview::schemas(),

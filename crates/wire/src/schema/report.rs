@@ -12,6 +12,8 @@ pub(super) fn schemas() -> Value {
             ("worker", of("Name")),
             ("renew", list("Leased")),
             ("progress", list("ProgressReport")),
+            ("logs", list("LogItem")),
+            ("checkpoints", list("CheckpointItem")),
             ("succeed", list("SuccessReport")),
             ("fail", list("FailureReport")),
             ("release", list("Leased")),
@@ -43,6 +45,7 @@ pub(super) fn schemas() -> Value {
             ("lost", list("TaskId")),
             ("cancel", list("TaskId")),
             ("tasks", list("LeasedTask")),
+            ("refused", list("RefusedItem")),
         ]),
     })
 }

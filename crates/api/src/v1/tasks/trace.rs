@@ -6,10 +6,28 @@ use http::HeaderMap;
 use tasklane_core::accept::NewTask;
 use tasklane_core::task::Spec;
 
-/// The `traceparent` of these headers, if it has the form of version 00: anything else is left out, as the
-/// recommendation asks.
+/// The `traceparent` of these headers, as version 00 writes it: of a later version its first four parts, as the
+/// recommendation asks (W3C Trace Context, "Versioning of traceparent"). Anything else is left out, and so are two of them.
 pub(super) fn traceparent(headers: &HeaderMap) -> Option<Box<str>> {
-    let text = headers.get("traceparent")?.to_str().ok()?;
+    let mut given = headers.get_all("traceparent").iter();
+    let text = given.next().filter(|_| given.next().is_none())?.to_str().ok()?;
+    let (version, rest) = text.split_once('-')?;
+    let later = |it: &u8| matches!(it, b'0'..=b'9' | b'a'..=b'f');
+    if version == "00" {
+        return version_00(text);
+    }
+    if version.len() != 2 || version == "ff" || !version.bytes().all(|it| later(&it)) {
+        return None;
+    }
+    // What a later version adds stands behind a hyphen.
+    let (known, added) = rest.split_at_checked(VERSION_00 - 3)?;
+    if added.is_empty() || added.starts_with('-') { version_00(&format!("00-{known}")) } else { None }
+}
+
+/// Characters of a traceparent of version 00.
+const VERSION_00: usize = 55;
+
+fn version_00(text: &str) -> Option<Box<str>> {
     let hex = |part: &str, length: usize| {
         part.len() == length && part.bytes().all(|it| matches!(it, b'0'..=b'9' | b'a'..=b'f'))
     };
@@ -41,9 +59,14 @@ mod tests {
             |text: &str| traceparent(&HeaderMap::from_iter([("traceparent".parse().unwrap(), text.parse().unwrap())]));
         let good = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
         assert_eq!(of(good).as_deref(), Some(good));
+        let later = good.replacen("00", "cc", 1);
+        assert_eq!(of(&later).as_deref(), Some(good));
+        assert_eq!(of(&format!("{later}-what-the-future-holds")).as_deref(), Some(good));
         for bad in [
             "",
-            "01-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+            "ff-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+            "cc-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01.what",
+            "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01-what",
             "00-00-00-00",
             "00-0AF7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
             "00-00000000000000000000000000000000-b7ad6b7169203331-01",

@@ -5,7 +5,9 @@ use std::sync::{Arc, Mutex};
 use tasklane_core::error::StoreError;
 use tasklane_core::event::Position;
 use tasklane_core::ports::BoxFuture;
-use tasklane_core::ports::store::{Answers, Batch, EventPage, Standing, Store, StoreStats, TaskFilter, TaskPage};
+use tasklane_core::ports::store::{
+    Answers, Batch, EventPage, LogPage, LogQuery, Standing, Store, StoreStats, TaskFilter, TaskPage,
+};
 use tasklane_core::queue::{LaneCounts, Queue};
 use tasklane_core::task::{Attempt, Task, TaskId};
 use tasklane_core::time::Timestamp;
@@ -60,6 +62,10 @@ impl Store for Faulty {
 
     fn attempts(&self, id: TaskId) -> Answer<'_, Option<Vec<Attempt>>> {
         self.or(|| self.inner.attempts(id))
+    }
+
+    fn logs(&self, id: TaskId, query: LogQuery) -> Answer<'_, Option<LogPage>> {
+        self.or(|| self.inner.logs(id, query))
     }
 
     fn standing(&self, id: TaskId, most: u64) -> Answer<'_, Option<Standing>> {

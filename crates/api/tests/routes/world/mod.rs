@@ -70,6 +70,14 @@ impl World {
         self.send(request(method, path, headers, body)).await
     }
 
+    /// Opens a stream of events.
+    pub async fn stream(&self, path: &str, headers: &[(&str, &str)]) -> Stream {
+        let response = self.router.clone().oneshot(request("GET", path, headers, "")).await.unwrap();
+        assert_eq!(response.status(), 200, "{path}");
+        assert_eq!(response.headers()["content-type"], "text/event-stream");
+        Stream { body: response.into_body(), text: String::new() }
+    }
+
     pub async fn get(&self, path: &str) -> Reply {
         self.call("GET", path, &[], "").await
     }
@@ -106,6 +114,55 @@ impl World {
         item["id"] = leased["id"].clone();
         item["lease"] = leased["lease"].clone();
         self.post("/v1/reports", &json!({ "worker": "w", verb: [item] })).await.expect(200).json()
+    }
+}
+
+/// A stream of events that is being read.
+pub struct Stream {
+    body: Body,
+    text: String,
+}
+
+/// One event of a stream.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Event {
+    pub id: String,
+    pub name: String,
+    pub data: Value,
+}
+
+impl Stream {
+    /// The next block of the stream as it stands; `None`: it ended.
+    pub async fn block(&mut self) -> Option<String> {
+        while !self.text.contains("\n\n") {
+            let frame = self.body.frame().await?.unwrap().into_data().unwrap();
+            self.text += std::str::from_utf8(&frame).unwrap();
+        }
+        let (block, rest) = self.text.split_once("\n\n").unwrap();
+        let (block, rest) = (block.to_owned(), rest.to_owned());
+        self.text = rest;
+        Some(block)
+    }
+
+    /// The next event; `None`: the stream ended.
+    pub async fn next(&mut self) -> Option<Event> {
+        loop {
+            let block = self.block().await?;
+            let member = |name: &str| block.lines().find_map(|it| it.strip_prefix(&format!("{name}: ")));
+            if let Some(name) = member("event") {
+                let data = serde_json::from_str(member("data").unwrap()).unwrap();
+                return Some(Event { id: member("id").unwrap_or_default().into(), name: name.into(), data });
+            }
+        }
+    }
+
+    /// The names of all events to the end.
+    pub async fn names(&mut self) -> Vec<String> {
+        let mut names = Vec::new();
+        while let Some(event) = self.next().await {
+            names.push(event.name);
+        }
+        names
     }
 }
 

@@ -25,9 +25,11 @@ pub(crate) fn events(db: &Connection, view: &RwLock<View>, after: Position, most
     let mut find = db.prepare_cached("SELECT position, at, body FROM log WHERE position > ? ORDER BY position")?;
     let mut rows = find.query([after.0 as i64])?;
     while let Some(row) = rows.next()?.filter(|_| page.events.len() < most) {
+        let before = page.events.len();
         let at = Timestamp::from_micros(row.get(1)?);
         log::events(blob(row, 2)?, at, &look(view).names, &mut page.events)?;
         page.next = Position(row.get::<_, i64>(0)? as u64);
+        page.commits.push((page.next, page.events.len() - before));
     }
     Ok(page)
 }

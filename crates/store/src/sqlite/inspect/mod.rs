@@ -4,11 +4,12 @@ use std::sync::{PoisonError, RwLock, RwLockReadGuard};
 
 use rusqlite::Connection;
 use tasklane_core::decision::history;
-use tasklane_core::ports::store::{Standing, StoreStats};
+use tasklane_core::ports::store::{LogPage, LogQuery, Standing, StoreStats};
 use tasklane_core::state::State;
 use tasklane_core::task::{Attempt, Task, TaskId};
 
 use super::error::{Fault, Result};
+use super::notes;
 use super::readers::blob;
 use super::row::{COLUMNS, Kept};
 use super::seqs::unpack;
@@ -79,6 +80,12 @@ pub(super) fn attempts(
         attempts.push(attempt.map_err(|error| Fault::damaged(format!("an attempt of task {id}: {error}")))?);
     }
     Ok(Some(history(attempts, &kept.task)))
+}
+
+/// A page of a task's log.
+pub(super) fn logs(db: &Connection, view: &RwLock<View>, id: TaskId, query: LogQuery) -> Result<Option<LogPage>> {
+    let kept = find(db, view, id)?;
+    kept.map(|kept| notes::page(db, &kept, query)).transpose()
 }
 
 /// What stands before a task.

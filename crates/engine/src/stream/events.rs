@@ -1,0 +1,118 @@
+//! What happens to any task.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tasklane_core::error::StoreError;
+use tasklane_core::event::{Cursor, EventFilter, Position};
+use tasklane_core::ports::store::EventPage;
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep_until, timeout};
+
+use super::Said;
+use crate::calls::StreamError;
+use crate::inside::Inside;
+use crate::watch::Place;
+
+/// The time between two looks at least: under load a look sees many commits instead of one.
+const LOOK_REST: Duration = Duration::from_millis(20);
+/// The longest sleep between two looks, should a hint be lost.
+const LOOK_AT_LEAST: Duration = Duration::from_secs(1);
+
+/// What happens to tasks that a filter lets through, in the order of commits.
+pub struct EventStream {
+    inside: Arc<Inside>,
+    _place: Place,
+    filter: EventFilter,
+    at: Cursor,
+    position: watch::Receiver<Position>,
+    ended: watch::Receiver<bool>,
+    next_look: Instant,
+}
+
+impl EventStream {
+    pub(crate) async fn begin(
+        inside: &Arc<Inside>,
+        filter: EventFilter,
+        resume: Option<Cursor>,
+    ) -> Result<Self, StreamError> {
+        let place = Place::take(inside).ok_or(StreamError::TooMany { limit: inside.watches.most() })?;
+        let at = match resume {
+            Some(cursor) => cursor,
+            None => Cursor { position: last_position(inside).await?, ..Cursor::default() },
+        };
+        let (position, ended) = (inside.watches.position(), inside.watches.ended());
+        let inside = Arc::clone(inside);
+        Ok(Self { inside, _place: place, filter, at, position, ended, next_look: Instant::now() })
+    }
+
+    /// Where it stands: everything before was told or filtered out.
+    pub fn cursor(&self) -> Cursor {
+        self.at
+    }
+
+    /// The next events, once there are any; `None`: the server ends its streams. Dropped while it waits, nothing is lost.
+    ///
+    /// # Errors
+    /// The store did not answer; asking again may help.
+    pub async fn next(&mut self) -> Result<Option<Vec<Said>>, StoreError> {
+        loop {
+            if *self.ended.borrow() {
+                return Ok(None);
+            }
+            sleep_until(self.next_look).await;
+            self.position.borrow_and_update();
+            let page = self.inside.watches.page(&self.inside, self.at.position).await?;
+            self.next_look = Instant::now() + LOOK_REST;
+            if page.reset {
+                self.at = Cursor { position: page.next, ..Cursor::default() };
+                return Ok(Some(vec![Said::Reset(self.at)]));
+            }
+            if page.next == self.at.position {
+                self.wait().await;
+                continue;
+            }
+            let told = self.told(&page);
+            self.at = Cursor { position: page.next, ..Cursor::default() };
+            if !told.is_empty() {
+                return Ok(Some(told));
+            }
+        }
+    }
+
+    async fn wait(&mut self) {
+        let Self { position, ended, .. } = self;
+        tokio::select! {
+            // The senders live as long as the engine; an end of time is the floor in either case.
+            _ = timeout(LOOK_AT_LEAST, position.changed()) => {}
+            _ = ended.changed() => {}
+        }
+    }
+
+    fn told(&self, page: &EventPage) -> Vec<Said> {
+        let (mut told, mut events, mut skip) = (Vec::new(), page.events.iter(), self.at.skip);
+        let mut before = self.at.position;
+        for (position, count) in &page.commits {
+            for (index, event) in events.by_ref().take(*count).enumerate() {
+                if index < skip || !self.filter.shows(event) {
+                    continue;
+                }
+                // Within a commit the place is before it, and so many further.
+                let cursor = if index + 1 == *count {
+                    Cursor { position: *position, ..Cursor::default() }
+                } else {
+                    Cursor { position: before, skip: index + 1, line: None }
+                };
+                told.push(Said::Moved(cursor, event.clone()));
+            }
+            (skip, before) = (0, *position);
+        }
+        told
+    }
+}
+
+/// Where the event log ends.
+pub(super) async fn last_position(inside: &Inside) -> Result<Position, StoreError> {
+    // Beyond its end there is nothing, and the answer says where the end is.
+    inside.store.events(Position(i64::MAX as u64), 0).await.map(|page| page.next)
+}
