@@ -30,7 +30,7 @@ async fn every_line_arrives_once_in_order_before_its_outcome() {
             let n = task.facts.id.0.as_u128() as u64;
             for line in 0..n % 7 {
                 say(&*context, line.to_string());
-                if n % 3 > 0 {
+                if !n.is_multiple_of(3) {
                     sleep(Duration::from_millis(mix(n, line) % 900)).await;
                 }
             }
