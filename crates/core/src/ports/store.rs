@@ -10,7 +10,7 @@ use crate::event::{Position, Transition};
 use crate::hand::Hand;
 use crate::lease::{LeaseKey, LeaseRequest, Leased};
 use crate::ports::BoxFuture;
-use crate::queue::{Queue, QueueState};
+use crate::queue::{Counts, Queue, QueueState};
 use crate::retention::Retention;
 use crate::settle::{Settled, Settlement};
 use crate::state::State;
@@ -69,7 +69,7 @@ pub struct Answers {
     pub grace: Vec<bool>,
     /// What happened.
     pub settle: Vec<Settled>,
-    /// The task afterwards (before, if it was deleted).
+    /// The task afterwards (before, if it was deleted; hidden, if it was hidden).
     pub hand: Vec<Result<Task, HandError>>,
     /// A place in this list for each task, in order.
     pub accept: Vec<Result<Vec<Accepted>, Refused>>,
@@ -89,6 +89,18 @@ pub struct Answers {
     pub position: Position,
 }
 
+/// Whether a list shows hidden tasks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Hidden {
+    /// No.
+    #[default]
+    Without,
+    /// Beside the others.
+    With,
+    /// Them alone.
+    Only,
+}
+
 /// Which tasks a list shows.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct TaskFilter {
@@ -102,6 +114,8 @@ pub struct TaskFilter {
     pub tenant: Option<Box<str>>,
     /// Accepted by this interface; `""` is `/v1`, `None` is all.
     pub origin: Option<Box<str>>,
+    /// Hidden or not.
+    pub hidden: Hidden,
     /// With all of these labels.
     pub labels: Vec<(Box<str>, Box<str>)>,
     /// Accepted at or after this.
@@ -147,7 +161,7 @@ pub struct Standing {
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct StoreStats {
     /// Tasks in each state.
-    pub counts: crate::queue::Counts,
+    pub counts: Counts,
     /// Lanes known.
     pub lanes: usize,
     /// Bytes of the main file or relation.
@@ -169,7 +183,7 @@ pub trait Store: Send + Sync + 'static {
     /// submissions: then these are refused ([`crate::error::Refusal::DiskFull`]).
     fn commit(&self, batch: Batch) -> BoxFuture<'_, Result<Answers, StoreError>>;
 
-    /// The tasks with these ids, in their order.
+    /// The tasks with these ids, in their order. A hidden task is none, here and wherever one task is asked for.
     fn tasks(&self, ids: Vec<TaskId>) -> BoxFuture<'_, Result<Vec<Option<Task>>, StoreError>>;
 
     /// A page of tasks with ids below `below`, newest first.
@@ -188,6 +202,10 @@ pub trait Store: Send + Sync + 'static {
 
     /// Every queue that ever had a task, system queues only where `name` asks for one, in order of names.
     fn queues(&self, name: Option<Box<str>>) -> BoxFuture<'_, Result<Vec<Queue>, StoreError>>;
+
+    /// How many tasks this interface accepted (as in [`TaskFilter::origin`]) and for this tenant, `None` for all: without
+    /// counting rows.
+    fn counts(&self, origin: Box<str>, tenant: Option<Box<str>>) -> BoxFuture<'_, Result<Counts, StoreError>>;
 
     /// Events after `after`, at most about `limit`.
     fn events(&self, after: Position, limit: usize) -> BoxFuture<'_, Result<EventPage, StoreError>>;

@@ -12,7 +12,7 @@ use tasklane_core::limit;
 use tasklane_core::ports::BoxFuture;
 use tasklane_core::ports::clock::Clock;
 use tasklane_core::ports::store::{Answers, Batch, EventPage, Standing, Store, StoreStats, TaskFilter, TaskPage};
-use tasklane_core::queue::{Queue, QueueState};
+use tasklane_core::queue::{Counts, Queue, QueueState};
 use tasklane_core::state::{Reason, State};
 use tasklane_core::task::{Attempt, Lane, Task, TaskId};
 use tasklane_core::time::Timestamp;
@@ -69,7 +69,7 @@ struct Model {
     position: Position,
     commits: u64,
     sweep: sweep::Cursor,
-    /// The commit under way removed a task: it has a place in the log even if it has no event.
+    /// The commit under way removed or hid a task: it has a place in the log even if it has no event.
     removed: bool,
     closed: bool,
 }
@@ -131,7 +131,7 @@ impl Store for MemoryStore {
     }
 
     fn tasks(&self, ids: Vec<TaskId>) -> BoxFuture<'_, Result<Vec<Option<Task>>, StoreError>> {
-        self.read(|model| ids.iter().map(|id| model.tasks.get(id).map(|kept| kept.task.clone())).collect())
+        self.read(|model| ids.iter().map(|id| model.shown(*id).map(|kept| kept.task.clone())).collect())
     }
 
     fn list(
@@ -153,6 +153,10 @@ impl Store for MemoryStore {
 
     fn queues(&self, name: Option<Box<str>>) -> BoxFuture<'_, Result<Vec<Queue>, StoreError>> {
         self.read(|model| model.queues(name.as_deref()))
+    }
+
+    fn counts(&self, origin: Box<str>, tenant: Option<Box<str>>) -> BoxFuture<'_, Result<Counts, StoreError>> {
+        self.read(|model| model.counts(&origin, tenant.as_deref()))
     }
 
     fn events(&self, after: Position, limit: usize) -> BoxFuture<'_, Result<EventPage, StoreError>> {

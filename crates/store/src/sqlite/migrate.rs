@@ -14,7 +14,10 @@ struct Step {
     sql: &'static str,
 }
 
-const STEPS: &[Step] = &[Step { name: "0001_tasks", sql: include_str!("../migrations/sqlite/0001_tasks.sql") }];
+const STEPS: &[Step] = &[
+    Step { name: "0001_tasks", sql: include_str!("../migrations/sqlite/0001_tasks.sql") },
+    Step { name: "0002_origin", sql: include_str!("../migrations/sqlite/0002_origin.sql") },
+];
 
 /// What tells a file of ours from any other SQLite file: "Task" in ASCII.
 pub(crate) const APPLICATION_ID: i32 = 0x5461_736b;

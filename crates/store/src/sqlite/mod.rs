@@ -16,7 +16,7 @@ use tasklane_core::error::StoreError;
 use tasklane_core::event::Position;
 use tasklane_core::ports::BoxFuture;
 use tasklane_core::ports::store::{Answers, Batch, EventPage, Standing, Store, StoreStats, TaskFilter, TaskPage};
-use tasklane_core::queue::Queue;
+use tasklane_core::queue::{Counts, Queue};
 use tasklane_core::task::{Attempt, Task, TaskId};
 use tasklane_core::time::Timestamp;
 use tokio::sync::oneshot;
@@ -166,6 +166,11 @@ impl Store for SqliteStore {
         let known = inspect::queues::known(&look(&self.view), name.as_deref());
         let view = Arc::clone(&self.view);
         Box::pin(self.readers.read(move |db| inspect::queues::complete(db, &view, known)))
+    }
+
+    fn counts(&self, origin: Box<str>, tenant: Option<Box<str>>) -> BoxFuture<'_, Result<Counts, StoreError>> {
+        let counts = inspect::counts(&look(&self.view), &origin, tenant.as_deref());
+        Box::pin(std::future::ready(Ok(counts)))
     }
 
     fn events(&self, after: Position, limit: usize) -> BoxFuture<'_, Result<EventPage, StoreError>> {

@@ -20,6 +20,7 @@ use rusqlite::Row;
 use serde::{Deserialize, Serialize};
 use tasklane_core::lease::{Lease, Token};
 use tasklane_core::outcome::Failure;
+use tasklane_core::queue::Counted;
 use tasklane_core::state::{Reason, State};
 use tasklane_core::task::{Facts, Progress, Spec, Task, TaskId};
 use tasklane_core::time::Timestamp;
@@ -38,6 +39,7 @@ const QUARANTINED: u8 = 2;
 const HAS_RESULT: u8 = 4;
 /// It is or was queued, since its rank unless `more` knows better.
 const WAS_QUEUED: u8 = 8;
+const HIDDEN: u8 = 16;
 
 /// How an attempt was settled, so that its repetition is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,6 +85,8 @@ struct More {
     /// Where it is not the rank.
     #[serde(skip_serializing_if = "Option::is_none")]
     queued_at: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hidden_at: Option<Timestamp>,
 }
 
 /// The fixed part, as numbers.
@@ -148,6 +152,11 @@ impl Head {
 
     pub(crate) fn has_result(&self) -> bool {
         self.flags & HAS_RESULT != 0
+    }
+
+    /// What the task is counted as.
+    pub(crate) fn counted(&self) -> Counted {
+        if self.flags & HIDDEN == 0 { Counted::In(self.state) } else { Counted::Deleted(self.state) }
     }
 
     /// The lease a running task was begun under.
@@ -266,7 +275,7 @@ impl Kept {
         names: &Names,
     ) -> Result<Self> {
         let has_more = more.is_some();
-        let More { spec, failure, progress, worker, queued_at } = more.unwrap_or_default();
+        let More { spec, failure, progress, worker, queued_at, hidden_at } = more.unwrap_or_default();
         let facts = Facts {
             id,
             lane: Arc::clone(names.lane(head.lane)?),
@@ -295,6 +304,7 @@ impl Kept {
             queued_at: queued_at.or(Some(head.rank).filter(|_| head.flags & WAS_QUEUED != 0)),
             finished_at: head.finished(),
             quarantined: head.flags & QUARANTINED != 0,
+            hidden_at,
         };
         Ok(Self {
             seq,
@@ -319,7 +329,8 @@ impl Kept {
         let flags = flag(facts.cancel_requested, CANCEL_REQUESTED)
             | flag(self.task.quarantined, QUARANTINED)
             | flag(result.is_some(), HAS_RESULT)
-            | flag(self.task.queued_at.is_some(), WAS_QUEUED);
+            | flag(self.task.queued_at.is_some(), WAS_QUEUED)
+            | flag(self.task.hidden_at.is_some(), HIDDEN);
         let crashes = u8::try_from(facts.crashes).unwrap_or(u8::MAX);
         let length = match (&facts.lease, result) {
             (Some(lease), _) => u32::try_from(lease.length.as_micros()).unwrap_or(u32::MAX),
@@ -356,6 +367,7 @@ impl Kept {
             || task.progress.is_some()
             || worker_elsewhere
             || self.queued_elsewhere().is_some()
+            || task.hidden_at.is_some()
     }
 
     /// Since when it is queued, where its rank does not tell.
@@ -385,6 +397,7 @@ impl Kept {
             progress: progress.clone(),
             worker: worker.clone().filter(|_| self.worker == 0),
             queued_at: self.queued_elsewhere(),
+            hidden_at: self.task.hidden_at,
         };
         let json = serde_json::to_vec(&more);
         json.map(Some).map_err(|error| Fault::damaged(format!("the details of a task cannot be written: {error}")))

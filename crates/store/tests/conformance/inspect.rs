@@ -1,7 +1,10 @@
 use std::sync::Arc;
 
+use tasklane_core::accept::NewTask;
 use tasklane_core::error::StoreError;
 use tasklane_core::event::Position;
+use tasklane_core::hand::Hand;
+use tasklane_core::limit;
 use tasklane_core::outcome::{FailureKind, Outcome};
 use tasklane_core::ports::store::{Batch, TaskFilter};
 use tasklane_core::queue::QueueState;
@@ -154,4 +157,41 @@ pub async fn a_closed_store_is_away(world: World) {
     assert!(matches!(world.store.commit(Batch::default()).await, Err(StoreError::Away(_))));
     assert!(matches!(world.store.tasks(vec![]).await, Err(StoreError::Away(_))));
     world.store.close().await;
+}
+
+fn of(world: &World, origin: &str, tenant: &str) -> NewTask {
+    let scope = Arc::new(Scope { origin: origin.into(), tenant: tenant.into() });
+    NewTask { scope, ..world.task("t") }
+}
+
+pub async fn counts_by_origin_and_tenant(world: World) {
+    let tasks = vec![of(&world, "atropos", ""), of(&world, "atropos", "x"), of(&world, "", "x"), world.task("t")];
+    let first = tasks[0].id;
+    world.submit(tasks).await.unwrap();
+    let counts = async |origin: &str, tenant: Option<&str>| {
+        world.store.counts(origin.into(), tenant.map(Into::into)).await.unwrap()
+    };
+    for (origin, tenant, number) in
+        [("atropos", None, 2), ("atropos", Some("x"), 1), ("", None, 2), ("", Some("y"), 0), ("threads", None, 0)]
+    {
+        assert_eq!(counts(origin, tenant).await.total(), number, "{origin} {tenant:?}");
+    }
+    world.hand(first, Hand::Cancel).await.unwrap();
+    world.hand(first, Hand::Hide).await.unwrap();
+    let after = counts("atropos", None).await;
+    assert_eq!((after.of(State::Queued), after.of(State::Cancelled), after.deleted()), (1, 0, 1));
+}
+
+pub async fn only_rows_of_the_origin_are_examined(world: World) {
+    let old = of(&world, "atropos", "");
+    let expected = old.id;
+    world.accept(old).await;
+    for _ in 0..5 {
+        let tasks = (0..limit::READ_ROWS / 4).map(|_| world.task("t")).collect();
+        world.submit(tasks).await.unwrap();
+    }
+    let filter = || TaskFilter { origin: Some("atropos".into()), ..TaskFilter::default() };
+    assert_eq!(listed(&world, filter()).await, [expected], "behind more rows of others than one read examines");
+    let page = world.store.list(filter(), Some(expected), 9).await.unwrap();
+    assert_eq!((page.tasks.len(), page.next), (0, None));
 }
