@@ -51,6 +51,12 @@ impl Workers {
             .any(|it| it.lanes.iter().any(|filter| filter.matches(&lane.queue, &lane.task_type)))
     }
 
+    /// How many were heard of lately.
+    pub fn live(&self) -> usize {
+        let now = Instant::now();
+        lock(&self.heard).values().filter(|it| now.duration_since(it.at) < GONE_AFTER).count()
+    }
+
     pub fn forget_gone(&self, now: Instant) {
         lock(&self.heard).retain(|_, it| now.duration_since(it.at) < GONE_AFTER);
     }

@@ -25,6 +25,7 @@ pub(crate) fn task_fits(filter: &TaskFilter, task: &Task) -> bool {
     };
     hidden
         && filter.state.is_none_or(|it| it == task.facts.state)
+        && (filter.states.is_empty() || filter.states.contains(&task.facts.state))
         && filter.created_after.is_none_or(|it| task.created_at >= it)
         && filter.created_before.is_none_or(|it| task.created_at < it)
         && filter.labels.iter().all(|(key, value)| task.facts.spec.labels.get(key) == Some(value))

@@ -106,6 +106,8 @@ pub enum Hidden {
 pub struct TaskFilter {
     /// In this state.
     pub state: Option<State>,
+    /// In one of these states; empty is any. A word of a dialect may stand for several.
+    pub states: &'static [State],
     /// Of this type.
     pub task_type: Option<Box<str>>,
     /// In this queue. `None` leaves out system queues.

@@ -49,6 +49,9 @@ pub async fn lists_filter(world: World) {
     assert_eq!(listed(&world, TaskFilter { queue: Some("~s".into()), ..all() }).await, [system]);
     assert_eq!(listed(&world, TaskFilter { state: Some(State::Running), ..all() }).await, [plain]);
     assert_eq!(listed(&world, TaskFilter { state: Some(State::Queued), ..all() }).await, [other]);
+    let open = |states| TaskFilter { states, ..all() };
+    assert_eq!(listed(&world, open(&[State::Queued, State::Running])).await, [other, plain]);
+    assert_eq!(listed(&world, open(&[State::Failed, State::Running])).await, [plain]);
     assert_eq!(listed(&world, TaskFilter { task_type: Some("a".into()), ..all() }).await, [plain]);
     assert_eq!(listed(&world, TaskFilter { tenant: Some("x".into()), ..all() }).await, [other]);
     assert_eq!(listed(&world, TaskFilter { origin: Some("".into()), ..all() }).await, [plain]);

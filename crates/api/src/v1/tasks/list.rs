@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use tasklane_core::limit;
-use tasklane_core::ports::store::{TaskFilter, TaskPage};
+use tasklane_core::ports::store::{Hidden, TaskFilter, TaskPage};
 use tasklane_core::state::State;
 use tasklane_core::task::{Task, TaskId};
 use tasklane_wire::name::{is_name, is_type};
@@ -72,6 +72,8 @@ fn filter(query: &mut Query) -> TaskFilter {
         tenant: query.read("tenant", "a tenant's name", name),
         // Tasks of every interface: what a dialect accepted is a task like any other here.
         origin: None,
+        states: &[],
+        hidden: Hidden::Without,
         labels,
         created_after: query.moment("created_after"),
         created_before: query.moment("created_before"),

@@ -49,9 +49,13 @@ impl World {
     }
 
     pub fn with(hosts: Hosts) -> Self {
+        Self::with_options(Options { hosts, ..Options::default() })
+    }
+
+    pub fn with_options(options: Options) -> Self {
         let store = Faulty::new(MemoryStore::new(Arc::new(TokioClock(Instant::now()))));
         let engine = Engine::start(Arc::clone(&store) as _, tasklane_engine::Options::default());
-        let router = router(engine.clone(), Options { hosts, database: "memory" });
+        let router = router(engine.clone(), Options { database: "memory", ..options });
         Self { engine, store, router }
     }
 
