@@ -4,7 +4,7 @@ use clap::{Parser, Subcommand};
 use tasklane_server::Environment;
 
 use crate::output::{Colour, Format};
-use crate::{bench, cancel, db, dev, get, ls, queue, result, retry, serve, submit, why};
+use crate::{atropos, bench, cancel, db, dev, get, ls, queue, result, retry, serve, submit, why};
 
 /// Options that every command takes stand together.
 const EVERYWHERE: &str = "Everywhere";
@@ -48,6 +48,7 @@ impl Arguments {
 pub(crate) enum Command {
     Dev(dev::Dev),
     Serve(serve::Serve),
+    Atropos(atropos::Atropos),
     Submit(Box<submit::Submit>),
     Get(get::Get),
     Result(result::GetResult),

@@ -3,6 +3,7 @@
 mod arguments;
 
 // The server, and what it is good for.
+mod atropos;
 mod bench;
 mod db;
 mod dev;
@@ -60,6 +61,7 @@ fn run(arguments: Arguments, environment: &Environment, output: &Output) -> Resu
     match arguments.command {
         Command::Dev(command) => command.run(environment, output),
         Command::Serve(command) => command.run(environment),
+        Command::Atropos(command) => command.run(environment),
         Command::Db(command) => command.run(environment, output),
         command => {
             let remote = Remote::new(arguments.url.as_deref(), environment)?;
@@ -85,6 +87,6 @@ async fn talk(command: Command, remote: &Remote, output: &Output) -> Result<Exit
         Command::Retry(command) => command.run(remote, output).await,
         Command::Queue(command) => command.run(remote, output).await,
         Command::Bench(command) => command.run(remote, output).await,
-        Command::Dev(_) | Command::Serve(_) | Command::Db(_) => Ok(Exit::Ok),
+        Command::Dev(_) | Command::Serve(_) | Command::Atropos(_) | Command::Db(_) => Ok(Exit::Ok),
     }
 }

@@ -18,7 +18,8 @@ Examples:
 
 Environment: TASKLANE_LISTEN, TASKLANE_DATA_DIR, TASKLANE_INSECURE, TASKLANE_EXECUTORS, TASKLANE_SLOTS,
 TASKLANE_DRAIN_SECONDS, TASKLANE_MAX_CONNECTIONS, TASKLANE_LOG (debug, info, warning, error; also LOG_LEVEL),
-TASKLANE_LOG_FORMAT (pretty, json). A flag wins over its variable.
+TASKLANE_LOG_FORMAT (pretty, json), TASKLANE_CORS_ORIGINS (https://app.example,...: pages that may call it). A flag wins
+over its variable.
 
 SIGTERM or Ctrl-C drains: running tasks may finish, then the server ends with 0. A second one ends it at once.")]
 pub(crate) struct Serve {
@@ -44,14 +45,7 @@ impl Serve {
         telemetry::start(tasklane_server::config::log::Log::read(environment)?);
         let config = Config::read(&self.flags(), environment)?;
         tasklane_server::config::warn_unknown(environment);
-        let runtime = runtime::server().map_err(Failure::from_io)?;
-        runtime.block_on(async {
-            Server::start(config).await?.run().await;
-            Ok::<_, StartError>(())
-        })?;
-        // Reads that still go on have nobody left to answer.
-        runtime.shutdown_background();
-        Ok(Exit::Ok)
+        serve(config)
     }
 
     fn flags(&self) -> Flags {
@@ -63,4 +57,16 @@ impl Serve {
             executors: self.no_executors.then_some(InServer::None),
         }
     }
+}
+
+/// Serves until told to stop.
+pub(crate) fn serve(config: Config) -> Result<Exit, Failure> {
+    let runtime = runtime::server().map_err(Failure::from_io)?;
+    runtime.block_on(async {
+        Server::start(config).await?.run().await;
+        Ok::<_, StartError>(())
+    })?;
+    // Reads that still go on have nobody left to answer.
+    runtime.shutdown_background();
+    Ok(Exit::Ok)
 }

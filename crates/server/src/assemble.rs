@@ -15,7 +15,7 @@ use tasklane_store::sqlite::{self, SqliteStore};
 
 use crate::clock::MachineClock;
 use crate::config::executors::{Executors, InServer};
-use crate::config::listen::{Exposure, Listen};
+use crate::config::listen::Exposure;
 use crate::config::{self, Config};
 use crate::disk;
 use crate::error::StartError;
@@ -50,7 +50,7 @@ impl Server {
         let address = bound.address();
         let engine = Engine::start(open(&config.store)?, engine_options(&config.store));
         let runner = executors(config.executors.in_server).map(|it| run(it, &engine, config.executors));
-        let listener = bound.serve(router(engine.clone(), api_options(&config.listen)));
+        let listener = bound.serve(router(engine.clone(), api_options(&config)));
         tracing::info!(%address, data = %config.store.dir.display(), "ready");
         Ok(Self { engine, runner, listener, signals, address, drain: config.executors.drain })
     }
@@ -90,12 +90,13 @@ fn engine_options(store: &config::store::Store) -> tasklane_engine::Options {
     tasklane_engine::Options { disk: Arc::new(move || disk::usage(&dir)), ..Default::default() }
 }
 
-fn api_options(listen: &Listen) -> tasklane_api::Options {
-    let hosts = match listen.exposure {
+fn api_options(config: &Config) -> tasklane_api::Options {
+    let hosts = match config.listen.exposure {
         Exposure::Loopback => Hosts::Loopback,
         Exposure::Insecure => Hosts::Any,
     };
-    tasklane_api::Options { hosts, ..Default::default() }
+    let cors_origins = config.http.cors_origins.clone().into();
+    tasklane_api::Options { hosts, cors_origins, alone: config.alone, ..Default::default() }
 }
 
 fn executors(in_server: InServer) -> Option<Arc<dyn Executor>> {

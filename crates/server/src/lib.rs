@@ -19,3 +19,4 @@ pub mod telemetry;
 pub use assemble::Server;
 pub use config::{Config, Environment, Flags};
 pub use error::StartError;
+pub use tasklane_api::Dialect;

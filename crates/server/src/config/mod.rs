@@ -1,8 +1,10 @@
 //! What the server is asked to be. Each section reads its own settings and refuses what it cannot do, with the remedy.
 //! A flag wins over the environment, the environment over the default; an empty variable counts as absent.
 
+pub mod atropos;
 mod environment;
 pub mod executors;
+pub mod http;
 pub mod keys;
 pub mod listen;
 pub mod log;
@@ -11,6 +13,7 @@ pub mod store;
 use std::path::PathBuf;
 
 pub use environment::Environment;
+use tasklane_api::Dialect;
 
 use crate::error::StartError;
 
@@ -38,6 +41,10 @@ pub struct Config {
     pub store: store::Store,
     /// Which work it does itself.
     pub executors: executors::Executors,
+    /// Which pages may call it.
+    pub http: http::Http,
+    /// The dialect whose place it takes: that one's root routes instead of Tasklane's own. A command sets it.
+    pub alone: Option<Dialect>,
 }
 
 impl Config {
@@ -52,6 +59,8 @@ impl Config {
             listen: listen::Listen::read(flags, environment)?,
             store: store::Store::read(flags, environment)?,
             executors: executors::Executors::read(flags, environment)?,
+            http: http::Http::read(environment)?,
+            alone: None,
         })
     }
 }
@@ -61,6 +70,7 @@ const KNOWN: &[&[&str]] = &[
     listen::VARIABLES,
     store::VARIABLES,
     executors::VARIABLES,
+    http::VARIABLES,
     log::VARIABLES,
     keys::VARIABLES,
     // Read by clients; often set for the whole machine.
