@@ -178,9 +178,10 @@ impl Engine {
         self.inside.store.counts(origin.into(), tenant.map(Into::into)).await
     }
 
-    /// Whether a worker heard of lately, one in the server included, serves this lane.
-    pub fn is_served(&self, lane: &Lane) -> bool {
-        self.inside.workers.serve(lane)
+    /// Whether a worker heard of lately, one in the server included, serves this lane, or it had a task before: its
+    /// workers may be on their way back.
+    pub fn is_known(&self, lane: &Lane) -> bool {
+        self.inside.workers.serve(lane) || self.inside.store.knows(lane)
     }
 
     /// How many workers, those in the server included, were heard of lately.

@@ -130,6 +130,9 @@ async fn types_that_nobody_serves_run_as_default_and_keep_their_name() {
     world.post("/v1/leases", &wish).await.expect(204);
     let task = create(&world, json!({ "task_type": "send.mail" })).await;
     assert_eq!(type_here(&task).await, "send.mail", "a worker serves it now");
+    tokio::time::advance(Duration::from_secs(90)).await;
+    let task = create(&world, json!({ "task_type": "send.mail" })).await;
+    assert_eq!(type_here(&task).await, "send.mail", "its worker may come back");
 }
 
 #[tokio::test(start_paused = true)]

@@ -14,7 +14,7 @@ use crate::queue::{Counts, Queue, QueueState};
 use crate::retention::Retention;
 use crate::settle::{Settled, Settlement};
 use crate::state::State;
-use crate::task::{Attempt, Progress, Task, TaskId};
+use crate::task::{Attempt, Lane, Progress, Task, TaskId};
 use crate::time::Timestamp;
 
 /// What one commit does. A store carries the verbs out in the order of the members, and each verb's items in their order.
@@ -208,6 +208,9 @@ pub trait Store: Send + Sync + 'static {
     /// How many tasks this interface accepted (as in [`TaskFilter::origin`]) and for this tenant, `None` for all: without
     /// counting rows.
     fn counts(&self, origin: Box<str>, tenant: Option<Box<str>>) -> BoxFuture<'_, Result<Counts, StoreError>>;
+
+    /// Whether this lane ever had a task; known without reading.
+    fn knows(&self, lane: &Lane) -> bool;
 
     /// Events after `after`, at most about `limit`.
     fn events(&self, after: Position, limit: usize) -> BoxFuture<'_, Result<EventPage, StoreError>>;

@@ -159,6 +159,10 @@ impl Store for MemoryStore {
         self.read(|model| model.counts(&origin, tenant.as_deref()))
     }
 
+    fn knows(&self, lane: &Lane) -> bool {
+        self.model().lanes.contains(lane)
+    }
+
     fn events(&self, after: Position, limit: usize) -> BoxFuture<'_, Result<EventPage, StoreError>> {
         self.read(|model| model.events(after, limit))
     }

@@ -17,7 +17,7 @@ use tasklane_core::event::Position;
 use tasklane_core::ports::BoxFuture;
 use tasklane_core::ports::store::{Answers, Batch, EventPage, Standing, Store, StoreStats, TaskFilter, TaskPage};
 use tasklane_core::queue::{Counts, Queue};
-use tasklane_core::task::{Attempt, Task, TaskId};
+use tasklane_core::task::{Attempt, Lane, Task, TaskId};
 use tasklane_core::time::Timestamp;
 use tokio::sync::oneshot;
 
@@ -171,6 +171,10 @@ impl Store for SqliteStore {
     fn counts(&self, origin: Box<str>, tenant: Option<Box<str>>) -> BoxFuture<'_, Result<Counts, StoreError>> {
         let counts = inspect::counts(&look(&self.view), &origin, tenant.as_deref());
         Box::pin(std::future::ready(Ok(counts)))
+    }
+
+    fn knows(&self, lane: &Lane) -> bool {
+        look(&self.view).names.lane_named(lane).is_some()
     }
 
     fn events(&self, after: Position, limit: usize) -> BoxFuture<'_, Result<EventPage, StoreError>> {

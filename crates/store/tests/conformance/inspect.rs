@@ -9,7 +9,7 @@ use tasklane_core::outcome::{FailureKind, Outcome};
 use tasklane_core::ports::store::{Batch, TaskFilter};
 use tasklane_core::queue::QueueState;
 use tasklane_core::state::State;
-use tasklane_core::task::{Scope, TaskId};
+use tasklane_core::task::{Lane, Scope, TaskId};
 
 use super::world::{SECOND, World, beginning, spec, success};
 
@@ -197,4 +197,12 @@ pub async fn only_rows_of_the_origin_are_examined(world: World) {
     assert_eq!(listed(&world, filter()).await, [expected], "behind more rows of others than one read examines");
     let page = world.store.list(filter(), Some(expected), 9).await.unwrap();
     assert_eq!((page.tasks.len(), page.next), (0, None));
+}
+
+pub async fn a_lane_is_known_from_its_first_task_on(world: World) {
+    let task = world.task_in("r", "b");
+    let lane = Arc::clone(&task.lane);
+    assert!(!world.store.knows(&lane));
+    world.accept(task).await;
+    assert!(world.store.knows(&lane) && !world.store.knows(&Lane::new("q", "b")));
 }

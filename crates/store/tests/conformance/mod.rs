@@ -50,7 +50,7 @@ macro_rules! conformance {
                 nothing_unfinished_goes;
             inspect: lists_page_newest_first, lists_filter, attempts_in_order, events_in_order_and_by_position,
                 queues_count_without_rows, standing_counts_those_ahead, stats_count, a_closed_store_is_away,
-                counts_by_origin_and_tenant, only_rows_of_the_origin_are_examined;
+                counts_by_origin_and_tenant, a_lane_is_known_from_its_first_task_on, only_rows_of_the_origin_are_examined;
         }
     };
 }

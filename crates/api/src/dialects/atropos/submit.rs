@@ -45,11 +45,12 @@ fn accepting(call: &Call, new: NewTask) -> Accepting {
     }
 }
 
-/// A type nobody serves would wait for ever: it becomes `default`, and a label keeps its name.
+/// A type nobody ever served would wait for ever: it becomes `default`, and a label keeps its name. One that was served
+/// keeps waiting for its worker: to run it as something else would be to lose it.
 fn lane(call: &Call, task_type: &str) -> (Arc<Lane>, Arc<Spec>) {
     if is_type(task_type) {
         let lane = Lane::new(DEFAULT_QUEUE, task_type);
-        if TYPES.contains(&task_type) || call.engine().is_served(&lane) {
+        if TYPES.contains(&task_type) || call.engine().is_known(&lane) {
             return (lane, Spec::shared());
         }
     }

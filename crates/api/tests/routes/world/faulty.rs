@@ -7,7 +7,7 @@ use tasklane_core::event::Position;
 use tasklane_core::ports::BoxFuture;
 use tasklane_core::ports::store::{Answers, Batch, EventPage, Standing, Store, StoreStats, TaskFilter, TaskPage};
 use tasklane_core::queue::{Counts, Queue};
-use tasklane_core::task::{Attempt, Task, TaskId};
+use tasklane_core::task::{Attempt, Lane, Task, TaskId};
 use tasklane_core::time::Timestamp;
 use tasklane_store::memory::MemoryStore;
 
@@ -72,6 +72,10 @@ impl Store for Faulty {
 
     fn counts(&self, origin: Box<str>, tenant: Option<Box<str>>) -> Answer<'_, Counts> {
         self.or(|| self.inner.counts(origin, tenant))
+    }
+
+    fn knows(&self, lane: &Lane) -> bool {
+        self.inner.knows(lane)
     }
 
     fn events(&self, after: Position, limit: usize) -> Answer<'_, EventPage> {
