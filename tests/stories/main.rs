@@ -6,6 +6,7 @@ mod atropos;
 mod bad_input;
 mod bad_tasks;
 mod batches;
+mod bulk;
 mod by_hand;
 mod cancel;
 mod clock_back;

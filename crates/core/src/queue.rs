@@ -1,10 +1,11 @@
 //! A named line of tasks with its own pause.
 
 use crate::state::{State, words};
-use crate::task::TaskId;
+use crate::task::{Lane, TaskId};
 use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::fmt;
+use std::sync::Arc;
 
 words! {
     /// Whether a queue gives and takes.
@@ -31,6 +32,15 @@ pub struct Queue {
     pub oldest_queued_at: Option<Timestamp>,
     /// The tasks that a worker would get next are of these lanes; see `why`.
     pub next: Option<TaskId>,
+}
+
+/// A lane with its numbers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LaneCounts {
+    /// The lane.
+    pub lane: Arc<Lane>,
+    /// How many of its tasks stand in each state.
+    pub counts: Counts,
 }
 
 /// What a task is counted as: its state, or the pseudo-state of what a caller of a dialect deleted.
@@ -101,9 +111,9 @@ impl Counts {
         *count = count.saturating_add_signed(by);
     }
 
-    /// Adds what `other` counted.
-    pub fn merge(&mut self, other: &Self) {
-        self.0.iter_mut().zip(other.0).for_each(|(mine, theirs)| *mine += theirs);
+    /// Adds the numbers of others.
+    pub fn add_all(&mut self, others: &Self) {
+        self.0.iter_mut().zip(others.0).for_each(|(mine, theirs)| *mine = mine.saturating_add(theirs));
     }
 
     /// How many there are in all, the deleted too.

@@ -28,8 +28,8 @@ async fn what_is_no_route_is_not_found() {
     }
     let id = world.submit(&demo()).await;
     world.act(&format!("/v1/tasks/{id}:explode")).await.problem(404, "not_found");
-    world.act("/v1/tasks:bulk").await.problem(404, "not_found");
-    world.act("/v1/queues/default:purge").await.problem(404, "not_found");
+    world.act("/v1/tasks:burst").await.problem(404, "not_found");
+    world.act("/v1/queues/default:burst").await.problem(404, "not_found");
 }
 
 #[tokio::test(start_paused = true)]

@@ -16,7 +16,7 @@ use tasklane_core::error::StoreError;
 use tasklane_core::event::Position;
 use tasklane_core::ports::BoxFuture;
 use tasklane_core::ports::store::{Answers, Batch, EventPage, Standing, Store, StoreStats, TaskFilter, TaskPage};
-use tasklane_core::queue::{Counts, Queue};
+use tasklane_core::queue::{Counts, LaneCounts, Queue};
 use tasklane_core::task::{Attempt, Lane, Task, TaskId};
 use tasklane_core::time::Timestamp;
 use tokio::sync::oneshot;
@@ -175,6 +175,12 @@ impl Store for SqliteStore {
 
     fn knows(&self, lane: &Lane) -> bool {
         look(&self.view).names.lane_named(lane).is_some()
+    }
+
+    fn lanes(&self) -> BoxFuture<'_, Result<Vec<LaneCounts>, StoreError>> {
+        let lanes = inspect::lanes::lanes(&look(&self.view));
+        // Read like the others, so that a closed store says so.
+        Box::pin(self.readers.read(move |_| Ok(lanes)))
     }
 
     fn events(&self, after: Position, limit: usize) -> BoxFuture<'_, Result<EventPage, StoreError>> {

@@ -67,8 +67,8 @@ impl View {
     pub(crate) fn of(live: &Live) -> Self {
         let mut view = Self { names: live.names.clone(), position: live.position, ..Self::default() };
         for (lane, scope, counts) in live.counters.each() {
-            at(&mut view.counts, lane.0).merge(counts);
-            at(&mut view.scopes, scope.0).merge(counts);
+            at(&mut view.counts, lane.0).add_all(counts);
+            at(&mut view.scopes, scope.0).add_all(counts);
         }
         for kept in live.running.all() {
             let task = &kept.task;

@@ -40,7 +40,7 @@ pub(super) async fn list(call: Call) -> Answer {
 
 /// How many tasks fit, by the store's own counters.
 async fn total(call: &Call, filter: &TaskFilter) -> Result<u64, Refused> {
-    let (shown, deleted) = words::count(&call.engine().counts(ORIGIN, None).await?, filter.states);
+    let (shown, deleted) = words::count(&call.engine().counts(ORIGIN, None).await?, &filter.states);
     Ok(match filter.hidden {
         Hidden::Without => shown,
         Hidden::With => shown + deleted,

@@ -39,12 +39,12 @@ impl Wanted {
     /// Which tasks these are; `None`: none could ever be.
     pub fn filter(&self) -> Option<TaskFilter> {
         let hidden = if self.include_deleted { Hidden::With } else { Hidden::Without };
-        let (states, hidden): (&'static [State], _) = match &*self.status {
+        let (states, hidden): (&[State], _) = match &*self.status {
             ALL => (&[], hidden),
             DELETED if self.include_deleted => (&[], Hidden::Only),
             word => (words::states(word)?, hidden),
         };
-        Some(TaskFilter { states, hidden, origin: Some(ORIGIN.into()), ..TaskFilter::default() })
+        Some(TaskFilter { states: states.to_vec(), hidden, origin: Some(ORIGIN.into()), ..TaskFilter::default() })
     }
 
     /// Where the list goes on after the task `last`, for a header `Link` (RFC 8288).

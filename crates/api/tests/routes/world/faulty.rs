@@ -6,7 +6,7 @@ use tasklane_core::error::StoreError;
 use tasklane_core::event::Position;
 use tasklane_core::ports::BoxFuture;
 use tasklane_core::ports::store::{Answers, Batch, EventPage, Standing, Store, StoreStats, TaskFilter, TaskPage};
-use tasklane_core::queue::{Counts, Queue};
+use tasklane_core::queue::{Counts, LaneCounts, Queue};
 use tasklane_core::task::{Attempt, Lane, Task, TaskId};
 use tasklane_core::time::Timestamp;
 use tasklane_store::memory::MemoryStore;
@@ -76,6 +76,10 @@ impl Store for Faulty {
 
     fn knows(&self, lane: &Lane) -> bool {
         self.inner.knows(lane)
+    }
+
+    fn lanes(&self) -> Answer<'_, Vec<LaneCounts>> {
+        self.or(|| self.inner.lanes())
     }
 
     fn events(&self, after: Position, limit: usize) -> Answer<'_, EventPage> {

@@ -1,5 +1,6 @@
 //! A router over a memory store on tokio's clock, called in process. Its store can be told to fail.
 
+mod contract;
 mod faulty;
 
 use std::sync::Arc;
@@ -18,6 +19,7 @@ use tasklane_store::memory::MemoryStore;
 use tokio::time::Instant;
 use tower::ServiceExt;
 
+use contract::Root;
 pub use faulty::{Faulty, Mood};
 
 struct TokioClock(Instant);
@@ -36,6 +38,7 @@ pub struct World {
     pub engine: Engine,
     pub store: Arc<Faulty>,
     pub router: Router,
+    root: Root,
 }
 
 /// A task of type `demo`.
@@ -55,15 +58,19 @@ impl World {
     pub fn with_options(options: Options) -> Self {
         let store = Faulty::new(MemoryStore::new(Arc::new(TokioClock(Instant::now()))));
         let engine = Engine::start(Arc::clone(&store) as _, tasklane_engine::Options::default());
+        let root = options.alone.map_or(Root::Tasklane, |_| Root::Atropos);
         let router = router(engine.clone(), Options { database: "memory", ..options });
-        Self { engine, store, router }
+        Self { engine, store, router, root }
     }
 
     pub async fn send(&self, request: Request<Body>) -> Reply {
+        let (method, path) = (request.method().clone(), request.uri().to_string());
         let response = self.router.clone().oneshot(request).await.unwrap();
         let (parts, body) = response.into_parts();
         let body = body.collect().await.unwrap().to_bytes();
-        Reply { status: parts.status, headers: parts.headers, body }
+        let reply = Reply { status: parts.status, headers: parts.headers, body };
+        contract::check(self.root, &method, &path, &reply);
+        reply
     }
 
     pub async fn call(&self, method: &str, path: &str, headers: &[(&str, &str)], body: impl Into<Body>) -> Reply {

@@ -18,6 +18,7 @@ use super::view::{Overlay, View};
 use crate::filter::scope_is_of;
 
 pub(super) mod events;
+pub(super) mod lanes;
 pub(super) mod list;
 pub(super) mod queues;
 
@@ -123,7 +124,7 @@ fn ahead(db: &Connection, kept: &Kept, most: u64) -> Result<u64> {
 pub(super) fn counts(view: &View, origin: &str, tenant: Option<&str>) -> Counts {
     let mut counts = Counts::default();
     let scopes = view.names.scopes.iter().zip(&view.scopes);
-    scopes.filter(|(scope, _)| scope_is_of(scope, origin, tenant)).for_each(|(_, it)| counts.merge(it));
+    scopes.filter(|(scope, _)| scope_is_of(scope, origin, tenant)).for_each(|(_, it)| counts.add_all(it));
     counts
 }
 
@@ -131,7 +132,7 @@ pub(super) fn counts(view: &View, origin: &str, tenant: Option<&str>) -> Counts 
 pub(super) fn stats(view: &View, bytes: u64, wal_bytes: u64) -> StoreStats {
     let mut stats = StoreStats { lanes: view.names.lanes.len(), bytes, wal_bytes, ..StoreStats::default() };
     for counts in &view.counts {
-        stats.counts.merge(counts);
+        stats.counts.add_all(counts);
     }
     stats.commits = view.commits;
     stats
