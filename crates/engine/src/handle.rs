@@ -210,7 +210,7 @@ impl Engine {
         self.inside.workers.serve(lane) || self.inside.store.knows(lane)
     }
 
-    /// How many workers, those in the server included, were heard of lately.
+    /// How many workers, the one in the server included, were heard of lately.
     pub fn live_workers(&self) -> usize {
         self.inside.workers.live()
     }
