@@ -107,7 +107,7 @@ fn deleted_tasks_stay_deleted_over_a_restart() {
             assert_eq!(list["total_tasks"], tasks.len());
             tasks.iter().map(|it| it["id"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
         };
-        assert_eq!(ids(""), [slow.clone()]);
+        assert_eq!(ids(""), std::slice::from_ref(&slow));
         assert_eq!(ids("?include_deleted=true"), [quick.clone(), slow]);
         assert_eq!(ids("?status=deleted&include_deleted=true"), [quick]);
     });
