@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+mod atropos;
 mod bad_input;
 mod bad_tasks;
 mod batches;

@@ -24,6 +24,8 @@ pub(crate) enum Accepts {
     JsonOrLines,
     /// JSON; nothing at all may be of any type.
     JsonOrNothing,
+    /// Anything: a dialect has words of its own for what it does not read.
+    Anything,
 }
 
 /// How a body is written.
@@ -81,11 +83,12 @@ fn form(headers: &HeaderMap, accepts: Accepts) -> Result<Form, Refused> {
     let media = given.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     match &*media {
         "application/json" => Ok(Form::Json),
+        _ if accepts == Accepts::Anything => Ok(Form::Json),
         "application/x-ndjson" | "application/ndjson" if accepts == Accepts::JsonOrLines => Ok(Form::Lines),
         _ => {
             let wanted = match accepts {
                 Accepts::JsonOrLines => "application/json or application/x-ndjson",
-                Accepts::Json | Accepts::JsonOrNothing => "application/json",
+                Accepts::Json | Accepts::JsonOrNothing | Accepts::Anything => "application/json",
             };
             Err(Refused::new(UNSUPPORTED_MEDIA_TYPE, format!("send it with Content-Type: {wanted}")))
         }

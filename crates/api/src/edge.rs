@@ -19,6 +19,7 @@ use tokio::sync::Semaphore;
 
 use crate::answer::Answer;
 use crate::call::Call;
+use crate::cors::Grant;
 use crate::error::{Refused, internal, not_found};
 use crate::host;
 use crate::metrics::{Metrics, Seen};
@@ -41,7 +42,11 @@ pub(crate) async fn serve(app: Arc<App>, group: Option<Arc<Group>>, request: Req
     let began = Instant::now();
     let id = app.request_ids.of(request.headers());
     let mut seen = Seen::new(request.method());
-    let answer = match host::check(app.options.hosts, request.uri(), request.headers()) {
+    let dialect = group.as_ref().map_or(app.options.alone, |it| it.dialect());
+    let grant = Grant::of(&app.options.cors_origins, dialect, request.headers());
+    let preflight = group.as_ref().and_then(|group| grant.preflight(&request, group));
+    let answer = match host::check(app.options.hosts, request.uri(), request.headers(), &grant) {
+        Ok(()) if preflight.is_some() => preflight.ok_or_else(internal),
         Ok(()) => match find(group.as_deref(), request).await {
             Ok((route, name, request)) => {
                 seen.route = route.path;
@@ -53,12 +58,16 @@ pub(crate) async fn serve(app: Arc<App>, group: Option<Arc<Group>>, request: Req
     };
     let mut response = answer.unwrap_or_else(|refused| {
         app.metrics.refused(refused.code);
-        refused.into_response(&id)
+        match dialect {
+            None => refused.into_response(&id),
+            Some(dialect) => dialect.refusal(refused),
+        }
     });
     seen.status = response.status().as_u16();
     tracing::debug!(request = id, route = seen.route, method = seen.method, status = seen.status, "answered");
     app.metrics.answered(seen, began.elapsed());
     let headers = response.headers_mut();
+    grant.write(headers);
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     if let Ok(id) = HeaderValue::from_str(&id) {
         headers.insert(HeaderName::from_static(request_id::HEADER), id);

@@ -141,6 +141,20 @@ impl Refused {
         *self.problem
     }
 
+    /// What was wrong and what to do.
+    pub fn detail(&self) -> &str {
+        &self.problem.detail
+    }
+
+    /// The answer in the words of a dialect: the same status and headers with a body of its own.
+    pub fn into_json(self, body: Vec<u8>) -> Response {
+        let mut response = Response::new(Body::from(body));
+        *response.status_mut() = StatusCode::from_u16(self.code.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        response.headers_mut().extend(self.headers);
+        response
+    }
+
     /// The answer to the request with this id.
     pub fn into_response(self, request: &str) -> Response {
         let mut problem = self.problem;

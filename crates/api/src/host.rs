@@ -8,6 +8,7 @@ use http::header::{HOST, ORIGIN};
 use http::uri::{Authority, Uri};
 use http::{HeaderMap, HeaderValue};
 
+use crate::cors::Grant;
 use crate::error::{HOST_NOT_ALLOWED, ORIGIN_NOT_ALLOWED, Refused};
 
 /// Which names are served.
@@ -20,8 +21,8 @@ pub enum Hosts {
     Any,
 }
 
-/// Refuses a request under another name.
-pub(crate) fn check(hosts: Hosts, uri: &Uri, headers: &HeaderMap) -> Result<(), Refused> {
+/// Refuses a request under another name, and one from a page of another site unless that page was granted answers.
+pub(crate) fn check(hosts: Hosts, uri: &Uri, headers: &HeaderMap, grant: &Grant) -> Result<(), Refused> {
     if hosts == Hosts::Any {
         return Ok(());
     }
@@ -32,10 +33,10 @@ pub(crate) fn check(hosts: Hosts, uri: &Uri, headers: &HeaderMap) -> Result<(), 
         let detail = "without keys the server answers only as localhost, 127.0.0.1 or [::1]; call it by such a name, or start it with --insecure";
         return Err(Refused::new(HOST_NOT_ALLOWED, detail));
     }
-    if headers.get_all(ORIGIN).iter().all(|it| text(it).is_some_and(is_own_page)) {
+    if grant.is_given() || headers.get_all(ORIGIN).iter().all(|it| text(it).is_some_and(is_own_page)) {
         return Ok(());
     }
-    let detail = "without keys the server answers no pages of other sites; serve the page from this machine, or start the server with --insecure";
+    let detail = "without keys the server answers no pages of other sites; serve the page from this machine, name its origin in TASKLANE_CORS_ORIGINS, or start the server with --insecure";
     Err(Refused::new(ORIGIN_NOT_ALLOWED, detail))
 }
 
@@ -43,7 +44,8 @@ fn text(value: &HeaderValue) -> Option<&str> {
     value.to_str().ok()
 }
 
-fn is_own_page(origin: &str) -> bool {
+/// Whether a page of this origin is one of this machine.
+pub(crate) fn is_own_page(origin: &str) -> bool {
     origin.split_once("://").is_some_and(|(_, host)| is_loopback(host))
 }
 

@@ -8,6 +8,7 @@ pub mod router;
 mod action;
 mod body;
 mod call;
+mod cors;
 mod edge;
 pub mod host;
 pub mod limits;
@@ -16,6 +17,7 @@ mod request_id;
 mod route;
 
 // What is behind the routes.
+pub mod dialects;
 mod service;
 mod v1;
 
@@ -29,5 +31,6 @@ pub mod openapi;
 pub mod stream;
 mod unwritten;
 
+pub use dialects::Dialect;
 pub use host::Hosts;
 pub use router::{Options, router};

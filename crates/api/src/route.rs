@@ -8,6 +8,7 @@ use tasklane_core::ports::BoxFuture;
 use crate::action::{self, Place};
 use crate::answer::Answer;
 use crate::call::Call;
+use crate::dialects::Dialect;
 use crate::error::{METHOD_NOT_ALLOWED, Refused, not_found};
 
 /// Who may call a route once keys exist.
@@ -75,6 +76,8 @@ pub(crate) struct Route {
     pub path: &'static str,
     pub access: Access,
     pub handler: Handler,
+    /// Whose it is; `None` is Tasklane's own.
+    pub dialect: Option<Dialect>,
 }
 
 impl fmt::Debug for Route {
@@ -91,7 +94,7 @@ pub(crate) struct Group {
 }
 
 /// The groups of a table, in its order.
-pub(crate) fn groups(table: &[Route]) -> Vec<Group> {
+pub(crate) fn groups<'t>(table: impl IntoIterator<Item = &'t Route>) -> Vec<Group> {
     let mut groups: Vec<Group> = Vec::new();
     for route in table {
         let Place { pattern, action } = Place::of(route.path);
@@ -121,6 +124,29 @@ impl Group {
             }
         }
         self.find(verb, None).map(|route| (route, captured))
+    }
+
+    /// Whose routes these are: a pattern belongs to one interface.
+    pub fn dialect(&self) -> Option<Dialect> {
+        self.routes.first().and_then(|it| it.1.dialect)
+    }
+
+    /// Whether it belongs to one interface, with each method of an action once.
+    #[cfg(test)]
+    pub fn is_of_one(&self) -> bool {
+        let of_one = self.routes.iter().all(|it| it.1.dialect == self.dialect());
+        let mut verbs: Vec<_> = self.routes.iter().map(|it| (it.0, it.1.verb.as_str())).collect();
+        verbs.sort_unstable();
+        verbs.dedup();
+        of_one && verbs.len() == self.routes.len()
+    }
+
+    /// Every method of the pattern, each once.
+    pub fn methods(&self) -> String {
+        let mut verbs: Vec<_> = self.routes.iter().map(|it| it.1.verb.as_str()).collect();
+        verbs.sort_unstable();
+        verbs.dedup();
+        verbs.join(", ")
     }
 
     /// Whether the pattern captures a part of the path.

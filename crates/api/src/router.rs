@@ -8,6 +8,7 @@ use axum::routing::any;
 use tasklane_engine::Engine;
 
 use crate::body;
+use crate::dialects::Dialect;
 use crate::edge::{self, App};
 use crate::host::Hosts;
 use crate::metrics::Metrics;
@@ -21,7 +22,7 @@ use Access::{Admin, Everyone, Read, Submit, Work};
 use Verb::{Delete, Get, Post};
 
 const fn route(verb: Verb, path: &'static str, access: Access, handler: Handler) -> Route {
-    Route { verb, path, access, handler }
+    Route { verb, path, access, handler, dialect: None }
 }
 
 /// The table of routes: method, path, who may call, what does it. `:` before the last word is an action.
@@ -66,26 +67,43 @@ const ROUTES: &[Route] = &[
 ];
 
 /// What the router is started with.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Options {
     /// Under which names it answers.
     pub hosts: Hosts,
     /// The word for the store in `/` and `/health` (`sqlite`).
     pub database: &'static str,
+    /// Pages of these origins (`https://app.example`) may call every route and read the answers.
+    pub cors_origins: Arc<[Box<str>]>,
+    /// The dialect that has the root routes: `/`, `/health` and the like are its own, not Tasklane's.
+    pub alone: Option<Dialect>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { hosts: Hosts::Loopback, database: "sqlite" }
+        Self { hosts: Hosts::Loopback, database: "sqlite", cors_origins: Arc::default(), alone: None }
     }
+}
+
+/// Tasklane's own routes with those of every dialect; or, for a dialect alone, with its own and its root routes.
+fn table(alone: Option<Dialect>) -> Vec<Route> {
+    let dialects = alone.map_or(Dialect::ALL.to_vec(), |it| vec![it]);
+    let of_dialects = dialects.iter().flat_map(|it| it.routes());
+    let of_root: Vec<_> = match alone {
+        None => dialects.iter().flat_map(|it| it.guest_routes()).copied().collect(),
+        Some(dialect) => dialect.root_routes().to_vec(),
+    };
+    let own = ROUTES.iter().filter(|own| of_root.iter().all(|it| it.path != own.path));
+    own.chain(of_dialects).chain(&of_root).copied().collect()
 }
 
 /// The router over `engine`.
 pub fn router(engine: Engine, options: Options) -> Router {
     let request_ids = RequestIds::new(&engine.draw_id().0);
+    let table = table(options.alone);
     let app = Arc::new(App { engine, options, metrics: Metrics::new(), request_ids, bodies: body::budget() });
     let mut router = Router::new();
-    for group in groups(ROUTES) {
+    for group in groups(&table) {
         let (app, pattern, group) = (Arc::clone(&app), group.pattern.clone(), Arc::new(group));
         let serve = move |it: Request| edge::serve(Arc::clone(&app), Some(Arc::clone(&group)), it);
         router = router.route(&pattern, any(serve));
@@ -109,5 +127,22 @@ mod tests {
         for route in ROUTES {
             assert_eq!(route.access == Everyone, !route.path.starts_with("/v1/"), "{route:?}");
         }
+        for dialect in Dialect::ALL {
+            assert!(dialect.routes().iter().all(|it| it.access != Everyone), "{dialect:?}");
+            let open = dialect.root_routes().iter().chain(dialect.guest_routes());
+            assert!(open.clone().all(|it| it.access == Everyone), "{dialect:?}");
+        }
+    }
+
+    #[test]
+    fn every_path_has_one_owner_wherever_a_dialect_is_mounted() {
+        for alone in [None, Some(Dialect::Atropos)] {
+            for group in groups(&table(alone)) {
+                assert!(group.is_of_one(), "{group:?}");
+            }
+        }
+        let alone = table(Some(Dialect::Atropos));
+        assert!(alone.iter().any(|it| it.path == "/health" && it.dialect == Some(Dialect::Atropos)));
+        assert!(alone.iter().any(|it| it.path == "/ready" && it.dialect.is_none()));
     }
 }

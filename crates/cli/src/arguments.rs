@@ -5,8 +5,8 @@ use tasklane_server::Environment;
 
 use crate::output::{Colour, Format};
 use crate::{
-    bench, cancel, completion, config, db, dev, doctor, explain, get, health, logs, ls, queue, reference, rerun,
-    result, retry, serve, stats, submit, top, types, watch, why, worker,
+    atropos, bench, cancel, completion, config, db, dev, doctor, explain, get, health, logs, ls, queue, reference,
+    rerun, result, retry, serve, stats, submit, top, types, watch, why, worker,
 };
 
 /// Options that every command takes stand together.
@@ -54,6 +54,7 @@ impl Arguments {
 pub(crate) enum Command {
     Dev(dev::Dev),
     Serve(serve::Serve),
+    Atropos(atropos::Atropos),
     Submit(Box<submit::Submit>),
     Get(get::Get),
     Result(result::GetResult),

@@ -107,6 +107,7 @@ fn stats(dir: &Path, output: &Output) -> Result<Exit, Failure> {
 
 fn stats_json(stats: &FileStats) -> Value {
     let tasks = State::ALL.iter().map(|state| (state.as_str().to_owned(), stats.counts.of(*state).into()));
+    let tasks = tasks.chain([("deleted".to_owned(), stats.counts.deleted().into())]);
     let tables = stats.tables.iter().map(|(name, bytes)| json!({ "name": name, "bytes": bytes }));
     json!({
         "bytes": stats.bytes,
@@ -133,6 +134,9 @@ fn stats_table(stats: &FileStats) -> Table {
     row("tasks", stats.counts.total().to_string());
     for state in State::ALL.iter().filter(|it| stats.counts.of(**it) > 0) {
         row(&format!("  {state}"), stats.counts.of(*state).to_string());
+    }
+    if stats.counts.deleted() > 0 {
+        row("  deleted", stats.counts.deleted().to_string());
     }
     for (name, bytes) in &stats.tables {
         row(&format!("  table {name}"), size(*bytes));
@@ -190,7 +194,7 @@ mod tests {
             (&json["bytes"], &json["tasks"]["queued"], &json["commits"]["last"]),
             (&31457280.into(), &7.into(), &9.into())
         );
-        assert_eq!(json["tasks"].as_object().map(serde_json::Map::len), Some(State::ALL.len()));
+        assert_eq!(json["tasks"].as_object().map(serde_json::Map::len), Some(State::ALL.len() + 1));
     }
 
     #[test]

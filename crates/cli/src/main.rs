@@ -3,6 +3,7 @@
 mod arguments;
 
 // The server, and what it is good for.
+mod atropos;
 mod bench;
 mod config;
 mod db;
@@ -85,6 +86,7 @@ fn run(arguments: Arguments, environment: &Environment, output: &Output) -> Resu
     match arguments.command {
         Command::Dev(command) => command.run(environment, output),
         Command::Serve(command) => command.run(environment),
+        Command::Atropos(command) => command.run(environment),
         Command::Db(command) => command.run(environment, output),
         Command::Config(command) => command.run(environment, output),
         Command::Explain(command) => command.run(output),
@@ -135,6 +137,7 @@ async fn talk(command: Command, remote: &Remote, output: &Output) -> Result<Exit
         // Those that need no server, or more than one.
         Command::Dev(_)
         | Command::Serve(_)
+        | Command::Atropos(_)
         | Command::Db(_)
         | Command::Config(_)
         | Command::Doctor(_)

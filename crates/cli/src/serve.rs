@@ -29,13 +29,18 @@ impl Serve {
         telemetry::start(&Log::read(&settings, environment)?)?;
         let config = Config::read(&settings)?;
         config::warn_unread(&settings, environment);
-        let runtime = runtime::server().map_err(Failure::from_io)?;
-        runtime.block_on(async {
-            Server::start(config).await?.run().await;
-            Ok::<_, StartError>(())
-        })?;
-        // Reads that still go on have nobody left to answer.
-        runtime.shutdown_background();
-        Ok(Exit::Ok)
+        serve(config)
     }
+}
+
+/// Serves until told to stop.
+pub(crate) fn serve(config: Config) -> Result<Exit, Failure> {
+    let runtime = runtime::server().map_err(Failure::from_io)?;
+    runtime.block_on(async {
+        Server::start(config).await?.run().await;
+        Ok::<_, StartError>(())
+    })?;
+    // Reads that still go on have nobody left to answer.
+    runtime.shutdown_background();
+    Ok(Exit::Ok)
 }

@@ -150,6 +150,7 @@ impl NewTask {
             queued_at: run_at.is_none().then_some(now),
             finished_at: None,
             quarantined: false,
+            hidden_at: None,
         }
     }
 }

@@ -23,6 +23,9 @@ pub enum Hand {
     Reschedule(Start),
     /// Forget it.
     Delete,
+    /// Delete it as a dialect does: nobody finds it any more but lists that ask for deleted tasks, and the sweep takes it
+    /// in its time.
+    Hide,
 }
 
 /// What an action leads to.
@@ -34,6 +37,8 @@ pub enum Ruling {
     RequestCancel,
     /// The task is forgotten.
     Delete,
+    /// The task is hidden from now on.
+    Hide,
     /// It is as it was asked to be.
     Nothing,
 }
@@ -41,9 +46,12 @@ pub enum Ruling {
 /// Decides an action on `task` at `now`.
 ///
 /// # Errors
-/// [`HandError::InvalidTransition`] where the state does not allow it.
+/// [`HandError::InvalidTransition`] where the state does not allow it; [`HandError::NotFound`] where it is hidden.
 pub fn decide(task: &Task, hand: Hand, now: Timestamp) -> Result<Ruling, HandError> {
     let facts = &task.facts;
+    if task.hidden_at.is_some() {
+        return Err(HandError::NotFound);
+    }
     let refused = |wanted| Err(HandError::InvalidTransition { state: facts.state, wanted });
     match (hand, facts.state) {
         (Hand::Cancel, State::Running) if facts.cancel_requested => Ok(Ruling::Nothing),
@@ -68,7 +76,8 @@ pub fn decide(task: &Task, hand: Hand, now: Timestamp) -> Result<Ruling, HandErr
         }
         (Hand::Reschedule(_), _) => refused("rescheduled"),
         (Hand::Delete, state) if state.is_final() => Ok(Ruling::Delete),
-        (Hand::Delete, _) => refused("deleted"),
+        (Hand::Hide, state) if state.is_final() => Ok(Ruling::Hide),
+        (Hand::Delete | Hand::Hide, _) => refused("deleted"),
     }
 }
 

@@ -43,19 +43,71 @@ pub struct LaneCounts {
     pub counts: Counts,
 }
 
-/// How many tasks stand in each state.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Counts([u64; State::ALL.len()]);
+/// What a task is counted as: its state, or the pseudo-state of what a caller of a dialect deleted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Counted {
+    /// In this state.
+    In(State),
+    /// Hidden, in this final state.
+    Deleted(State),
+}
 
-impl Counts {
-    /// How many stand in `state`.
-    pub fn of(&self, state: State) -> u64 {
-        self.0[usize::from(state.code()) - 1]
+/// The final states stand last among the codes of [`State`]; as deleted they follow themselves.
+const FINAL: u8 = 4;
+const COUNTED: usize = State::ALL.len() + FINAL as usize;
+
+impl Counted {
+    /// The number used on disk, from 1 to 14; it never changes its meaning.
+    pub const fn code(self) -> u8 {
+        match self {
+            Self::In(state) => state.code(),
+            Self::Deleted(state) => state.code() + FINAL,
+        }
     }
 
-    /// Changes the number of `state` by `by`; it never falls below zero.
-    pub fn add(&mut self, state: State, by: i64) {
-        let count = &mut self.0[usize::from(state.code()) - 1];
+    /// What has this number.
+    pub fn from_code(code: u8) -> Option<Self> {
+        let deleted = || State::from_code(code.checked_sub(FINAL)?).filter(|it| it.is_final()).map(Self::Deleted);
+        State::from_code(code).map(Self::In).or_else(deleted)
+    }
+
+    /// The state, deleted or not.
+    pub const fn state(self) -> State {
+        match self {
+            Self::In(state) | Self::Deleted(state) => state,
+        }
+    }
+
+    /// Everything a task can be counted as, in the order of codes.
+    pub fn all() -> impl Iterator<Item = Self> {
+        (1..=COUNTED as u8).filter_map(Self::from_code)
+    }
+}
+
+impl From<State> for Counted {
+    fn from(state: State) -> Self {
+        Self::In(state)
+    }
+}
+
+/// How many tasks stand in each state, and how many of each final state are deleted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Counts([u64; COUNTED]);
+
+impl Counts {
+    /// How many are counted as this: of a state, those that are not deleted.
+    pub fn of(&self, counted: impl Into<Counted>) -> u64 {
+        self.0[usize::from(counted.into().code()) - 1]
+    }
+
+    /// How many are deleted.
+    pub fn deleted(&self) -> u64 {
+        self.0[State::ALL.len()..].iter().sum()
+    }
+
+    /// Changes the number of what is counted as this by `by`; it never falls below zero.
+    pub fn add(&mut self, counted: impl Into<Counted>, by: i64) {
+        let count = &mut self.0[usize::from(counted.into().code()) - 1];
         *count = count.saturating_add_signed(by);
     }
 
@@ -64,8 +116,32 @@ impl Counts {
         self.0.iter_mut().zip(others.0).for_each(|(mine, theirs)| *mine = mine.saturating_add(theirs));
     }
 
-    /// How many there are in all.
+    /// How many there are in all, the deleted too.
     pub fn total(&self) -> u64 {
         self.0.iter().sum()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_lead_back_and_only_what_is_final_can_be_deleted() {
+        let all: Vec<_> = Counted::all().collect();
+        assert_eq!(all.len(), COUNTED);
+        for (place, counted) in all.iter().enumerate() {
+            assert_eq!(usize::from(counted.code()), place + 1);
+            assert!(matches!(counted, Counted::In(_)) || counted.state().is_final(), "{counted:?}");
+        }
+        assert_eq!((Counted::from_code(0), Counted::from_code(COUNTED as u8 + 1)), (None, None));
+    }
+
+    #[test]
+    fn the_deleted_are_counted_apart() {
+        let mut counts = Counts::default();
+        counts.add(State::Failed, 3);
+        counts.add(Counted::Deleted(State::Failed), 2);
+        assert_eq!((counts.of(State::Failed), counts.deleted(), counts.total()), (3, 2, 5));
     }
 }

@@ -11,6 +11,7 @@ use uuid::Uuid;
 
 use crate::lease::Lease;
 use crate::outcome::Failure;
+use crate::queue::Counted;
 use crate::retry::Retry;
 use crate::state::{Reason, State};
 use crate::time::{Timestamp, earliest};
@@ -264,6 +265,19 @@ pub struct Task {
     pub finished_at: Option<Timestamp>,
     /// Set by the crash-loop guard.
     pub quarantined: bool,
+    /// When a caller of the dialect that accepted it deleted it. From then on it is found by lists that ask for such
+    /// tasks and by nothing else, until the sweep takes it.
+    pub hidden_at: Option<Timestamp>,
+}
+
+impl Task {
+    /// What it is counted as.
+    pub fn counted(&self) -> Counted {
+        match self.hidden_at {
+            None => Counted::In(self.facts.state),
+            Some(_) => Counted::Deleted(self.facts.state),
+        }
+    }
 }
 
 /// An attempt that ended, as the history keeps it.

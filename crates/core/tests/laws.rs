@@ -59,6 +59,7 @@ fn command() -> impl Strategy<Value = Command> {
         Hand::Reschedule(Start::Now),
         Hand::Reschedule(Start::After(Duration::from_secs(30))),
         Hand::Delete,
+        Hand::Hide,
     ];
     prop_oneof![
         4 => (0_u64..900).prop_map(Command::Pass),
@@ -178,6 +179,10 @@ impl World {
                 assert_eq!(self.task.facts.state, State::Running);
                 self.task.facts.cancel_requested = true;
             }
+            Ok(Ruling::Hide) => {
+                assert!(self.task.facts.state.is_final(), "an unfinished task was hidden");
+                self.task.hidden_at = Some(self.now);
+            }
             Ok(Ruling::Delete) => assert!(self.task.facts.state.is_final(), "an unfinished task was deleted"),
             Ok(Ruling::Nothing) | Err(_) => {}
         }
@@ -249,6 +254,7 @@ impl World {
         assert_eq!(self.task.finished_at.is_some(), facts.state.is_final());
         assert_eq!(self.task.result.is_some(), facts.state == State::Succeeded);
         assert!(!self.task.quarantined || facts.state == State::Failed);
+        assert!(self.task.hidden_at.is_none() || facts.state.is_final(), "a hidden task went on");
         let waits = matches!(facts.state, State::Scheduled | State::Retrying | State::Waiting);
         assert_eq!(facts.run_at.is_some(), waits, "run_at of a task that is {}", facts.state);
         self.check_due();

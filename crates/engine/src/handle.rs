@@ -10,8 +10,8 @@ use tasklane_core::event::{Cursor, EventFilter, Position};
 use tasklane_core::hand::Hand;
 use tasklane_core::lease::LeaseKey;
 use tasklane_core::ports::store::{EventPage, LogPage, LogQuery, SharedStore, StoreStats, TaskFilter, TaskPage};
-use tasklane_core::queue::{Queue, QueueState};
-use tasklane_core::task::{Attempt, Task, TaskId};
+use tasklane_core::queue::{Counts, Queue, QueueState};
+use tasklane_core::task::{Attempt, Lane, Task, TaskId};
 use tasklane_core::time::Timestamp;
 
 use crate::calls::{
@@ -100,7 +100,7 @@ impl Engine {
         settle::release(&self.inside, tasks).await
     }
 
-    /// Cancels, retries, reschedules or deletes a task; answers with the task afterwards (before, if it was deleted).
+    /// Cancels, retries, reschedules, deletes or hides a task; answers with the task afterwards (before, if it was deleted).
     ///
     /// # Errors
     /// A rule refused it, or the store did not answer.
@@ -195,6 +195,25 @@ impl Engine {
     /// The store did not answer.
     pub async fn control(&self, queue: &str, to: QueueState) -> Result<Option<Queue>, StoreError> {
         hand::control(&self.inside, queue, to).await
+    }
+
+    /// How many tasks the interface `origin` accepted (`""` is `/v1`), for this tenant or for all.
+    ///
+    /// # Errors
+    /// The store did not answer.
+    pub async fn counts(&self, origin: &str, tenant: Option<&str>) -> Result<Counts, StoreError> {
+        self.inside.store.counts(origin.into(), tenant.map(Into::into)).await
+    }
+
+    /// Whether a worker heard of lately, one in the server included, serves this lane, or it had a task before: its
+    /// workers may be on their way back.
+    pub fn is_known(&self, lane: &Lane) -> bool {
+        self.inside.workers.serve(lane) || self.inside.store.knows(lane)
+    }
+
+    /// How many workers, the one in the server included, were heard of lately.
+    pub fn live_workers(&self) -> usize {
+        self.inside.workers.live()
     }
 
     /// Events after `after`, at most about `limit`.

@@ -171,7 +171,8 @@ fn store_levels(registry: &mut Registry, stats: &StoreStats) {
     for &state in State::ALL {
         tasks.get_or_create(&vec![("state", state.to_string())]).set(stats.counts.of(state) as f64);
     }
-    registry.register("tasks", "Tasks kept, by state", tasks);
+    tasks.get_or_create(&vec![("state", "deleted".to_owned())]).set(stats.counts.deleted() as f64);
+    registry.register("tasks", "Tasks kept, by state; deleted are those hidden until the sweep", tasks);
     for (name, help, value) in [
         ("store", "Size of the store", stats.bytes),
         ("store_wal", "Size of the store's write-ahead log", stats.wal_bytes),

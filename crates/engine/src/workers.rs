@@ -51,6 +51,14 @@ impl Workers {
             .any(|it| it.lanes.iter().any(|filter| filter.matches(&lane.queue, &lane.task_type)))
     }
 
+    /// How many that do somebody's work were heard of lately; those of system queues alone are the server's own.
+    pub fn live(&self) -> usize {
+        let now = Instant::now();
+        let works = |it: &LaneFilter| it.queue.as_ref().is_none_or(|queue| !queue.starts_with('~'));
+        let heard = lock(&self.heard);
+        heard.values().filter(|it| now.duration_since(it.at) < GONE_AFTER && it.lanes.iter().any(works)).count()
+    }
+
     /// Workers heard of lately, what they serve, and how long ago they asked.
     pub fn all(&self) -> Vec<(Arc<str>, Arc<[LaneFilter]>, Duration)> {
         let now = Instant::now();

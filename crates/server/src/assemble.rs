@@ -17,7 +17,7 @@ use tasklane_store::sqlite::{self, SqliteStore};
 
 use crate::clock::MachineClock;
 use crate::config::executors::InServer;
-use crate::config::listen::{Exposure, Listen};
+use crate::config::listen::Exposure;
 use crate::config::{self, Config};
 use crate::disk;
 use crate::error::StartError;
@@ -56,7 +56,7 @@ impl Server {
         let engine = Engine::start(open(&config.store)?, engine_options(&config.store));
         let mut runners = vec![run_bulks(&engine)];
         runners.extend(executors.map(|it| run(it, &engine, config.executors.slots)));
-        let listener = bound.serve(router(engine.clone(), api_options(&config.listen)));
+        let listener = bound.serve(router(engine.clone(), api_options(&config)));
         tracing::info!(%address, data = %config.store.dir.display(), "ready");
         Ok(Self { engine, runners, listener, signals, address, drain: config.executors.drain })
     }
@@ -98,12 +98,13 @@ fn engine_options(store: &config::store::Store) -> tasklane_engine::Options {
     tasklane_engine::Options { disk: Arc::new(move || disk::usage(&dir)), ..Default::default() }
 }
 
-fn api_options(listen: &Listen) -> tasklane_api::Options {
-    let hosts = match listen.exposure {
+fn api_options(config: &Config) -> tasklane_api::Options {
+    let hosts = match config.listen.exposure {
         Exposure::Loopback => Hosts::Loopback,
         Exposure::Insecure => Hosts::Any,
     };
-    tasklane_api::Options { hosts, ..Default::default() }
+    let cors_origins = config.http.cors_origins.clone().into();
+    tasklane_api::Options { hosts, cors_origins, alone: config.alone, ..Default::default() }
 }
 
 /// What does the work inside the server, if anything does. A URL comes before a builtin type of the same name.

@@ -19,4 +19,4 @@ pub mod telemetry;
 pub use assemble::Server;
 pub use config::{Config, Environment, Flags, Settings};
 pub use error::StartError;
-pub use tasklane_api::codes;
+pub use tasklane_api::{Dialect, codes};

@@ -1,8 +1,7 @@
 //! Which tasks a list shows, judged on the task: every store means the same by a filter.
 
-use tasklane_core::ports::store::TaskFilter;
-use tasklane_core::task::{Facts, Lane, Scope};
-use tasklane_core::time::Timestamp;
+use tasklane_core::ports::store::{Hidden, TaskFilter};
+use tasklane_core::task::{Facts, Lane, Scope, Task};
 
 /// Whether a task of this lane and scope may be shown; what can be told without the task itself.
 pub(crate) fn lane_fits(filter: &TaskFilter, lane: &Lane, scope: &Scope) -> bool {
@@ -18,12 +17,24 @@ pub(crate) fn lane_fits(filter: &TaskFilter, lane: &Lane, scope: &Scope) -> bool
 }
 
 /// Whether the rest fits too.
-pub(crate) fn facts_fit(filter: &TaskFilter, facts: &Facts, created_at: Timestamp) -> bool {
-    filter.state.is_none_or(|it| it == facts.state)
-        && filter.search.as_ref().is_none_or(|it| is_found(it, facts))
-        && filter.created_after.is_none_or(|it| created_at >= it)
-        && filter.created_before.is_none_or(|it| created_at < it)
-        && filter.labels.iter().all(|(key, value)| facts.spec.labels.get(key) == Some(value))
+pub(crate) fn task_fits(filter: &TaskFilter, task: &Task) -> bool {
+    let hidden = match filter.hidden {
+        Hidden::Without => task.hidden_at.is_none(),
+        Hidden::With => true,
+        Hidden::Only => task.hidden_at.is_some(),
+    };
+    hidden
+        && filter.state.is_none_or(|it| it == task.facts.state)
+        && (filter.states.is_empty() || filter.states.contains(&task.facts.state))
+        && filter.search.as_ref().is_none_or(|it| is_found(it, &task.facts))
+        && filter.created_after.is_none_or(|it| task.created_at >= it)
+        && filter.created_before.is_none_or(|it| task.created_at < it)
+        && filter.labels.iter().all(|(key, value)| task.facts.spec.labels.get(key) == Some(value))
+}
+
+/// Whether a scope's tasks belong to this interface and, if one is named, this tenant.
+pub(crate) fn scope_is_of(scope: &Scope, origin: &str, tenant: Option<&str>) -> bool {
+    *scope.origin == *origin && tenant.is_none_or(|it| *scope.tenant == *it)
 }
 
 /// Whether a search finds a task: by the beginning of its id, or within its type, unique key or a label's value.

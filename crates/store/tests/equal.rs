@@ -19,7 +19,7 @@ use tasklane_core::hand::Hand;
 use tasklane_core::lease::{LaneFilter, LeaseKey, LeaseRequest, Leased, TypeFilter, mix};
 use tasklane_core::log::{Level, Line};
 use tasklane_core::outcome::{Failure, FailureKind, Outcome};
-use tasklane_core::ports::store::{Answers, Batch, LogQuery, Store, Sweep, TaskFilter};
+use tasklane_core::ports::store::{Answers, Batch, Hidden, LogQuery, Store, Sweep, TaskFilter};
 use tasklane_core::queue::QueueState;
 use tasklane_core::retention::Retention;
 use tasklane_core::retry::Retry;
@@ -137,7 +137,7 @@ fn command() -> impl Strategy<Value = Command> {
         1 => any::<u8>().prop_map(Command::Grace),
         3 => (any::<u8>(), 0..20_u8, 0..5_u8).prop_map(|(n, from, many)| Command::Log(n, from, many)),
         2 => (any::<u8>(), 0..3_u8, 0..500_u16).prop_map(|(n, name, size)| Command::Checkpoint(n, name, size)),
-        4 => (any::<u8>(), 0..6_u8, 0..20_u8).prop_map(|(n, hand, after)| Command::Hand(n, hand, after)),
+        4 => (any::<u8>(), 0..9_u8, 0..20_u8).prop_map(|(n, hand, after)| Command::Hand(n, hand, after)),
         1 => (0..4_u8, 0..3_u8).prop_map(|(queue, state)| Command::Control(queue, state)),
         3 => (0..9_u8).prop_map(Command::Promote),
         3 => (0..9_u8).prop_map(Command::Rescue),
@@ -197,7 +197,8 @@ impl Pair {
             lane: Lane::new(queue, ["x", "y"][usize::from(new.lane) / 3]),
             scope: match new.tenant {
                 0 => Scope::native(),
-                tenant => Arc::new(Scope { origin: "".into(), tenant: tenant.to_string().into() }),
+                1 => Arc::new(Scope { origin: "".into(), tenant: "1".into() }),
+                tenant => Arc::new(Scope { origin: "dialect".into(), tenant: tenant.to_string().into() }),
             },
             payload: Bytes::from(vec![b'0' + (n % 10) as u8; usize::from(new.size)]),
             start: new.delay.map_or(Start::Now, |delay| Start::After(seconds(delay))),
@@ -310,7 +311,8 @@ impl Pair {
                     0 | 1 => Hand::Cancel,
                     2 | 3 => Hand::Retry,
                     4 => Hand::Reschedule(Start::After(Duration::from_secs((*after).into()))),
-                    _ => Hand::Delete,
+                    5 => Hand::Delete,
+                    _ => Hand::Hide,
                 };
                 let back = usize::from(*which) % self.known.len().clamp(1, 20);
                 batch.hand.extend(self.known.iter().rev().nth(back).map(|id| (*id, hand)));
@@ -423,6 +425,17 @@ impl Pair {
             let filter = || TaskFilter { state, ..TaskFilter::default() };
             let pages = (model.list(filter(), None, 7).await.unwrap(), sqlite.list(filter(), None, 7).await.unwrap());
             assert_eq!(pages.0, pages.1);
+        }
+        for hidden in [Hidden::With, Hidden::Only] {
+            for origin in [None, Some("".into()), Some("dialect".into())] {
+                let filter = || TaskFilter { hidden, origin: origin.clone(), ..TaskFilter::default() };
+                let ours = model.list(filter(), None, 7).await.unwrap();
+                assert_eq!(ours, sqlite.list(filter(), None, 7).await.unwrap());
+            }
+        }
+        for (origin, tenant) in [("", None), ("dialect", None), ("dialect", Some("2".into()))] {
+            let ours = model.counts(origin.into(), tenant.clone()).await.unwrap();
+            assert_eq!(ours, sqlite.counts(origin.into(), tenant).await.unwrap());
         }
         for name in [None, Some("~s".into()), Some("new".into())] {
             assert_eq!(model.queues(name.clone()).await.unwrap(), sqlite.queues(name).await.unwrap());

@@ -11,6 +11,7 @@ use std::time::Duration;
 use conformance::world::{LEASE, SECOND, World, beginning, success};
 use rusqlite::Connection;
 use tasklane_core::error::StoreError;
+use tasklane_core::hand::Hand;
 use tasklane_core::ports::clock::Clock;
 use tasklane_core::ports::store::{Batch, Store};
 use tasklane_core::settle::Settled;
@@ -115,6 +116,33 @@ async fn an_older_schema_waits_for_leave() {
     let dir = tempfile::tempdir().unwrap();
     let forbidden = Options { migrate: Migrate::No, ..options(dir.path(), ManualClock::at(beginning())) };
     SqliteStore::open(forbidden).unwrap().close().await;
+}
+
+#[tokio::test]
+async fn a_file_of_the_first_schema_is_brought_up_to_date() {
+    let dir = tempfile::tempdir().unwrap();
+    let (world, done, queued) = closed(dir.path()).await;
+    drop(world);
+    let db = Connection::open(dir.path().join(DATABASE)).unwrap();
+    db.execute_batch(
+        "DROP INDEX tasks_origin; ALTER TABLE tasks DROP COLUMN origin; DROP TABLE logs; DROP TABLE checkpoints;
+         DELETE FROM migrations WHERE name != '0001_tasks'; PRAGMA user_version = 1",
+    )
+    .unwrap();
+    // As it was written before the deleted were counted: a number for each of ten states.
+    db.execute("UPDATE counters SET counts = substr(counts, 1, 10)", ()).unwrap();
+    drop(db);
+    let world = open(dir.path());
+    assert!(world.find(done).await.is_some() && world.find(queued).await.is_some());
+    assert_eq!(world.store.stats().await.unwrap().counts.total(), 2);
+    let hidden = world.hand(done, Hand::Hide).await.unwrap();
+    assert!(hidden.hidden_at.is_some());
+    world.store.close().await;
+    let world = open(dir.path());
+    let counts = world.store.stats().await.unwrap().counts;
+    assert_eq!((counts.of(State::Succeeded), counts.deleted(), counts.of(State::Queued)), (0, 1, 1));
+    assert_eq!(world.find(done).await, None);
+    assert_eq!(sqlite::check(&dir.path().join(DATABASE)).unwrap().problems, [""; 0]);
 }
 
 #[tokio::test]

@@ -22,14 +22,17 @@ const PATIENCE: Duration = Duration::from_secs(40);
 /// Longest time from SIGTERM to the end.
 const STOP: Duration = Duration::from_secs(20);
 /// Variables that would change what a server does; a test's server sees none of the caller's.
-const FOREIGN: &[&str] = &["DATABASE_URL", "API_KEYS", "ADMIN_API_KEYS", "LOG_LEVEL"];
+const FOREIGN: &[&str] =
+    &["DATABASE_URL", "API_KEYS", "ADMIN_API_KEYS", "LOG_LEVEL", "REDIS_URL", "CELERY_BROKER_URL", "DEBUG"];
 
 /// How a server is started.
 #[derive(Debug, Clone, Default)]
 pub struct ServerOptions {
+    /// The command that serves; `serve` where `None`.
+    pub command: Option<&'static str>,
     /// Where it keeps its data; a directory of its own where `None`.
     pub data_dir: Option<PathBuf>,
-    /// Further arguments of `tasklane serve`.
+    /// Further arguments of the command.
     pub arguments: Vec<OsString>,
     /// Further variables of its environment.
     pub environment: Vec<(OsString, OsString)>,
@@ -39,6 +42,11 @@ impl ServerOptions {
     /// A server without executors of its own: only the story's workers work.
     pub fn without_executors() -> Self {
         Self { arguments: vec!["--no-executors".into()], ..Self::default() }
+    }
+
+    /// A server that takes the place of a dialect's own.
+    pub fn alone(dialect: &'static str) -> Self {
+        Self { command: Some(dialect), ..Self::default() }
     }
 
     /// The same, with its data there.
@@ -118,7 +126,9 @@ impl Server {
         assert!(self.child.is_none(), "the server runs already");
         let log = File::options().create(true).append(true).open(self.log_path()).expect("the log opens");
         let mut command = Command::new(binary::tasklane());
-        command.args(["serve", "--listen", &self.address().to_string(), "--data-dir"]).arg(&self.data_dir);
+        command
+            .args([self.options.command.unwrap_or("serve"), "--listen", &self.address().to_string(), "--data-dir"])
+            .arg(&self.data_dir);
         command.args(&self.options.arguments);
         clean(&mut command).envs(self.options.environment.iter().cloned());
         command.stdin(Stdio::null()).stdout(log.try_clone().expect("a second handle")).stderr(log);

@@ -1,8 +1,10 @@
 //! Every route, called in process over the memory store, on tokio's paused clock.
 #![allow(clippy::unwrap_used)]
 
+mod atropos;
 mod batch;
 mod bodies;
+mod cors;
 mod edge;
 mod faults;
 mod hand;

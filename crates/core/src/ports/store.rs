@@ -14,11 +14,11 @@ use crate::hand::Hand;
 use crate::lease::{LeaseKey, LeaseRequest, Leased};
 use crate::log::{Level, Line, LineId, LogLine};
 use crate::ports::BoxFuture;
-use crate::queue::{LaneCounts, Queue, QueueState};
+use crate::queue::{Counts, LaneCounts, Queue, QueueState};
 use crate::retention::Retention;
 use crate::settle::{Settled, Settlement};
 use crate::state::State;
-use crate::task::{Attempt, Progress, Task, TaskId};
+use crate::task::{Attempt, Lane, Progress, Task, TaskId};
 use crate::time::Timestamp;
 
 /// What one commit does. A store carries the verbs out in the order of the members, and each verb's items in their order.
@@ -81,7 +81,7 @@ pub struct Answers {
     pub checkpoints: Vec<Checkpointed>,
     /// What happened.
     pub settle: Vec<Settled>,
-    /// The task afterwards (before, if it was deleted).
+    /// The task afterwards (before, if it was deleted; hidden, if it was hidden).
     pub hand: Vec<Result<Task, HandError>>,
     /// A place in this list for each task, in order.
     pub accept: Vec<Result<Vec<Accepted>, Refused>>,
@@ -146,12 +146,27 @@ pub struct LogPage {
     pub next: Option<LineId>,
 }
 
+/// Whether a list shows hidden tasks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Hidden {
+    /// No.
+    #[default]
+    Without,
+    /// Beside the others.
+    With,
+    /// Them alone.
+    Only,
+}
+
 /// Which tasks a list shows.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct TaskFilter {
     /// In this state.
     pub state: Option<State>,
+    /// In one of these states; empty is any. A word of a dialect may stand for several.
+    pub states: Vec<State>,
     /// Of this type.
     pub task_type: Option<Box<str>>,
     /// In this queue. `None` leaves out system queues.
@@ -160,6 +175,8 @@ pub struct TaskFilter {
     pub tenant: Option<Box<str>>,
     /// Accepted by this interface; `""` is `/v1`, `None` is all.
     pub origin: Option<Box<str>>,
+    /// Hidden or not.
+    pub hidden: Hidden,
     /// With all of these labels.
     pub labels: Vec<(Box<str>, Box<str>)>,
     /// Whose id begins with this, or whose type, unique key or a label's value holds it.
@@ -209,7 +226,7 @@ pub struct Standing {
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct StoreStats {
     /// Tasks in each state.
-    pub counts: crate::queue::Counts,
+    pub counts: Counts,
     /// Lanes known.
     pub lanes: usize,
     /// Bytes of the main file or relation.
@@ -231,7 +248,7 @@ pub trait Store: Send + Sync + 'static {
     /// submissions: then these are refused ([`crate::error::Refusal::DiskFull`]).
     fn commit(&self, batch: Batch) -> BoxFuture<'_, Result<Answers, StoreError>>;
 
-    /// The tasks with these ids, in their order.
+    /// The tasks with these ids, in their order. A hidden task is none, here and wherever one task is asked for.
     fn tasks(&self, ids: Vec<TaskId>) -> BoxFuture<'_, Result<Vec<Option<Task>>, StoreError>>;
 
     /// A page of tasks with ids below `below`, newest first.
@@ -256,6 +273,13 @@ pub trait Store: Send + Sync + 'static {
 
     /// Every lane that has tasks, but for those of system queues, in the order of types, then queues.
     fn lanes(&self) -> BoxFuture<'_, Result<Vec<LaneCounts>, StoreError>>;
+
+    /// How many tasks this interface accepted (as in [`TaskFilter::origin`]) and for this tenant, `None` for all: without
+    /// counting rows.
+    fn counts(&self, origin: Box<str>, tenant: Option<Box<str>>) -> BoxFuture<'_, Result<Counts, StoreError>>;
+
+    /// Whether this lane ever had a task; known without reading.
+    fn knows(&self, lane: &Lane) -> bool;
 
     /// Events after `after`, at most about `limit`.
     fn events(&self, after: Position, limit: usize) -> BoxFuture<'_, Result<EventPage, StoreError>>;

@@ -11,8 +11,10 @@ pub mod setting;
 pub mod settings;
 
 // The sections.
+pub mod atropos;
 pub mod client;
 pub mod executors;
+pub mod http;
 pub mod keys;
 pub mod listen;
 pub mod log;
@@ -27,12 +29,14 @@ pub use environment::Environment;
 pub use flags::Flags;
 pub use setting::{Section, Setting};
 pub use settings::Settings;
+use tasklane_api::Dialect;
 
 use crate::error::StartError;
 
 /// Every section, in the order of the reference page.
 pub const SECTIONS: &[&Section] = &[
     &listen::SECTION,
+    &http::SECTION,
     &store::SECTION,
     &executors::SECTION,
     &outbound::SECTION,
@@ -55,6 +59,10 @@ pub struct Config {
     pub executors: executors::Executors,
     /// What it may call.
     pub outbound: tasklane_outbound::Guard,
+    /// Which pages may call it.
+    pub http: http::Http,
+    /// The dialect whose place it takes: that one's root routes instead of Tasklane's own. A command sets it.
+    pub alone: Option<Dialect>,
 }
 
 impl Config {
@@ -70,6 +78,8 @@ impl Config {
             store: store::Store::read(settings)?,
             executors: executors::Executors::read(settings)?,
             outbound: outbound::read(settings)?,
+            http: http::Http::read(settings)?,
+            alone: None,
         })
     }
 }

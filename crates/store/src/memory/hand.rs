@@ -12,6 +12,12 @@ impl Tx<'_> {
         match hand::decide(task, hand, self.now)? {
             Ruling::Nothing => {}
             Ruling::Delete => return self.model.remove(id).ok_or(HandError::NotFound),
+            Ruling::Hide => {
+                if let Some(kept) = self.model.tasks.get_mut(&id) {
+                    kept.task.hidden_at = Some(self.now);
+                }
+                self.model.removed = true;
+            }
             Ruling::RequestCancel => {
                 if let Some(kept) = self.model.tasks.get_mut(&id) {
                     kept.task.facts.cancel_requested = true;

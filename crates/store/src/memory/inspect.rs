@@ -10,15 +10,32 @@ use tasklane_core::limit;
 use tasklane_core::ports::store::{EventPage, Standing, StoreStats, TaskFilter, TaskPage};
 use tasklane_core::queue::{Counts, LaneCounts, Queue, QueueState};
 use tasklane_core::state::State;
-use tasklane_core::task::{Attempt, Lane, Task, TaskId};
+use tasklane_core::task::{Attempt, Lane, TaskId};
 
-use super::Model;
-use crate::filter::{facts_fit, lane_fits};
+use super::{Kept, Model};
+use crate::filter::{lane_fits, scope_is_of, task_fits};
 
 impl Model {
+    /// A task that is not hidden.
+    pub(super) fn shown(&self, id: TaskId) -> Option<&Kept> {
+        self.tasks.get(&id).filter(|kept| kept.task.hidden_at.is_none())
+    }
+
+    pub(super) fn counts(&self, origin: &str, tenant: Option<&str>) -> Counts {
+        let mut counts = Counts::default();
+        let tasks = self.tasks.values().map(|kept| &kept.task);
+        let of_scope = tasks.filter(|task| scope_is_of(&task.facts.scope, origin, tenant));
+        of_scope.for_each(|task| counts.add(task.counted(), 1));
+        counts
+    }
+
     pub(super) fn list(&self, filter: &TaskFilter, below: Option<TaskId>, most: usize) -> TaskPage {
         let mut page = TaskPage::default();
-        let rows = self.tasks.iter().rev().filter(|(id, _)| below.is_none_or(|below| **id < below));
+        // A dialect's tasks have an index of their own: no others are examined.
+        let origin = filter.origin.as_deref().filter(|it| !it.is_empty());
+        let rows = self.tasks.iter().rev().filter(|(id, kept)| {
+            below.is_none_or(|below| **id < below) && origin.is_none_or(|it| *kept.task.facts.scope.origin == *it)
+        });
         let mut last = None;
         for (examined, (id, kept)) in rows.enumerate() {
             if page.tasks.len() >= most || examined >= limit::READ_ROWS {
@@ -27,7 +44,7 @@ impl Model {
             }
             last = Some(*id);
             let facts = &kept.task.facts;
-            if lane_fits(filter, &facts.lane, &facts.scope) && facts_fit(filter, facts, kept.task.created_at) {
+            if lane_fits(filter, &facts.lane, &facts.scope) && task_fits(filter, &kept.task) {
                 page.tasks.push(kept.task.clone());
             }
         }
@@ -35,11 +52,11 @@ impl Model {
     }
 
     pub(super) fn attempts(&self, id: TaskId) -> Option<Vec<Attempt>> {
-        self.tasks.get(&id).map(|kept| history(kept.history.clone(), &kept.task))
+        self.shown(id).map(|kept| history(kept.history.clone(), &kept.task))
     }
 
     pub(super) fn standing(&self, id: TaskId, most: u64) -> Option<Standing> {
-        let task = self.tasks.get(&id)?.task.clone();
+        let task = self.shown(id)?.task.clone();
         let queue = self.queues.get(&task.facts.lane.queue).copied().unwrap_or(QueueState::Active);
         let lane = self.line(|it| it.facts.lane == task.facts.lane);
         let ahead = (task.facts.state == State::Queued).then(|| lane.iter().take_while(|it| **it != id).count() as u64);
@@ -55,11 +72,11 @@ impl Model {
 
     pub(super) fn lanes(&self) -> Vec<LaneCounts> {
         let mut lanes: BTreeMap<_, LaneCounts> = BTreeMap::new();
-        let tasks = self.tasks.values().map(|kept| &kept.task.facts);
-        for facts in tasks.filter(|facts| !facts.lane.queue.starts_with('~')) {
-            let lane = &facts.lane;
+        let tasks = self.tasks.values().map(|kept| &kept.task);
+        for task in tasks.filter(|task| !task.facts.lane.queue.starts_with('~')) {
+            let lane = &task.facts.lane;
             let known = lanes.entry((&lane.task_type, &lane.queue)).or_insert_with(|| of_lane(lane));
-            known.counts.add(facts.state, 1);
+            known.counts.add(task.counted(), 1);
         }
         lanes.into_values().collect()
     }
@@ -67,7 +84,7 @@ impl Model {
     fn queue(&self, name: &str, state: QueueState) -> Queue {
         let mut counts = Counts::default();
         let tasks = || self.tasks.values().map(|kept| &kept.task).filter(|task| *task.facts.lane.queue == *name);
-        tasks().for_each(|task| counts.add(task.facts.state, 1));
+        tasks().for_each(|task| counts.add(task.counted(), 1));
         let line = self.line(|task| *task.facts.lane.queue == *name);
         Queue { name: name.into(), state, counts, oldest_queued_at: self.oldest(name), next: line.first().copied() }
     }
@@ -101,7 +118,7 @@ impl Model {
 
     pub(super) fn stats(&self) -> StoreStats {
         let mut counts = Counts::default();
-        self.tasks.values().for_each(|kept: &super::Kept| counts.add(kept_state(&kept.task), 1));
+        self.tasks.values().for_each(|kept| counts.add(kept.task.counted(), 1));
         StoreStats {
             counts,
             lanes: self.lanes.len(),
@@ -111,10 +128,6 @@ impl Model {
             clock_behind: Duration::ZERO,
         }
     }
-}
-
-fn kept_state(task: &Task) -> State {
-    task.facts.state
 }
 
 fn of_lane(lane: &Arc<Lane>) -> LaneCounts {

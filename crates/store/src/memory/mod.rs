@@ -16,7 +16,7 @@ use tasklane_core::ports::clock::Clock;
 use tasklane_core::ports::store::{
     Answers, Batch, EventPage, LogPage, LogQuery, Standing, Store, StoreStats, TaskFilter, TaskPage,
 };
-use tasklane_core::queue::{LaneCounts, Queue, QueueState};
+use tasklane_core::queue::{Counts, LaneCounts, Queue, QueueState};
 use tasklane_core::state::{Reason, State};
 use tasklane_core::task::{Attempt, Lane, Task, TaskId};
 use tasklane_core::time::Timestamp;
@@ -84,7 +84,7 @@ struct Model {
     position: Position,
     commits: u64,
     sweep: sweep::Cursor,
-    /// The commit under way removed a task: it has a place in the log even if it has no event.
+    /// The commit under way removed or hid a task: it has a place in the log even if it has no event.
     removed: bool,
     closed: bool,
 }
@@ -146,7 +146,7 @@ impl Store for MemoryStore {
     }
 
     fn tasks(&self, ids: Vec<TaskId>) -> BoxFuture<'_, Result<Vec<Option<Task>>, StoreError>> {
-        self.read(|model| ids.iter().map(|id| model.tasks.get(id).map(|kept| kept.task.clone())).collect())
+        self.read(|model| ids.iter().map(|id| model.shown(*id).map(|kept| kept.task.clone())).collect())
     }
 
     fn list(
@@ -172,6 +172,14 @@ impl Store for MemoryStore {
 
     fn queues(&self, name: Option<Box<str>>) -> BoxFuture<'_, Result<Vec<Queue>, StoreError>> {
         self.read(|model| model.queues(name.as_deref()))
+    }
+
+    fn counts(&self, origin: Box<str>, tenant: Option<Box<str>>) -> BoxFuture<'_, Result<Counts, StoreError>> {
+        self.read(|model| model.counts(&origin, tenant.as_deref()))
+    }
+
+    fn knows(&self, lane: &Lane) -> bool {
+        self.model().lanes.contains(lane)
     }
 
     fn lanes(&self) -> BoxFuture<'_, Result<Vec<LaneCounts>, StoreError>> {

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use rusqlite::Connection;
 use tasklane_core::event::Position;
-use tasklane_core::queue::Counts;
+use tasklane_core::queue::{Counted, Counts};
 use tasklane_core::state::State;
 use tasklane_core::task::TaskId;
 use tasklane_core::time::Timestamp;
@@ -147,7 +147,7 @@ impl Rest {
         if kept.notes != 0 {
             self.notes.insert(kept.seq, (facts.id, kept.notes));
         }
-        self.counts.entry((kept.lane, kept.scope)).or_default().add(facts.state, 1);
+        self.counts.entry((kept.lane, kept.scope)).or_default().add(kept.task.counted(), 1);
         if facts.state == State::Queued {
             self.queued.insert(kept.seq, (kept.lane, Place::of(kept.seq, &kept.task)));
         }
@@ -167,10 +167,10 @@ impl Rest {
         let counted_to = Position(fact(db, COUNTED_TO)?.unwrap_or(0) as u64);
         for (lane, scope, counts) in Counters::load(db, counted_to)?.each() {
             let found = self.counts.remove(&(lane, scope)).unwrap_or_default();
-            for state in State::ALL.iter().filter(|state| found.of(**state) != counts.of(**state)) {
-                let (found, counted) = (found.of(*state), counts.of(*state));
+            for what in Counted::all().filter(|it| found.of(*it) != counts.of(*it)) {
+                let (found, counted) = (found.of(what), counts.of(what));
                 report.problem(format!(
-                    "lane {} scope {}: {found} tasks are {state}, {counted} are counted",
+                    "lane {} scope {}: {found} tasks are {what:?}, {counted} are counted",
                     lane.0, scope.0
                 ));
             }

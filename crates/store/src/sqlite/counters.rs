@@ -6,8 +6,7 @@ use std::collections::{HashMap, HashSet};
 
 use rusqlite::Connection;
 use tasklane_core::event::Position;
-use tasklane_core::queue::Counts;
-use tasklane_core::state::State;
+use tasklane_core::queue::{Counted, Counts};
 
 use super::error::{Fault, Result};
 use super::log::{self, Way};
@@ -38,10 +37,14 @@ impl Counters {
             let key = (LaneNo(row.get(0)?), ScopeNo(row.get(1)?));
             let body: Vec<u8> = row.get(2)?;
             let mut bytes = Bytes(&body);
-            for state in State::ALL {
+            // A row of before the deleted were counted ends with the states.
+            for counted in Counted::all() {
+                if bytes.is_empty() {
+                    break;
+                }
                 let count = bytes.fitting()?;
-                counters.counts.entry(key).or_default().add(*state, count);
-                counters.total.add(*state, count);
+                counters.counts.entry(key).or_default().add(counted, count);
+                counters.total.add(counted, count);
             }
         }
         let mut rows = db.prepare("SELECT body FROM log WHERE position > ? ORDER BY position")?;
@@ -83,7 +86,7 @@ impl Counters {
         for key in self.dirty.drain() {
             let mut body = Vec::new();
             let counts = self.counts.get(&key).copied().unwrap_or_default();
-            State::ALL.iter().for_each(|state| put(&mut body, counts.of(*state).into()));
+            Counted::all().for_each(|counted| put(&mut body, counts.of(counted).into()));
             sql.counters_put(key.0.0, key.1.0, &body)?;
         }
         sql.fact_put(COUNTED_TO, position.0 as i64)?;

@@ -24,7 +24,8 @@ impl Tx<'_, '_> {
         match hand::decide(&kept.task, hand, self.now) {
             Err(error) => return Ok(Err(error)),
             Ok(Ruling::Nothing) => {}
-            Ok(Ruling::Delete) => self.remove(way(&kept, None), id, kept.seq, kept.task.facts.state, kept.notes)?,
+            Ok(Ruling::Delete) => self.remove(way(&kept, None), id, kept.seq, kept.task.counted(), kept.notes)?,
+            Ok(Ruling::Hide) => self.hide(&mut kept)?,
             Ok(Ruling::RequestCancel) => {
                 kept.task.facts.cancel_requested = true;
                 if let Some(running) = self.live.running.get_mut(id) {

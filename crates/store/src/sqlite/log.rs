@@ -1,13 +1,14 @@
 //! The event log: one row a commit. Its body is a list of groups of tasks that went the same way:
 //!
-//! `from << 4 | to` (0: did not exist, was removed) · reason · lane · scope · attempt · how many · their ids,
+//! `from << 4 | to` as counted (0: did not exist, was removed) · reason · lane · scope · attempt · how many · their ids,
 //!
 //! numbers as varints, each id as the zigzag difference from the one before it in the body.
 
 use std::sync::Arc;
 
 use tasklane_core::event::Transition;
-use tasklane_core::state::{Reason, State};
+use tasklane_core::queue::Counted;
+use tasklane_core::state::Reason;
 use tasklane_core::task::TaskId;
 use tasklane_core::time::Timestamp;
 
@@ -18,9 +19,10 @@ use super::varint::{Bytes, put};
 /// What the tasks of a group have in common.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Way {
-    pub from: Option<State>,
+    pub from: Option<Counted>,
     /// `None`: removed.
-    pub to: Option<State>,
+    pub to: Option<Counted>,
+    /// `None`: no transition; it was removed or hidden.
     pub reason: Option<Reason>,
     pub lane: LaneNo,
     pub scope: ScopeNo,
@@ -48,7 +50,7 @@ impl Body {
     /// Ends the open group.
     pub(crate) fn end_group(&mut self) -> Option<(Way, i64)> {
         let way = self.way.take()?;
-        let code = |state: Option<State>| state.map_or(0, State::code);
+        let code = |counted: Option<Counted>| counted.map_or(0, Counted::code);
         self.bytes.push(code(way.from) << 4 | code(way.to));
         self.bytes.push(way.reason.map_or(0, Reason::code));
         for number in [way.lane.0, way.scope.0, way.attempt, self.ids.len() as u32] {
@@ -78,8 +80,8 @@ pub(crate) fn read(body: &[u8], mut each: impl FnMut(Way, &[TaskId])) -> Result<
     while !bytes.is_empty() {
         let (states, reason) = (bytes.byte()?, bytes.byte()?);
         let way = Way {
-            from: State::from_code(states >> 4),
-            to: State::from_code(states & 0xf),
+            from: Counted::from_code(states >> 4),
+            to: Counted::from_code(states & 0xf),
             reason: Reason::from_code(reason),
             lane: LaneNo(bytes.fitting()?),
             scope: ScopeNo(bytes.fitting()?),
@@ -101,7 +103,7 @@ pub(crate) fn read(body: &[u8], mut each: impl FnMut(Way, &[TaskId])) -> Result<
     Ok(())
 }
 
-/// The events of a body; removals are none.
+/// The events of a body; to be removed or hidden is none.
 pub(crate) fn events(body: &[u8], at: Timestamp, names: &Names, out: &mut Vec<Transition>) -> Result<()> {
     let mut unknown = None;
     read(body, |way, ids| {
@@ -111,8 +113,8 @@ pub(crate) fn events(body: &[u8], at: Timestamp, names: &Names, out: &mut Vec<Tr
                 task: *task,
                 lane: Arc::clone(lane),
                 scope: Arc::clone(scope),
-                from: way.from,
-                to,
+                from: way.from.map(Counted::state),
+                to: to.state(),
                 reason,
                 attempt: way.attempt,
                 at,
@@ -125,6 +127,8 @@ pub(crate) fn events(body: &[u8], at: Timestamp, names: &Names, out: &mut Vec<Tr
 
 #[cfg(test)]
 mod tests {
+    use tasklane_core::state::State;
+
     use super::*;
     use proptest::prelude::*;
 
@@ -135,7 +139,7 @@ mod tests {
             let mut written = Vec::new();
             for (lane, attempt, ids) in groups {
                 let way = Way {
-                    from: Some(State::Queued), to: Some(State::Running), reason: Some(Reason::Leased),
+                    from: Some(State::Queued.into()), to: Some(State::Running.into()), reason: Some(Reason::Leased),
                     lane: LaneNo(lane), scope: ScopeNo(3), attempt,
                 };
                 for id in ids {

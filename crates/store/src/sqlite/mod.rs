@@ -18,8 +18,8 @@ use tasklane_core::ports::BoxFuture;
 use tasklane_core::ports::store::{
     Answers, Batch, EventPage, LogPage, LogQuery, Standing, Store, StoreStats, TaskFilter, TaskPage,
 };
-use tasklane_core::queue::{LaneCounts, Queue};
-use tasklane_core::task::{Attempt, Task, TaskId};
+use tasklane_core::queue::{Counts, LaneCounts, Queue};
+use tasklane_core::task::{Attempt, Lane, Task, TaskId};
 use tasklane_core::time::Timestamp;
 use tokio::sync::oneshot;
 
@@ -175,6 +175,15 @@ impl Store for SqliteStore {
         let known = inspect::queues::known(&look(&self.view), name.as_deref());
         let view = Arc::clone(&self.view);
         Box::pin(self.readers.read(move |db| inspect::queues::complete(db, &view, known)))
+    }
+
+    fn counts(&self, origin: Box<str>, tenant: Option<Box<str>>) -> BoxFuture<'_, Result<Counts, StoreError>> {
+        let counts = inspect::counts(&look(&self.view), &origin, tenant.as_deref());
+        Box::pin(std::future::ready(Ok(counts)))
+    }
+
+    fn knows(&self, lane: &Lane) -> bool {
+        look(&self.view).names.lane_named(lane).is_some()
     }
 
     fn lanes(&self) -> BoxFuture<'_, Result<Vec<LaneCounts>, StoreError>> {

@@ -20,6 +20,7 @@ use rusqlite::Row;
 use serde::{Deserialize, Serialize};
 use tasklane_core::lease::{Lease, Token};
 use tasklane_core::outcome::Failure;
+use tasklane_core::queue::Counted;
 use tasklane_core::state::{Reason, State};
 use tasklane_core::task::{Facts, Progress, Spec, Task, TaskId};
 use tasklane_core::time::Timestamp;
@@ -42,6 +43,7 @@ const WAS_QUEUED: u8 = 8;
 pub(crate) const HAS_LOGS: u8 = 16;
 /// It has rows in `checkpoints`.
 pub(crate) const HAS_CHECKPOINTS: u8 = 32;
+const HIDDEN: u8 = 64;
 
 /// How an attempt was settled, so that its repetition is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -89,6 +91,8 @@ struct More {
     /// Where it is not the rank.
     #[serde(skip_serializing_if = "Option::is_none")]
     queued_at: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hidden_at: Option<Timestamp>,
 }
 
 /// The fixed part, as numbers.
@@ -159,6 +163,11 @@ impl Head {
 
     pub(crate) fn has_result(&self) -> bool {
         self.flags & HAS_RESULT != 0
+    }
+
+    /// What the task is counted as.
+    pub(crate) fn counted(&self) -> Counted {
+        if self.flags & HIDDEN == 0 { Counted::In(self.state) } else { Counted::Deleted(self.state) }
     }
 
     /// The lease a running task was begun under.
@@ -277,7 +286,7 @@ impl Kept {
         names: &Names,
     ) -> Result<Self> {
         let has_more = more.is_some();
-        let More { spec, failure, progress, worker, queued_at } = more.unwrap_or_default();
+        let More { spec, failure, progress, worker, queued_at, hidden_at } = more.unwrap_or_default();
         let facts = Facts {
             id,
             lane: Arc::clone(names.lane(head.lane)?),
@@ -306,6 +315,7 @@ impl Kept {
             queued_at: queued_at.or(Some(head.rank).filter(|_| head.flags & WAS_QUEUED != 0)),
             finished_at: head.finished(),
             quarantined: head.flags & QUARANTINED != 0,
+            hidden_at,
         };
         Ok(Self {
             seq,
@@ -332,6 +342,7 @@ impl Kept {
             | flag(self.task.quarantined, QUARANTINED)
             | flag(result.is_some(), HAS_RESULT)
             | flag(self.task.queued_at.is_some(), WAS_QUEUED)
+            | flag(self.task.hidden_at.is_some(), HIDDEN)
             | self.notes;
         let crashes = u8::try_from(facts.crashes).unwrap_or(u8::MAX);
         let length = match (&facts.lease, result) {
@@ -369,6 +380,7 @@ impl Kept {
             || task.progress.is_some()
             || worker_elsewhere
             || self.queued_elsewhere().is_some()
+            || task.hidden_at.is_some()
     }
 
     /// Since when it is queued, where its rank does not tell.
@@ -398,6 +410,7 @@ impl Kept {
             progress: progress.clone(),
             worker: worker.clone().filter(|_| self.worker == 0),
             queued_at: self.queued_elsewhere(),
+            hidden_at: self.task.hidden_at,
         };
         let json = serde_json::to_vec(&more);
         json.map(Some).map_err(|error| Fault::damaged(format!("the details of a task cannot be written: {error}")))

@@ -42,6 +42,21 @@ pub(crate) struct Rows {
 impl Sql<'_> {
     /// A new row; `kept.task.payload` is the payload.
     pub(crate) fn insert(&mut self, kept: &Kept) -> Result<()> {
+        let origin = &kept.task.facts.scope.origin;
+        if !origin.is_empty() {
+            // Few come by a dialect; the many keep their own statement.
+            self.write_rows()?;
+            let (id, payload) = (kept.task.facts.id, &*kept.task.payload);
+            self.insert_of_origin.execute((
+                kept.seq,
+                id.as_bytes(),
+                &kept.column(),
+                payload,
+                kept.more()?,
+                &**origin,
+            ))?;
+            return Ok(());
+        }
         let rows = &mut self.rows;
         rows.heads.extend_from_slice(&kept.head());
         rows.heads.resize(rows.heads.len() + kept.room, 0);

@@ -35,6 +35,7 @@ statements! {
     begin: "BEGIN IMMEDIATE";
     commit: "COMMIT";
     insert: "INSERT INTO tasks (seq, id, head, payload, more) VALUES (?, ?, ?, ?, ?)";
+    insert_of_origin: "INSERT INTO tasks (seq, id, head, payload, more, origin) VALUES (?, ?, ?, ?, ?, ?)";
     insert_many: &format!(
         "INSERT OR ROLLBACK INTO tasks (seq, id, head, payload, more) VALUES {}",
         ["(?, ?, ?, ?, ?)"; MANY].join(", ")

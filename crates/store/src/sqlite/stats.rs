@@ -4,7 +4,6 @@ use std::path::Path;
 
 use tasklane_core::event::Position;
 use tasklane_core::queue::Counts;
-use tasklane_core::state::State;
 
 use super::check::open_known;
 use super::counters::{COUNTED_TO, Counters};
@@ -55,7 +54,7 @@ fn read(db: &rusqlite::Connection, mut stats: FileStats) -> Result<FileStats> {
     (stats.queues, stats.lanes) = (names.queues.len(), names.lanes.len());
     let counted_to = Position(fact(db, COUNTED_TO)?.unwrap_or(0) as u64);
     let counters = Counters::load(db, counted_to)?;
-    State::ALL.iter().for_each(|state| stats.counts.add(*state, counters.total().of(*state) as i64));
+    stats.counts = *counters.total();
     let ends = "SELECT (SELECT min(position) FROM log), (SELECT max(position) FROM log)";
     let (first, last): (Option<i64>, Option<i64>) = db.query_row(ends, [], |row| Ok((row.get(0)?, row.get(1)?)))?;
     stats.log = first.zip(last).map(|(first, last)| (first as u64, last as u64));

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use tasklane_core::ports::store::{Batch, Sweep};
-use tasklane_core::state::State;
+use tasklane_core::queue::Counted;
 
 use super::error::{Fault, Result};
 use super::keys;
@@ -45,10 +45,10 @@ impl Tx<'_, '_> {
             let over = row.head.finished().is_some_and(|at| sweep.retention.is_over(state, at, self.now));
             if state.is_final() && (over || excess > 0) {
                 excess = excess.saturating_sub(1);
-                let notes = row.head.notes();
+                let (counted, notes) = (row.head.counted(), row.head.notes());
                 let Head { lane, scope, attempt, .. } = row.head;
                 let way = Way { from: None, to: None, reason: None, lane, scope, attempt };
-                self.remove(way, row.id, row.seq, state, notes)?;
+                self.remove(way, row.id, row.seq, counted, notes)?;
                 self.answer().sweep += 1;
             }
         }
@@ -61,7 +61,7 @@ impl Tx<'_, '_> {
     /// How many final tasks are too many.
     fn excess(&self, sweep: &Sweep) -> u64 {
         let total = self.live.counters.total();
-        let done: u64 = State::ALL.iter().filter(|it| it.is_final()).map(|it| total.of(*it)).sum();
+        let done: u64 = Counted::all().filter(|it| it.state().is_final()).map(|it| total.of(it)).sum();
         let over = done.saturating_sub(sweep.retention.most);
         let crowded = sweep.disk.is_some_and(|(used, all)| used as f64 > all as f64 * sweep.retention.disk_share);
         if crowded { over.max(sweep.limit as u64) } else { over }

@@ -6,6 +6,7 @@ use tasklane_core::accept::NewTask;
 use tasklane_core::decision::{Applied, Decision, Next};
 use tasklane_core::event::Position;
 use tasklane_core::ports::store::{Answers, Batch};
+use tasklane_core::queue::Counted;
 use tasklane_core::state::State;
 use tasklane_core::task::{Task, TaskId};
 use tasklane_core::time::Timestamp;
@@ -249,8 +250,9 @@ impl<'a, 'c> Tx<'a, 'c> {
         keys::let_go(self.sql.db, &facts.scope.tenant, &unique.key, facts.id, until)
     }
 
-    /// A final task is no more.
-    pub(crate) fn remove(&mut self, way: Way, id: TaskId, seq: i64, state: State, notes: u8) -> Result<()> {
+    /// A final task, counted as `from`, is no more.
+    pub(crate) fn remove(&mut self, way: Way, id: TaskId, seq: i64, from: Counted, notes: u8) -> Result<()> {
+        let state = from.state();
         // Only a task that succeeded at once has certainly no attempt in the history.
         let straight = way.attempt == 0 || (way.attempt == 1 && state == State::Succeeded);
         self.sql.delete(seq, if straight { HasHistory::No } else { HasHistory::Maybe })?;
@@ -258,7 +260,18 @@ impl<'a, 'c> Tx<'a, 'c> {
         if self.live.keys {
             keys::task_gone(self.sql.db, id, state)?;
         }
-        let ended = self.body.add(Way { from: Some(state), to: None, reason: None, ..way }, id);
+        let ended = self.body.add(Way { from: Some(from), to: None, reason: None, ..way }, id);
+        ended.into_iter().for_each(|ended| self.count(ended));
+        Ok(())
+    }
+
+    /// A final task is hidden from now on.
+    pub(crate) fn hide(&mut self, kept: &mut Kept) -> Result<()> {
+        let from = kept.task.counted();
+        kept.task.hidden_at = Some(self.now);
+        self.sql.update(kept)?;
+        let way = Way { from: Some(from), reason: None, ..way(kept, None) };
+        let ended = self.body.add(way, kept.task.facts.id);
         ended.into_iter().for_each(|ended| self.count(ended));
         Ok(())
     }
@@ -280,7 +293,7 @@ impl<'a, 'c> Tx<'a, 'c> {
 
     fn count(&mut self, (way, by): (Way, i64)) {
         self.live.counters.shift(&way, by);
-        self.changes.counts.push((way.lane, way.from, way.to, by));
+        self.changes.counts.push((way, by));
     }
 
     /// What readers are to see of a running task.
@@ -299,8 +312,8 @@ impl<'a, 'c> Tx<'a, 'c> {
 pub(crate) fn way(kept: &Kept, from: Option<State>) -> Way {
     let facts = &kept.task.facts;
     Way {
-        from,
-        to: Some(facts.state),
+        from: from.map(Counted::In),
+        to: Some(kept.task.counted()),
         reason: Some(kept.task.reason),
         lane: kept.lane,
         scope: kept.scope,

@@ -15,7 +15,8 @@ use tasklane_core::task::{Task, TaskId};
 use tasklane_core::time::Timestamp;
 
 use super::live::Live;
-use super::names::{LaneNo, Names};
+use super::log::Way;
+use super::names::Names;
 use super::running::{is_current, start};
 use foldhash::fast::RandomState as ById;
 
@@ -44,7 +45,7 @@ impl Overlay {
 #[derive(Default)]
 pub(crate) struct Changes {
     pub running: Vec<(TaskId, Option<Overlay>)>,
-    pub counts: Vec<(LaneNo, Option<State>, Option<State>, i64)>,
+    pub counts: Vec<(Way, i64)>,
     /// Names were added or a queue's state changed.
     pub names: bool,
 }
@@ -53,7 +54,10 @@ pub(crate) struct Changes {
 #[derive(Default)]
 pub(crate) struct View {
     pub names: Names,
+    /// Of each lane, by its number.
     pub counts: Vec<Counts>,
+    /// Of each scope, by its number.
+    pub scopes: Vec<Counts>,
     pub running: HashMap<TaskId, Overlay, ById>,
     pub position: Position,
     pub commits: u64,
@@ -62,9 +66,9 @@ pub(crate) struct View {
 impl View {
     pub(crate) fn of(live: &Live) -> Self {
         let mut view = Self { names: live.names.clone(), position: live.position, ..Self::default() };
-        for (lane, _, counts) in live.counters.each() {
-            let mine = view.counts_of(lane);
-            State::ALL.iter().for_each(|state| mine.add(*state, counts.of(*state) as i64));
+        for (lane, scope, counts) in live.counters.each() {
+            at(&mut view.counts, lane.0).add_all(counts);
+            at(&mut view.scopes, scope.0).add_all(counts);
         }
         for kept in live.running.all() {
             let task = &kept.task;
@@ -75,14 +79,6 @@ impl View {
             }
         }
         view
-    }
-
-    fn counts_of(&mut self, lane: LaneNo) -> &mut Counts {
-        let at = lane.0 as usize;
-        if self.counts.len() <= at {
-            self.counts.resize(at + 1, Counts::default());
-        }
-        &mut self.counts[at]
     }
 
     /// Takes over new names. This comes *before* the commit is on disk: a row must never bear a name a reader lacks, while
@@ -99,11 +95,20 @@ impl View {
                 None => drop(self.running.remove(&id)),
             }
         }
-        for (lane, from, to, by) in changes.counts {
-            let counts = self.counts_of(lane);
-            to.inspect(|to| counts.add(*to, by));
-            from.inspect(|from| counts.add(*from, -by));
+        for (way, by) in changes.counts {
+            for counts in [at(&mut self.counts, way.lane.0), at(&mut self.scopes, way.scope.0)] {
+                way.to.inspect(|to| counts.add(*to, by));
+                way.from.inspect(|from| counts.add(*from, -by));
+            }
         }
         (self.position, self.commits) = (live.position, live.commits);
     }
+}
+
+fn at(counts: &mut Vec<Counts>, no: u32) -> &mut Counts {
+    let at = no as usize;
+    if counts.len() <= at {
+        counts.resize(at + 1, Counts::default());
+    }
+    &mut counts[at]
 }

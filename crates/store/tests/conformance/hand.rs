@@ -2,9 +2,11 @@ use tasklane_core::accept::{Start, UniquePolicy};
 use tasklane_core::error::HandError;
 use tasklane_core::hand::Hand;
 use tasklane_core::outcome::{FailureKind, Outcome};
+use tasklane_core::ports::store::{Hidden, TaskFilter};
+use tasklane_core::queue::Counted;
 use tasklane_core::settle::Settled;
 use tasklane_core::state::{Reason, State};
-use tasklane_core::task::Unique;
+use tasklane_core::task::{Task, Unique};
 
 use super::world::{SECOND, World, ids, spec, success};
 
@@ -101,4 +103,43 @@ pub async fn what_the_state_forbids(world: World) {
     assert_eq!(world.hand(id, Hand::Cancel).await, refused(State::Succeeded, "cancelled"));
     assert_eq!(world.hand(id, Hand::Retry).await, refused(State::Succeeded, "retried"));
     assert_eq!(world.hand(world.task("t").id, Hand::Cancel).await, Err(HandError::NotFound));
+}
+
+pub async fn a_hidden_task_is_gone_but_for_lists_that_ask(world: World) {
+    let leased = world.run(world.task("t")).await;
+    let id = leased.facts.id;
+    world.report(&leased, success("[1,2]")).await;
+    let before = (world.events().await.len(), world.get(id).await);
+    world.advance(SECOND);
+    let task = world.hand(id, Hand::Hide).await.unwrap();
+    assert_eq!(task.hidden_at, Some(world.store.now()));
+    assert_eq!(Task { hidden_at: None, ..task.clone() }, before.1, "nothing else changes");
+    assert_eq!(world.events().await.len(), before.0, "to be hidden is no transition");
+    assert_eq!(world.find(id).await, None);
+    assert_eq!(world.store.attempts(id).await.unwrap(), None);
+    assert_eq!(world.store.standing(id, 9).await.unwrap(), None);
+    for hand in [Hand::Hide, Hand::Delete, Hand::Retry, Hand::Cancel] {
+        assert_eq!(world.hand(id, hand).await, Err(HandError::NotFound), "{hand:?}");
+    }
+    let other = world.accept(world.task("t")).await.id;
+    for (hidden, shown) in [(Hidden::Without, vec![other]), (Hidden::With, vec![other, id]), (Hidden::Only, vec![id])] {
+        let page = world.store.list(TaskFilter { hidden, ..TaskFilter::default() }, None, 9).await.unwrap();
+        assert_eq!(page.tasks.iter().map(|it| it.facts.id).collect::<Vec<_>>(), shown, "{hidden:?}");
+        page.tasks.iter().filter(|it| it.facts.id == id).for_each(|it| assert_eq!(*it, task));
+    }
+    let counts = world.store.stats().await.unwrap().counts;
+    assert_eq!((counts.of(State::Succeeded), counts.of(Counted::Deleted(State::Succeeded))), (0, 1));
+    assert_eq!(world.store.queues(Some("q".into())).await.unwrap()[0].counts, counts);
+}
+
+pub async fn only_what_is_final_can_be_hidden(world: World) {
+    let id = world.accept(world.task("t")).await.id;
+    let refused = |state| Err(HandError::InvalidTransition { state, wanted: "deleted" });
+    assert_eq!(world.hand(id, Hand::Hide).await, refused(State::Queued));
+    let leased = world.lease(1).await.remove(0);
+    assert_eq!(world.hand(id, Hand::Hide).await, refused(State::Running));
+    world.report(&leased, Outcome::failed(FailureKind::Permanent, "no")).await;
+    let task = world.hand(id, Hand::Hide).await.unwrap();
+    assert_eq!(task.failure.unwrap().message, "no");
+    assert_eq!(world.hand(world.task("t").id, Hand::Hide).await, Err(HandError::NotFound));
 }

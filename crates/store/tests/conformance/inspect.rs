@@ -1,12 +1,15 @@
 use std::sync::Arc;
 
+use tasklane_core::accept::NewTask;
 use tasklane_core::error::StoreError;
 use tasklane_core::event::Position;
+use tasklane_core::hand::Hand;
+use tasklane_core::limit;
 use tasklane_core::outcome::{FailureKind, Outcome};
 use tasklane_core::ports::store::{Batch, TaskFilter};
 use tasklane_core::queue::QueueState;
 use tasklane_core::state::State;
-use tasklane_core::task::{Scope, TaskId};
+use tasklane_core::task::{Lane, Scope, TaskId};
 
 use super::world::{SECOND, World, beginning, spec, success};
 
@@ -46,6 +49,9 @@ pub async fn lists_filter(world: World) {
     assert_eq!(listed(&world, TaskFilter { queue: Some("~s".into()), ..all() }).await, [system]);
     assert_eq!(listed(&world, TaskFilter { state: Some(State::Running), ..all() }).await, [plain]);
     assert_eq!(listed(&world, TaskFilter { state: Some(State::Queued), ..all() }).await, [other]);
+    let open = |states: &[State]| TaskFilter { states: states.to_vec(), ..all() };
+    assert_eq!(listed(&world, open(&[State::Queued, State::Running])).await, [other, plain]);
+    assert_eq!(listed(&world, open(&[State::Failed, State::Running])).await, [plain]);
     assert_eq!(listed(&world, TaskFilter { task_type: Some("a".into()), ..all() }).await, [plain]);
     assert_eq!(listed(&world, TaskFilter { tenant: Some("x".into()), ..all() }).await, [other]);
     assert_eq!(listed(&world, TaskFilter { origin: Some("".into()), ..all() }).await, [plain]);
@@ -171,4 +177,49 @@ pub async fn a_closed_store_is_away(world: World) {
     assert!(matches!(world.store.commit(Batch::default()).await, Err(StoreError::Away(_))));
     assert!(matches!(world.store.tasks(vec![]).await, Err(StoreError::Away(_))));
     world.store.close().await;
+}
+
+fn of(world: &World, origin: &str, tenant: &str) -> NewTask {
+    let scope = Arc::new(Scope { origin: origin.into(), tenant: tenant.into() });
+    NewTask { scope, ..world.task("t") }
+}
+
+pub async fn counts_by_origin_and_tenant(world: World) {
+    let tasks = vec![of(&world, "atropos", ""), of(&world, "atropos", "x"), of(&world, "", "x"), world.task("t")];
+    let first = tasks[0].id;
+    world.submit(tasks).await.unwrap();
+    let counts = async |origin: &str, tenant: Option<&str>| {
+        world.store.counts(origin.into(), tenant.map(Into::into)).await.unwrap()
+    };
+    for (origin, tenant, number) in
+        [("atropos", None, 2), ("atropos", Some("x"), 1), ("", None, 2), ("", Some("y"), 0), ("threads", None, 0)]
+    {
+        assert_eq!(counts(origin, tenant).await.total(), number, "{origin} {tenant:?}");
+    }
+    world.hand(first, Hand::Cancel).await.unwrap();
+    world.hand(first, Hand::Hide).await.unwrap();
+    let after = counts("atropos", None).await;
+    assert_eq!((after.of(State::Queued), after.of(State::Cancelled), after.deleted()), (1, 0, 1));
+}
+
+pub async fn only_rows_of_the_origin_are_examined(world: World) {
+    let old = of(&world, "atropos", "");
+    let expected = old.id;
+    world.accept(old).await;
+    for _ in 0..5 {
+        let tasks = (0..limit::READ_ROWS / 4).map(|_| world.task("t")).collect();
+        world.submit(tasks).await.unwrap();
+    }
+    let filter = || TaskFilter { origin: Some("atropos".into()), ..TaskFilter::default() };
+    assert_eq!(listed(&world, filter()).await, [expected], "behind more rows of others than one read examines");
+    let page = world.store.list(filter(), Some(expected), 9).await.unwrap();
+    assert_eq!((page.tasks.len(), page.next), (0, None));
+}
+
+pub async fn a_lane_is_known_from_its_first_task_on(world: World) {
+    let task = world.task_in("r", "b");
+    let lane = Arc::clone(&task.lane);
+    assert!(!world.store.knows(&lane));
+    world.accept(task).await;
+    assert!(world.store.knows(&lane) && !world.store.knows(&Lane::new("q", "b")));
 }

@@ -44,15 +44,17 @@ macro_rules! conformance {
                 the_same_report_twice_is_silent, a_late_report_is_lost, a_cancelled_success_keeps_its_result_in_the_attempt,
                 followers_are_accepted_only_where_it_held, results_of_any_size, attempts_never_repeat;
             hand: cancel_before_the_start, cancel_while_running, retry_keeps_the_history, retry_needs_its_unique_key,
-                reschedule_moves, delete_forgets, what_the_state_forbids;
+                reschedule_moves, delete_forgets, what_the_state_forbids,
+                a_hidden_task_is_gone_but_for_lists_that_ask, only_what_is_final_can_be_hidden;
             control: a_paused_queue_gives_nothing, a_queue_can_be_made_by_hand;
             rescue: a_lost_lease_queues_again, three_lost_leases_quarantine, a_slow_attempt_times_out,
                 a_silent_handler_times_out, a_cancelled_task_ends_with_its_grace, a_deadline_ends_a_running_task,
                 a_bounded_step_leaves_the_rest;
-            sweep: final_tasks_go_after_their_time, too_many_final_tasks_go_oldest_first, a_step_is_bounded,
+            sweep: final_tasks_go_after_their_time, too_many_final_tasks_go_oldest_first, hidden_tasks_go_too, a_step_is_bounded,
                 nothing_unfinished_goes;
             inspect: lists_page_newest_first, lists_filter, attempts_in_order, events_in_order_and_by_position,
-                queues_count_without_rows, lanes_count_without_rows, standing_counts_those_ahead, stats_count, a_closed_store_is_away;
+                queues_count_without_rows, lanes_count_without_rows, standing_counts_those_ahead, stats_count, a_closed_store_is_away,
+                counts_by_origin_and_tenant, a_lane_is_known_from_its_first_task_on, only_rows_of_the_origin_are_examined;
         }
     };
 }

@@ -1,3 +1,4 @@
+use tasklane_core::hand::Hand;
 use tasklane_core::outcome::{FailureKind, Outcome};
 use tasklane_core::ports::store::{Batch, Sweep};
 use tasklane_core::retention::Retention;
@@ -42,6 +43,18 @@ pub async fn too_many_final_tasks_go_oldest_first(world: World) {
     let crowded = Sweep { retention: Retention::default(), limit: 3, disk: Some((81, 100)) };
     let swept = world.commit(Batch { sweep: Some(crowded), ..Batch::default() }).await.sweep;
     assert_eq!(swept, 3, "a crowded disk costs a step's worth of final tasks, however young");
+}
+
+pub async fn hidden_tasks_go_too(world: World) {
+    let hidden = finished(&world, success("1")).await;
+    world.hand(hidden, Hand::Hide).await.unwrap();
+    let retention = Retention { succeeded: 5 * SECOND, ..Retention::default() };
+    assert_eq!(sweep(&world, &retention, 100).await, 0);
+    world.advance(5 * SECOND);
+    assert_eq!(sweep(&world, &retention, 100).await, 1);
+    assert_eq!(world.store.stats().await.unwrap().counts.total(), 0);
+    world.hand(finished(&world, success("1")).await, Hand::Hide).await.unwrap();
+    assert_eq!(sweep(&world, &Retention { most: 0, ..retention }, 100).await, 1, "they count among the final ones");
 }
 
 pub async fn a_step_is_bounded(world: World) {

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use tasklane_core::limit;
-use tasklane_core::ports::store::{TaskFilter, TaskPage};
+use tasklane_core::ports::store::{Hidden, TaskFilter, TaskPage};
 use tasklane_core::state::State;
 use tasklane_core::task::{Task, TaskId};
 use tasklane_wire::bulk::SEARCH_BYTES;
@@ -69,6 +69,8 @@ fn filter(query: &mut Query) -> TaskFilter {
         tenant: query.read("tenant", "a tenant's name", name),
         // Tasks of every interface: what a dialect accepted is a task like any other here.
         origin: None,
+        states: Vec::new(),
+        hidden: Hidden::Without,
         labels,
         search: query.read("q", &format!("a text of 1 to {SEARCH_BYTES} bytes"), search),
         created_after: query.moment("created_after"),

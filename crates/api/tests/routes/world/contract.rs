@@ -1,4 +1,4 @@
-//! Holds every answer of every test against the OpenAPI document: its status is documented, its media type too, and its
+//! Holds every answer of every test against the OpenAPI document of the interface it comes from: its status is documented, its media type too, and its
 //! JSON is of the schema, without members the schema does not name.
 
 use std::collections::HashMap;
@@ -10,13 +10,23 @@ use serde_json::{Map, Value, json};
 
 use super::Reply;
 
-static DOCUMENT: LazyLock<Value> = LazyLock::new(|| {
-    let mut document = tasklane_api::openapi::document();
+/// Whose document speaks of a path that several have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Root {
+    Tasklane,
+    Atropos,
+}
+
+static TASKLANE: LazyLock<Value> = LazyLock::new(|| sealed(tasklane_api::openapi::document()));
+static ATROPOS: LazyLock<Value> =
+    LazyLock::new(|| sealed(serde_json::from_str(include_str!("../../../src/dialects/atropos/openapi.json")).unwrap()));
+
+fn sealed(mut document: Value) -> Value {
     // A client must bear members it does not know; the server must not answer with any that the document does not name.
     let schemas = document["components"]["schemas"].as_object_mut().unwrap();
     schemas.values_mut().for_each(seal);
     document
-});
+}
 
 static VALIDATORS: LazyLock<Mutex<HashMap<String, Validator>>> = LazyLock::new(Mutex::default);
 
@@ -34,10 +44,10 @@ fn seal(schema: &mut Value) {
 }
 
 /// The documented path a request goes to.
-fn operation(method: &Method, path: &str) -> Option<&'static Value> {
+fn operation(document: &'static Value, method: &Method, path: &str) -> Option<&'static Value> {
     let path = path.split('?').next().unwrap().replace("%3A", ":").replace("%3a", ":");
     let method = if *method == Method::HEAD { "get".into() } else { method.as_str().to_lowercase() };
-    let paths: &Map<String, Value> = DOCUMENT["paths"].as_object().unwrap();
+    let paths: &Map<String, Value> = document["paths"].as_object().unwrap();
     let fits = |pattern: &str| {
         let (wanted, action) = pattern.rsplit_once(':').map_or((pattern, None), |(path, action)| (path, Some(action)));
         let path = match action {
@@ -57,8 +67,14 @@ fn operation(method: &Method, path: &str) -> Option<&'static Value> {
 
 /// Panics where an answer is not as the document says.
 #[track_caller]
-pub fn check(method: &Method, path: &str, reply: &Reply) {
-    let Some(operation) = operation(method, path) else { return };
+pub fn check(root: Root, method: &Method, path: &str, reply: &Reply) {
+    let documents: &[&'static Value] = match root {
+        Root::Tasklane => &[&TASKLANE, &ATROPOS],
+        Root::Atropos if path.starts_with("/v1") => &[&TASKLANE],
+        Root::Atropos => &[&ATROPOS],
+    };
+    let find = |document| operation(document, method, path).map(|it| (document, it));
+    let Some((document, operation)) = documents.iter().copied().find_map(find) else { return };
     let status = reply.status.as_u16();
     let response = &operation["responses"][status.to_string()];
     assert!(response.is_object(), "{method} {path} answered {status}, which is not documented: {}", reply.text());
@@ -72,15 +88,15 @@ pub fn check(method: &Method, path: &str, reply: &Reply) {
     if media_type.contains("json") {
         // Payloads may be deeper than this reader goes.
         let Ok(answer) = serde_json::from_slice(&reply.body) else { return };
-        valid(&schema["schema"], &answer, &format!("{method} {path} {status}"));
+        valid(document, &schema["schema"], &answer, &format!("{method} {path} {status}"));
     }
 }
 
 #[track_caller]
-fn valid(schema: &Value, answer: &Value, what: &str) {
+fn valid(document: &Value, schema: &Value, answer: &Value, what: &str) {
     let mut validators = VALIDATORS.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-    let validator = validators.entry(schema.to_string()).or_insert_with(|| {
-        let whole = json!({ "allOf": [schema], "components": DOCUMENT["components"] });
+    let validator = validators.entry(format!("{} {schema}", document["info"]["title"])).or_insert_with(|| {
+        let whole = json!({ "allOf": [schema], "components": document["components"] });
         jsonschema::validator_for(&whole).unwrap()
     });
     let errors: Vec<_> = validator.iter_errors(answer).map(|it| format!("{} at {}", it, it.instance_path())).collect();

@@ -8,8 +8,8 @@ use tasklane_core::ports::BoxFuture;
 use tasklane_core::ports::store::{
     Answers, Batch, EventPage, LogPage, LogQuery, Standing, Store, StoreStats, TaskFilter, TaskPage,
 };
-use tasklane_core::queue::{LaneCounts, Queue};
-use tasklane_core::task::{Attempt, Task, TaskId};
+use tasklane_core::queue::{Counts, LaneCounts, Queue};
+use tasklane_core::task::{Attempt, Lane, Task, TaskId};
 use tasklane_core::time::Timestamp;
 use tasklane_store::memory::MemoryStore;
 
@@ -74,6 +74,14 @@ impl Store for Faulty {
 
     fn queues(&self, name: Option<Box<str>>) -> Answer<'_, Vec<Queue>> {
         self.or(|| self.inner.queues(name))
+    }
+
+    fn counts(&self, origin: Box<str>, tenant: Option<Box<str>>) -> Answer<'_, Counts> {
+        self.or(|| self.inner.counts(origin, tenant))
+    }
+
+    fn knows(&self, lane: &Lane) -> bool {
+        self.inner.knows(lane)
     }
 
     fn lanes(&self) -> Answer<'_, Vec<LaneCounts>> {

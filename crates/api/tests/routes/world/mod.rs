@@ -19,6 +19,7 @@ use tasklane_store::memory::MemoryStore;
 use tokio::time::Instant;
 use tower::ServiceExt;
 
+use contract::Root;
 pub use faulty::{Faulty, Mood};
 
 struct TokioClock(Instant);
@@ -37,6 +38,7 @@ pub struct World {
     pub engine: Engine,
     pub store: Arc<Faulty>,
     pub router: Router,
+    root: Root,
 }
 
 /// A task of type `demo`.
@@ -50,10 +52,15 @@ impl World {
     }
 
     pub fn with(hosts: Hosts) -> Self {
+        Self::with_options(Options { hosts, ..Options::default() })
+    }
+
+    pub fn with_options(options: Options) -> Self {
         let store = Faulty::new(MemoryStore::new(Arc::new(TokioClock(Instant::now()))));
         let engine = Engine::start(Arc::clone(&store) as _, tasklane_engine::Options::default());
-        let router = router(engine.clone(), Options { hosts, database: "memory" });
-        Self { engine, store, router }
+        let root = options.alone.map_or(Root::Tasklane, |_| Root::Atropos);
+        let router = router(engine.clone(), Options { database: "memory", ..options });
+        Self { engine, store, router, root }
     }
 
     pub async fn send(&self, request: Request<Body>) -> Reply {
@@ -62,7 +69,7 @@ impl World {
         let (parts, body) = response.into_parts();
         let body = body.collect().await.unwrap().to_bytes();
         let reply = Reply { status: parts.status, headers: parts.headers, body };
-        contract::check(&method, &path, &reply);
+        contract::check(self.root, &method, &path, &reply);
         reply
     }
 

@@ -9,7 +9,7 @@ use tasklane_core::ports::store::{TaskFilter, TaskPage};
 use tasklane_core::task::TaskId;
 
 use super::look;
-use crate::filter::{facts_fit, lane_fits};
+use crate::filter::{lane_fits, task_fits};
 use crate::sqlite::error::Result;
 use crate::sqlite::names::{LaneNo, ScopeNo};
 use crate::sqlite::readers::blob;
@@ -29,10 +29,18 @@ pub(crate) fn list(
     below: Option<TaskId>,
     most: usize,
 ) -> Result<TaskPage> {
-    let mut find = db.prepare_cached(&format!("SELECT {COLUMNS} FROM tasks WHERE id < ? ORDER BY id DESC LIMIT ?"))?;
+    // Tasks of a dialect have an index of their own; those of `/v1` are most of all.
+    let origin = filter.origin.as_deref().filter(|it| !it.is_empty());
+    let of_origin = origin.map_or("", |_| "origin = ?3 AND");
+    let sql = format!("SELECT {COLUMNS} FROM tasks WHERE {of_origin} id < ?1 ORDER BY id DESC LIMIT ?2");
+    let mut find = db.prepare_cached(&sql)?;
     // A greatest id of all bits would be left out, but no UUIDv7 is that.
     let below = below.map_or([0xff; 16], |below| *below.as_bytes());
-    let mut rows = find.query((below, limit::READ_ROWS as i64 + 1))?;
+    let rows = limit::READ_ROWS as i64 + 1;
+    let mut rows = match origin {
+        Some(origin) => find.query((below, rows, origin))?,
+        None => find.query((below, rows))?,
+    };
     let mut page = TaskPage::default();
     let (mut last, mut examined) = (None, 0);
     let mut fitting = Fitting::default();
@@ -53,7 +61,7 @@ pub(crate) fn list(
         if let Some(overlay) = running.get(&id) {
             overlay.lay_over(&mut kept.task);
         }
-        if facts_fit(filter, &kept.task.facts, kept.task.created_at) {
+        if task_fits(filter, &kept.task) {
             kept.take_payload(row)?;
             page.tasks.push(kept.task);
         }

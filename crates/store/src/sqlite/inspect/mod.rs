@@ -5,6 +5,7 @@ use std::sync::{PoisonError, RwLock, RwLockReadGuard};
 use rusqlite::Connection;
 use tasklane_core::decision::history;
 use tasklane_core::ports::store::{LogPage, LogQuery, Standing, StoreStats};
+use tasklane_core::queue::Counts;
 use tasklane_core::state::State;
 use tasklane_core::task::{Attempt, Task, TaskId};
 
@@ -15,6 +16,7 @@ use super::row::{COLUMNS, Kept};
 use super::seqs::unpack;
 use super::takeable::Place;
 use super::view::{Overlay, View};
+use crate::filter::scope_is_of;
 
 pub(super) mod events;
 pub(super) mod lanes;
@@ -26,11 +28,12 @@ pub(super) fn look(view: &RwLock<View>) -> RwLockReadGuard<'_, View> {
     view.read().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// A task by its id, with its payload.
+/// A task by its id, with its payload; a hidden one is none.
 fn find(db: &Connection, view: &RwLock<View>, id: TaskId) -> Result<Option<Kept>> {
     let mut find = db.prepare_cached(&format!("SELECT {COLUMNS} FROM tasks WHERE id = ?"))?;
     let mut rows = find.query([id.as_bytes()])?;
-    rows.next()?.map(|row| Kept::read_with_payload(row, &look(view).names)).transpose()
+    let kept = rows.next()?.map(|row| Kept::read_with_payload(row, &look(view).names)).transpose()?;
+    Ok(kept.filter(|it| it.task.hidden_at.is_none()))
 }
 
 /// What runs of these, as it was before the file was looked at.
@@ -124,11 +127,19 @@ fn ahead(db: &Connection, kept: &Kept, most: u64) -> Result<u64> {
     Ok(ahead)
 }
 
+/// How many tasks this interface accepted, for this tenant or for all.
+pub(super) fn counts(view: &View, origin: &str, tenant: Option<&str>) -> Counts {
+    let mut counts = Counts::default();
+    let scopes = view.names.scopes.iter().zip(&view.scopes);
+    scopes.filter(|(scope, _)| scope_is_of(scope, origin, tenant)).for_each(|(_, it)| counts.add_all(it));
+    counts
+}
+
 /// Sizes and counts.
 pub(super) fn stats(view: &View, bytes: u64, wal_bytes: u64) -> StoreStats {
     let mut stats = StoreStats { lanes: view.names.lanes.len(), bytes, wal_bytes, ..StoreStats::default() };
     for counts in &view.counts {
-        State::ALL.iter().for_each(|state| stats.counts.add(*state, counts.of(*state) as i64));
+        stats.counts.add_all(counts);
     }
     stats.commits = view.commits;
     stats

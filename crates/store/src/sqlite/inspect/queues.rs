@@ -36,7 +36,7 @@ fn one(view: &View, entry: &QueueEntry) -> Known {
     let mut open = Vec::new();
     for lane in &entry.lanes {
         let Some(of_lane) = view.counts.get(lane.0 as usize) else { continue };
-        State::ALL.iter().for_each(|state| counts.add(*state, of_lane.of(*state) as i64));
+        counts.add_all(of_lane);
         open.extend((of_lane.of(State::Queued) > 0).then_some(*lane));
     }
     let queue = Queue { name: entry.name.clone(), state: entry.state, counts, oldest_queued_at: None, next: None };

@@ -1,0 +1,97 @@
+//! GET `/tasks`: every task up to [`TASKS`], newest first; then the newest, with the true number and a `Link` to the rest.
+
+use axum::response::Response;
+use bytes::Bytes;
+use http::HeaderValue;
+use http::header::LINK;
+use tasklane_core::limit;
+use tasklane_core::ports::store::{Hidden, TaskFilter, TaskPage};
+use tasklane_core::task::Task;
+use tasklane_wire::json::{Array, Object};
+
+use super::query::Wanted;
+use super::{ORIGIN, error, words, write};
+use crate::answer::{self, Answer};
+use crate::call::Call;
+use crate::error::Refused;
+use crate::limits;
+
+/// Most tasks of one answer.
+const TASKS: usize = 1000;
+/// Bytes of parameters, results and errors after which an answer ends.
+const BYTES: usize = 32 << 20;
+/// Most reads for one answer; each examines [`limit::READ_ROWS`] rows at most.
+const READS: usize = 50;
+
+pub(super) async fn list(call: Call) -> Answer {
+    let wanted = match Wanted::read(call.query()) {
+        Ok(wanted) => wanted,
+        Err(wrong) => return Ok(error::unprocessable(&[wrong])),
+    };
+    let (total, page) = match wanted.filter() {
+        Some(filter) => {
+            let total = total(&call, &filter).await?;
+            (total, gather(&call, filter, &wanted, total).await?)
+        }
+        None => (0, TaskPage::default()),
+    };
+    Ok(write_list(&wanted, total, &page))
+}
+
+/// How many tasks fit, by the store's own counters.
+async fn total(call: &Call, filter: &TaskFilter) -> Result<u64, Refused> {
+    let (shown, deleted) = words::count(&call.engine().counts(ORIGIN, None).await?, &filter.states);
+    Ok(match filter.hidden {
+        Hidden::Without => shown,
+        Hidden::With => shown + deleted,
+        Hidden::Only => deleted,
+    })
+}
+
+/// Reads until the answer is full or the list ends: a read that examined its fill may find few tasks, or none.
+async fn gather(call: &Call, filter: TaskFilter, wanted: &Wanted, total: u64) -> Result<TaskPage, Refused> {
+    let mut whole = TaskPage { tasks: Vec::new(), next: wanted.below };
+    let (mut bytes, mut piece) = (0, limits::PAGE_PIECE);
+    for _ in 0..READS {
+        piece = piece.clamp(1, limit::PAGE_ITEMS.min(TASKS - whole.tasks.len()));
+        let page = call.engine().list(filter.clone(), whole.next, piece).await?;
+        bytes += page.tasks.iter().map(size).sum::<usize>();
+        whole.tasks.extend(page.tasks);
+        whole.next = page.next;
+        if wanted.below.is_none() && whole.tasks.len() as u64 >= total {
+            // These are all: what is older need not be looked through.
+            whole.next = None;
+        }
+        if whole.next.is_none() || whole.tasks.len() >= TASKS || bytes >= BYTES {
+            break;
+        }
+        // What fits if the rest is like what came.
+        piece = ((BYTES - bytes) * whole.tasks.len()).checked_div(bytes).unwrap_or(piece);
+    }
+    Ok(whole)
+}
+
+fn size(task: &Task) -> usize {
+    let failure = task.failure.as_ref().map_or(0, |it| it.message.len());
+    task.payload.len() + task.result.as_ref().map_or(0, Bytes::len) + failure
+}
+
+fn write_list(wanted: &Wanted, total: u64, page: &TaskPage) -> Response {
+    let mut out = Vec::new();
+    let mut object = Object::begin(&mut out);
+    object.integer("total_tasks", i64::try_from(total).unwrap_or(i64::MAX));
+    let mut filters = Object::begin(object.key("filters"));
+    filters.string("status", &wanted.status);
+    filters.bool("include_deleted", wanted.include_deleted);
+    filters.end();
+    let mut tasks = Array::begin(object.key("tasks"));
+    page.tasks.iter().for_each(|task| write::write(tasks.item(), task));
+    tasks.end();
+    object.end();
+    let mut response = answer::ok(out);
+    if let Some(last) = page.next {
+        let link = HeaderValue::from_str(&wanted.link(last));
+        response.headers_mut().extend(link.ok().map(|it| (LINK, it)));
+    }
+    response
+}
