@@ -81,8 +81,7 @@ fn a_server_is_what_its_file_says() {
             format!("[executors]\nenabled = false\n[log]\nfile = {:?}\nlevel = \"Debug\"\n", log.to_str().unwrap());
         let file = dir.path().join("server.toml");
         fs::write(&file, text).unwrap();
-        let mut options = ServerOptions::default();
-        options.arguments = vec!["--config".into(), file.into()];
+        let options = ServerOptions { arguments: vec!["--config".into(), file.into()], ..ServerOptions::default() };
         let mut server = options.start();
         let id = server.submit(&serde_json::json!({ "type": "default", "payload": "s3cret-payload" }));
         assert_eq!(server.stop().code(), Some(0));
