@@ -11,7 +11,7 @@ from typing import Any, Callable, Generic, Optional, TypeVar, cast
 
 from .client import Client
 from .duration import Duration, seconds
-from .errors import Refused, ResultTimeout, TaskCancelled, TaskExpired, TaskFailed, Unreachable
+from .errors import OutcomeUnknown, Refused, ResultTimeout, TaskCancelled, TaskExpired, TaskFailed, Unreachable
 from .sse import read_events
 
 R = TypeVar("R")
@@ -111,7 +111,7 @@ async def _result(client: Client, id: str, timeout: Optional[Duration]) -> Any:
         wait = LONGEST_WAIT if left is None else min(left, LONGEST_WAIT)
         try:
             task = await client.http.call("GET", f"/v1/tasks/{id}?wait={int(wait * 1000)}ms", wait=wait)
-        except (Unreachable, Refused) as error:
+        except (Unreachable, OutcomeUnknown, Refused) as error:
             if isinstance(error, Refused) and error.status != 503:
                 raise
             away_since = away_since or time.monotonic()

@@ -84,6 +84,7 @@ class Pump:
                 self._ledger.phase = OVER
             for it in [asked, *loops]:
                 it.cancel()
+            await asyncio.gather(asked, *loops, return_exceptions=True)
             self._keep.close()
 
     async def _finish(self, grace: float) -> None:
