@@ -82,9 +82,12 @@ class Pump:
         finally:
             with self._ledger.lock:
                 self._ledger.phase = OVER
-            for it in [asked, *loops]:
-                it.cancel()
-            await asyncio.gather(asked, *loops, return_exceptions=True)
+            pending = {it for it in (asked, *loops) if not it.done()}
+            while pending:
+                # Again and again: `wait_for` may swallow a cancellation that comes together with what it waits for.
+                for it in pending:
+                    it.cancel()
+                _, pending = await asyncio.wait(pending, timeout=settings.TICK)
             self._keep.close()
 
     async def _finish(self, grace: float) -> None:
