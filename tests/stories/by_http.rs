@@ -57,7 +57,9 @@ fn bash_and_curl_are_a_worker() {
         assert_eq!((&failed["state"], &failed["failure"]["kind"]), (&json!("failed"), &json!("error")));
 
         let endless = submit(&server, json!({ "text": "endless", "seconds": 86399 }));
-        until("the task to run", Duration::from_secs(20), || (server.task(&endless)["state"] == "running").then_some(()));
+        until("the task to run", Duration::from_secs(20), || {
+            (server.task(&endless)["state"] == "running").then_some(())
+        });
         server.act(&format!("/v1/tasks/{endless}:cancel")).expect(200);
         assert_eq!(server.finished(&endless)["state"], "cancelled");
         let left = || Command::new("pgrep").args(["-f", "^sleep 86399$"]).output().is_ok_and(|it| it.status.success());
