@@ -5,7 +5,7 @@ use std::process::Command;
 
 use crate::Failure;
 use crate::process::Worker;
-use crate::report::{Line, Sample, sample};
+use crate::report::{Line, sample};
 use crate::server::Server;
 use crate::settings::Settings;
 
