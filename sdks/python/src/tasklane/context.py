@@ -10,6 +10,8 @@ from typing import Any, Optional, Protocol
 
 LEVELS = ("debug", "info", "warn", "error")
 """The levels of a log line."""
+CHECKPOINT_BYTES = 1 << 20
+"""Most bytes of checkpoints a task keeps."""
 _WORDS = {"warning": "warn", "critical": "error", "fatal": "error", "trace": "debug"}
 
 
@@ -121,9 +123,11 @@ class Context:
     def checkpoint(self, name: str, data: Any) -> None:
         """Keeps JSON under a name for the next attempt, which finds it in `ctx.checkpoints`; the latest of a name counts.
 
-        It goes out with the next report, within half a second and before the outcome.
+        It goes out with the next report, within half a second and before the outcome. Raises `ValueError` for more than
+        1 MiB; a task's checkpoints together are refused beyond that, which the worker logs.
         """
-        json.dumps(data, allow_nan=False)
+        if len(json.dumps(data, allow_nan=False, ensure_ascii=False).encode("utf-8")) > CHECKPOINT_BYTES:
+            raise ValueError(f"checkpoint {name!r} has more than {CHECKPOINT_BYTES} bytes; keep it elsewhere")
         self.checkpoints[name] = data
         self._sink.checkpoint(name, data)
 

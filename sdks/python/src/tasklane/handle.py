@@ -27,7 +27,8 @@ AWAY_MOST = 60.0
 
 @dataclass(frozen=True)
 class Event:
-    """Something that happened to a task. `name` is the stream's word (a transition, progress, a log line)."""
+    """Something that happened to a task: `task.running` and the like with `from`, `to` and `reason`, `progress` with its
+    members, `log` with a line, `reset` where some are left out because they are too old."""
 
     name: str
     data: dict[str, Any]
@@ -148,10 +149,7 @@ async def _cancel(client: Client, id: str) -> dict[str, Any]:
 
 async def _events(client: Client, id: str) -> AsyncIterator[Event]:
     async for name, data in read_events(client.http, f"/v1/tasks/{id}/events"):
-        event = Event(name, json.loads(data) if data else {})
-        yield event
-        if event.data.get("to") in FINAL:
-            return
+        yield Event(name, json.loads(data) if data else {})
 
 
 async def _next(events: AsyncIterator[Event]) -> Optional[Event]:

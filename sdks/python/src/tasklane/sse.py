@@ -17,15 +17,20 @@ EVENT_BYTES = 4 << 20
 
 
 async def read_events(http: Http, path: str) -> AsyncIterator[tuple[str, str]]:
-    """The events at `path` as (name, data), until the server ends the stream. Raises `Refused`, `Unreachable`."""
+    """The events at `path` as (name, data), until the event `end`. A stream that ends without it was cut off by a server
+    that stops, and is resumed like any that was lost. Raises `Refused`, `Unreachable`."""
     last, failed = "", 0
     while True:
         try:
             async with http.stream(path, {"Accept": "text/event-stream", **({"Last-Event-ID": last} if last else {})}) as it:
-                failed = 0
+                if it.status == 204:
+                    return  # Resumed behind the end.
                 async for name, data, last in _events(it.pieces(), last):
+                    failed = 0
+                    if name == "end":
+                        return
                     yield name, data
-            return
+                raise EOFError("the stream ended early")
         except (Unreachable, OSError, EOFError, ValueError) as error:
             failed += 1
             if failed >= TRIES:

@@ -154,10 +154,10 @@ class Words:
 
     __slots__ = ("attempt", "checkpoints", "logs", "progress", "size")
 
-    def __init__(self, attempt: Attempt, now: float):
+    def __init__(self, attempt: Attempt, now: float, most_lines: int):
         self.attempt = attempt
         self.progress, attempt.words = attempt.words, None
-        self.logs, attempt.logs = attempt.logs, []
+        self.logs, attempt.logs = attempt.logs[:most_lines], attempt.logs[most_lines:]
         self.checkpoints, attempt.checkpoints = attempt.checkpoints, []
         self.size = sum(map(len, self.logs)) + sum(map(len, self.checkpoints)) + 1000
         attempt.spoken = now

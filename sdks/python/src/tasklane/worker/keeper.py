@@ -1,8 +1,8 @@
 """Keeps leases alive from a process of its own, however long a handler holds the worker's interpreter.
 
 Run as a script with nothing but the standard library. The worker writes lines of JSON to its standard input: first
-`{url, api_key, worker, lease, parent}`, then `{hold: [[id, lease]...], drop: [leases], since}`. It answers with lines
-`{lost: [leases], cancel: [ids], late: [leases]}`. When the input ends, so does it, and the leases run out.
+`{url, api_key, worker, lease, parent}`, which it answers with `{ready: true}`, then `{hold: [[id, lease]...], drop:
+[leases], since}`. It says lines of `{lost: [leases], cancel: [ids], late: [leases]}`. When the input ends, so does it, and the leases run out.
 """
 
 from __future__ import annotations
@@ -126,6 +126,7 @@ def main() -> None:
         if keeper is None:
             keeper = Keeper(json.loads(line))
             threading.Thread(target=keeper.keep, daemon=True).start()
+            _say({"ready": True})
         else:
             keeper.take(json.loads(line))
 

@@ -96,14 +96,16 @@ class Planner:
         return plan
 
     def _take_words(self, plan: Plan) -> int:
-        size, now, ledger = 0, time.monotonic(), self._ledger
+        size, lines, now, ledger = 0, settings.REPORT_LINES, time.monotonic(), self._ledger
         for attempt in list(ledger.due):
-            if size > settings.REPORT_BYTES or len(plan.words) >= settings.REPORT_OUTCOMES:
+            if size > settings.REPORT_BYTES or lines <= 0 or len(plan.words) >= settings.REPORT_OUTCOMES:
                 break
-            del ledger.due[attempt]
-            attempt.talking = False
-            plan.words.append(Words(attempt, now))
+            plan.words.append(Words(attempt, now, lines))
             size += plan.words[-1].size
+            lines -= len(plan.words[-1].logs) + len(plan.words[-1].checkpoints)
+            if not attempt.logs:
+                del ledger.due[attempt]
+                attempt.talking = False
         return size
 
     def _take_outcomes(self, plan: Plan, size: int) -> None:

@@ -4,6 +4,7 @@ one round trip a batch, without any timer. Everything here runs on the client's 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import random
 import secrets
@@ -44,6 +45,7 @@ class Pump:
         self._planner = Planner(ledger, wait)
         self._loop = asyncio.get_running_loop()
         self._work, self._drain, self._changed = asyncio.Event(), asyncio.Event(), asyncio.Event()
+        self._kept = asyncio.Event()
         self._nudged = False
         self._order = 0
         self._known = False
@@ -71,6 +73,9 @@ class Pump:
     async def run(self, grace: float) -> None:
         """Works until `drain`, then lets what runs finish within `grace` seconds, gives the rest back, reports."""
         self._keep.start()
+        with contextlib.suppress(asyncio.TimeoutError):
+            # A handler may hold the interpreter from its first moment on.
+            await asyncio.wait_for(self._kept.wait(), settings.KEEPER_START)
         loops = [asyncio.ensure_future(self._pump()) for _ in range(settings.EXCHANGES)]
         loops.append(asyncio.ensure_future(watch(self._ledger, self._planner, self._give_up)))
         asked = asyncio.ensure_future(self._drain.wait())
@@ -199,6 +204,8 @@ class Pump:
         if leased or plan.outcomes:
             # Before any handler begins: it may hold the interpreter for longer than the lease.
             self._keep.say([it for it, _ in leased], [it for it, _ in plan.outcomes], now)
+        for it in reply.get("refused") or ():
+            log.error("task %s: %s %r is not kept: %s", it.get("id"), it.get("list"), it.get("name"), it.get("detail"))
         ledger = self._ledger
         with ledger.lock:
             self._planner.answered(plan, len(leased))
@@ -245,6 +252,8 @@ class Pump:
                 self._keep.start()
                 self._keep.say(list(ledger.held.values()), since=time.monotonic())
             return
+        if "ready" in message:
+            self._kept.set()
         with ledger.lock:
             for word, stop in (("lost", LOST), ("late", HERE)):
                 for lease in message.get(word, ()):

@@ -6,6 +6,8 @@ EXCHANGES = 4
 """Exchanges in flight at once: one may wait for work, one listen for cancellations, others report."""
 REPORT_OUTCOMES = 1000
 """Most outcomes one exchange carries."""
+REPORT_LINES = 5000
+"""Most log lines one exchange carries; the server takes 10 000 items of a list."""
 REPORT_BYTES = 8 << 20
 """Most characters of results, failures and words one exchange carries; a single larger item still goes, alone."""
 AHEAD = 0.1
@@ -34,6 +36,8 @@ BACK_OFF = 0.1
 BACK_OFF_MAX = 5.0
 REST_MAX = 1.0
 """Longest pause before the next wish while the server answers wishes at once with nothing."""
+KEEPER_START = 10.0
+"""How long the first lease waits for the process that keeps leases to be able to."""
 LAST_REPORT = 10.0
 """How long a drain goes on trying to report what has ended."""
 AT_ONCE = 2.0
