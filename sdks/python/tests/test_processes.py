@@ -1,6 +1,9 @@
 """Workers in processes of their own: signals, held interpreters, stopped and dying processes."""
 
+import os
 import signal
+import subprocess
+import sys
 import uuid
 
 import pytest
@@ -52,19 +55,19 @@ def test_the_second_signal_ends_at_once_and_gives_back(program, enqueue, queue, 
 
 
 def test_a_lease_is_kept_while_a_handler_holds_the_interpreter(program, enqueue, queue):
-    program("sleeper.py", queue, "threads", "1s")
-    handle = enqueue("hold", 3)
+    program("sleeper.py", queue, "threads", "2s")
+    handle = enqueue("hold", 5)
     assert handle.result_sync(60) == "held"
     found = handle.task_sync()
     assert (found["attempt"], found["spent"]) == (1, 1)
 
 
 def test_a_worker_that_was_stopped_for_long_lets_go(program, enqueue, queue):
-    frozen = program("sleeper.py", queue, "threads", "1s")
+    frozen = program("sleeper.py", queue, "threads", "2s")
     handle = enqueue("patient", None)
     frozen.says("begins")
     frozen.signal(signal.SIGSTOP)
-    other = program("sleeper.py", queue, "threads", "1s")
+    other = program("sleeper.py", queue, "threads", "2s")
     other.says("begins")
     frozen.signal(signal.SIGCONT)
     frozen.says("told")
@@ -113,3 +116,22 @@ def test_handlers_run_in_several_processes(program, enqueue, queue):
     assert worker.process.pid not in pids
     assert [it.result_sync(20) for it in both] == ["slept", "slept"]
     until(lambda: all(state(it) == "succeeded" for it in both))
+
+
+def test_a_program_without_its_main_does_not_work_in_its_handlers_processes(server, folder, queue, enqueue):
+    (folder / "careless.py").write_text(
+        "import sys\nfrom tasklane import App\napp = App()\n"
+        "@app.task()\ndef one():\n    return 1\n"
+        "app.run(concurrency=1, mode='processes', queues=sys.argv[1:])\n"
+    )
+    env = {**os.environ, "TASKLANE_URL": server.url}
+    worker = subprocess.Popen([sys.executable, "careless.py", queue], cwd=folder, env=env, stderr=subprocess.PIPE)
+    try:
+        handle = enqueue("one", max_attempts=1)
+        with pytest.raises(TaskFailed) as caught:
+            handle.result_sync(30)
+        assert caught.value.kind == "killed"
+    finally:
+        worker.terminate()
+        said = worker.communicate(timeout=40)[1].decode()
+    assert "__main__" in said

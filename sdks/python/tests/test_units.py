@@ -1,5 +1,6 @@
 """What needs no server: durations, options, arguments, outcomes."""
 
+import asyncio
 import subprocess
 import sys
 from datetime import datetime, timedelta, timezone
@@ -107,6 +108,11 @@ def test_names_are_unique_and_options_do_not_stick():
         task.with_(colour="red")
 
 
+class Rude(Exception):
+    def __str__(self):
+        raise ValueError("no")
+
+
 @pytest.mark.parametrize(
     ("error", "name", "part"),
     [(ValueError("no"), "fail", '"kind":"error","message":"ValueError: no","stack":"'),
@@ -114,6 +120,8 @@ def test_names_are_unique_and_options_do_not_stick():
      (RetryIn("5s", "busy"), "fail", '"message":"busy","retry_after":"5s"'),
      (Snooze(2), "snooze", '"for":"2s"'),
      (MemoryError(), "fail", '"kind":"out_of_memory"'),
+     (asyncio.CancelledError(), "fail", '"kind":"error","message":"CancelledError"'),
+     (Rude(), "fail", "its text cannot be had"),
      (Cancelled(), "cancelled", "")],
 )  # fmt: skip
 def test_what_is_raised_becomes_an_outcome(error, name, part):

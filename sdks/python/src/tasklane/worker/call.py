@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import traceback
 from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ..context import Context, Sink, current
 from ..duration import text
-from ..outcome import Cancelled, Permanent, RetryIn, Snooze, Stopped
+from ..outcome import Cancelled, Permanent, RetryIn, Snooze
 from ..signature import Unfit
 from . import settings
 from .attempt import Outcome
@@ -72,10 +71,10 @@ def succeeded(result: Any) -> Outcome:
 
 
 def failed(error: BaseException) -> Outcome:
-    """The outcome for what a handler raised."""
+    """The outcome for what a handler raised. Where it was told to stop, a failure counts as that (`ledger.judge`)."""
     if isinstance(error, Snooze):
         return "snooze", f',"for":"{text(error.after)}"'
-    if isinstance(error, (Cancelled, Stopped, asyncio.CancelledError)):
+    if isinstance(error, Cancelled):
         return "cancelled", ""
     if isinstance(error, Unfit):
         return failure("permanent", f"the payload is not what the handler takes: {error}")
@@ -84,8 +83,12 @@ def failed(error: BaseException) -> Outcome:
         kind = "permanent" if isinstance(error, Permanent) else "error"
         return failure(kind, str(error), more + _details(error.details))
     kind = "out_of_memory" if isinstance(error, MemoryError) else "error"
-    said = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-    stack = "".join(traceback.format_exception(type(error), error, error.__traceback__)[-40:])
+    try:
+        said = f"{type(error).__name__}: {error}".rstrip(": ")
+        stack = "".join(traceback.format_exception(type(error), error, error.__traceback__)[-40:])
+    except Exception as another:
+        # Exceptions are code of others, too.
+        said, stack = f"{type(error).__name__} (its text cannot be had: {type(another).__name__})", ""
     return failure(kind, said, f',"stack":{quoted(stack[-settings.STACK // 2 :], settings.STACK)}')
 
 

@@ -25,11 +25,13 @@ class Stream(io.TextIOBase):
         sink: Any = current.get()
         if sink is not None:
             sink.printed(self._level, text)
-        self._real.write(text)
+        if self._real is not None:  # As in a program without a terminal.
+            self._real.write(text)
         return len(text)
 
     def flush(self) -> None:
-        self._real.flush()
+        if self._real is not None:
+            self._real.flush()
 
     def fileno(self) -> int:
         return int(self._real.fileno())

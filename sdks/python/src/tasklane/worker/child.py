@@ -106,7 +106,7 @@ async def _run_async(task: Any, leased: dict[str, Any], sink: Pipe) -> Outcome:
         sink.task.cancel()
     try:
         return await sink.task
-    except asyncio.CancelledError:
-        return call.failed(asyncio.CancelledError())
+    except asyncio.CancelledError as error:
+        return call.failed(error)
 
 

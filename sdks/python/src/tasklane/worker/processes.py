@@ -106,6 +106,12 @@ class Process:
             self._process = None
 
 
+def refuse_inside() -> None:
+    """Raises `RuntimeError` in a handler's process that imports the program: there it must not work, too."""
+    if getattr(multiprocessing.current_process(), "_inheriting", False):
+        raise RuntimeError('a program whose handlers run in processes calls run behind if __name__ == "__main__":')
+
+
 def check(tasks: Mapping[str, Task[..., Any]]) -> None:
     """Raises `ValueError` for a task that another process could not find."""
     for name, task in tasks.items():

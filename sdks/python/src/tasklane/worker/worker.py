@@ -76,6 +76,7 @@ class Worker:
 
         Raises `Refused` if the server does not let it work; a server that is away is waited for.
         """
+        processes.refuse_inside()
         if self._mode == "processes":
             processes.check(self._app.tasks)
         with self._signals_heard(), capture.installed():
