@@ -5,6 +5,7 @@
 mod bad_input;
 mod bad_tasks;
 mod batches;
+mod bulk;
 mod by_hand;
 mod by_http;
 mod cancel;

@@ -38,6 +38,7 @@ codes! {
     NOT_FOUND = 404 "not_found" "No such route";
     QUEUE_NOT_FOUND = 404 "queue_not_found" "No such queue";
     TASK_NOT_FOUND = 404 "task_not_found" "No such task";
+    TYPE_NOT_FOUND = 404 "type_not_found" "No such type";
     METHOD_NOT_ALLOWED = 405 "method_not_allowed" "Not by that method";
     BODY_TIMEOUT = 408 "body_timeout" "The body came too slowly";
     ID_TAKEN = 409 "id_taken" "The id is taken";

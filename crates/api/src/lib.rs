@@ -23,6 +23,8 @@ mod v1;
 mod answer;
 pub mod error;
 mod metrics;
+mod name_page;
+pub mod openapi;
 mod unwritten;
 
 pub use host::Hosts;

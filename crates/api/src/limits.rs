@@ -36,8 +36,8 @@ pub const REQUEST_ID_BYTES: usize = 128;
 pub const PAGE_BYTES: usize = 8 << 20;
 /// Tasks of a page that are read before their size is known.
 pub const PAGE_PIECE: usize = 25;
-/// Most queues of a page.
-pub const PAGE_QUEUES: usize = 1000;
+/// Most queues, types or workers of a page.
+pub const PAGE_NAMES: usize = 1000;
 /// Most queues of a page that are looked into for a verdict.
 pub const VERDICTS: usize = 20;
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use axum::extract::Query as Parsed;
 use http::Uri;
 use tasklane_core::time::Timestamp;
-use tasklane_wire::read::{Findings, Mistake};
+use tasklane_wire::read::Findings;
 use tasklane_wire::{duration, time};
 
 use crate::error::Refused;
@@ -87,16 +87,6 @@ impl Query {
             let digits = !text.is_empty() && text.bytes().all(|it| it.is_ascii_digit());
             text.parse().ok().filter(|it| digits && (1..=most).contains(it))
         })
-    }
-
-    /// Notes parameters that are known and not built yet.
-    pub fn not_supported(&mut self, names: &[&str]) {
-        for name in names {
-            if self.take(name).is_some() {
-                let message = "this parameter is not supported by this version of the server";
-                self.findings.push_as(Mistake::NotSupported, format!("?{name}"), message);
-            }
-        }
     }
 
     /// Ends the query.

@@ -46,6 +46,15 @@ impl Verb {
         }
     }
 
+    /// The method, as the OpenAPI document writes it.
+    pub const fn method(self) -> &'static str {
+        match self {
+            Self::Get => "get",
+            Self::Post => "post",
+            Self::Delete => "delete",
+        }
+    }
+
     const fn as_str(self) -> &'static str {
         match self {
             Self::Get => "GET, HEAD",

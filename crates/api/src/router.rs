@@ -11,10 +11,11 @@ use crate::body;
 use crate::edge::{self, App};
 use crate::host::Hosts;
 use crate::metrics::Metrics;
+use crate::openapi;
 use crate::request_id::RequestIds;
 use crate::route::{Access, Handler, Route, Verb, groups};
 use crate::service;
-use crate::v1::{leases, queues, reports, tasks};
+use crate::v1::{leases, queues, reports, stats, tasks, types, workers};
 
 use Access::{Admin, Everyone, Read, Submit, Work};
 use Verb::{Delete, Get, Post};
@@ -29,8 +30,13 @@ const ROUTES: &[Route] = &[
     route(Get, "/health", Everyone, |it| Box::pin(service::health(it))),
     route(Get, "/ready", Everyone, |it| Box::pin(service::ready(it))),
     route(Get, "/metrics", Everyone, |it| Box::pin(service::metrics(it))),
+    route(Get, "/docs", Everyone, |it| Box::pin(service::docs(it))),
+    route(Get, "/docs/assets/{asset}", Everyone, |it| Box::pin(service::asset(it))),
+    route(Get, "/redoc", Everyone, |it| Box::pin(service::redoc(it))),
+    route(Get, "/openapi.json", Everyone, |it| Box::pin(openapi::openapi(it))),
     route(Post, "/v1/tasks", Submit, |it| Box::pin(tasks::submit(it))),
     route(Post, "/v1/tasks:batch", Submit, |it| Box::pin(tasks::batch(it))),
+    route(Post, "/v1/tasks:bulk", Admin, |it| Box::pin(tasks::bulk(it))),
     route(Get, "/v1/tasks", Read, |it| Box::pin(tasks::list(it))),
     route(Get, "/v1/tasks/{task}", Read, |it| Box::pin(tasks::get(it))),
     route(Get, "/v1/tasks/{task}/result", Read, |it| Box::pin(tasks::result(it))),
@@ -48,6 +54,11 @@ const ROUTES: &[Route] = &[
     route(Post, "/v1/queues/{queue}:pause", Admin, |it| Box::pin(queues::pause(it))),
     route(Post, "/v1/queues/{queue}:resume", Admin, |it| Box::pin(queues::resume(it))),
     route(Post, "/v1/queues/{queue}:drain", Admin, |it| Box::pin(queues::drain(it))),
+    route(Post, "/v1/queues/{queue}:purge", Admin, |it| Box::pin(queues::purge(it))),
+    route(Get, "/v1/types", Read, |it| Box::pin(types::list(it))),
+    route(Get, "/v1/types/{type}", Read, |it| Box::pin(types::get(it))),
+    route(Get, "/v1/workers", Read, |it| Box::pin(workers::list(it))),
+    route(Get, "/v1/stats", Read, |it| Box::pin(stats::stats(it))),
 ];
 
 /// What the router is started with.
@@ -81,6 +92,13 @@ pub fn router(engine: Engine, options: Options) -> Router {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_route_is_in_the_document_and_nothing_else() {
+        let routes: Vec<_> = ROUTES.iter().map(|it| (it.path, it.verb)).collect();
+        let documented: Vec<_> = openapi::operations::OPERATIONS.iter().map(|it| (it.path, it.verb)).collect();
+        assert_eq!(routes, documented);
+    }
 
     #[test]
     fn only_what_tells_nothing_is_open_to_everyone() {

@@ -15,6 +15,8 @@ use crate::time::Timestamp;
 pub enum Hand {
     /// Stop it.
     Cancel,
+    /// Stop it unless it runs.
+    Purge,
     /// Try the same task again.
     Retry,
     /// Start it at another time.
@@ -46,8 +48,9 @@ pub fn decide(task: &Task, hand: Hand, now: Timestamp) -> Result<Ruling, HandErr
     match (hand, facts.state) {
         (Hand::Cancel, State::Running) if facts.cancel_requested => Ok(Ruling::Nothing),
         (Hand::Cancel, State::Running) => Ok(Ruling::RequestCancel),
-        (Hand::Cancel, state) if state.is_final() => refused("cancelled"),
-        (Hand::Cancel, _) => {
+        (Hand::Purge, State::Running) => refused("purged"),
+        (Hand::Cancel | Hand::Purge, state) if state.is_final() => refused("cancelled"),
+        (Hand::Cancel | Hand::Purge, _) => {
             let failure = task.failure.clone();
             Ok(Ruling::Apply(Decision { failure, ..keeping(facts, Next::Cancelled, Reason::Cancelled) }))
         }

@@ -10,8 +10,9 @@ pub mod state;
 pub mod task;
 pub mod time;
 
-// The road: accept → promote → lease → run → settle; beside it: rescue, hand, retention.
+// The road: accept → promote → lease → run → settle; beside it: rescue, hand, bulk, retention.
 pub mod accept;
+pub mod bulk;
 pub mod decision;
 pub mod event;
 pub mod hand;

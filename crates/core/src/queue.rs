@@ -1,10 +1,11 @@
 //! A named line of tasks with its own pause.
 
 use crate::state::{State, words};
-use crate::task::TaskId;
+use crate::task::{Lane, TaskId};
 use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::fmt;
+use std::sync::Arc;
 
 words! {
     /// Whether a queue gives and takes.
@@ -33,6 +34,15 @@ pub struct Queue {
     pub next: Option<TaskId>,
 }
 
+/// A lane with its numbers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LaneCounts {
+    /// The lane.
+    pub lane: Arc<Lane>,
+    /// How many of its tasks stand in each state.
+    pub counts: Counts,
+}
+
 /// How many tasks stand in each state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Counts([u64; State::ALL.len()]);
@@ -47,6 +57,11 @@ impl Counts {
     pub fn add(&mut self, state: State, by: i64) {
         let count = &mut self.0[usize::from(state.code()) - 1];
         *count = count.saturating_add_signed(by);
+    }
+
+    /// Adds the numbers of others.
+    pub fn add_all(&mut self, others: &Self) {
+        self.0.iter_mut().zip(others.0).for_each(|(mine, theirs)| *mine = mine.saturating_add(theirs));
     }
 
     /// How many there are in all.

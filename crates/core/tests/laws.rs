@@ -54,6 +54,7 @@ fn outcome() -> impl Strategy<Value = Outcome> {
 fn command() -> impl Strategy<Value = Command> {
     let hands = vec![
         Hand::Cancel,
+        Hand::Purge,
         Hand::Retry,
         Hand::Reschedule(Start::Now),
         Hand::Reschedule(Start::After(Duration::from_secs(30))),

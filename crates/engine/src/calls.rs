@@ -122,6 +122,45 @@ pub struct WhyReason {
     pub opens_at: Option<tasklane_core::time::Timestamp>,
 }
 
+/// A worker heard of lately.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WorkerOverview {
+    /// Its label.
+    pub name: Arc<str>,
+    /// What it serves.
+    pub lanes: Arc<[LaneFilter]>,
+    /// When it last asked for work.
+    pub heard_at: tasklane_core::time::Timestamp,
+    /// How many tasks it runs, of those this server leased to it.
+    pub running: usize,
+}
+
+/// A type that has tasks or that a worker names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TypeOverview {
+    /// Its name.
+    pub name: Box<str>,
+    /// The queues that have tasks of it.
+    pub queues: Vec<Box<str>>,
+    /// How many of its tasks stand in each state.
+    pub counts: tasklane_core::queue::Counts,
+    /// How many workers heard of lately serve it.
+    pub workers: usize,
+}
+
+/// Everything in numbers.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Overview {
+    /// Of the store.
+    pub store: tasklane_core::ports::store::StoreStats,
+    /// Queues that ever had a task.
+    pub queues: usize,
+    /// Workers heard of lately.
+    pub workers: usize,
+    /// Since this server started.
+    pub uptime: Duration,
+}
+
 /// Why a task was not run again.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum RerunError {

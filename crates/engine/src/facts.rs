@@ -158,6 +158,15 @@ impl HeldFacts {
         .collect()
     }
 
+    /// How many tasks each worker holds.
+    pub fn count_by_worker(&self) -> HashMap<Arc<str>, usize> {
+        let mut counts = HashMap::new();
+        for held in lock(&self.table).held.values() {
+            *counts.entry(Arc::clone(&held.worker)).or_default() += 1;
+        }
+        counts
+    }
+
     pub fn len(&self) -> usize {
         lock(&self.table).held.len()
     }

@@ -15,12 +15,13 @@ use tasklane_core::task::{Attempt, Task, TaskId};
 use tasklane_core::time::Timestamp;
 
 use crate::calls::{
-    HandCallError, LeaseCall, LeaseReply, ReportCall, ReportReply, RerunError, SubmitError, Submitted, Why,
+    HandCallError, LeaseCall, LeaseReply, Overview, ReportCall, ReportReply, RerunError, SubmitError, Submitted,
+    TypeOverview, Why, WorkerOverview,
 };
 use crate::commit::Handed;
 use crate::inside::{Inside, lock};
 use crate::options::Options;
-use crate::{accept, due, hand, housekeeping, lease, metrics, settle, why};
+use crate::{accept, due, hand, housekeeping, lease, metrics, overview, settle, why};
 
 /// The engine's handle.
 #[derive(Clone)]
@@ -144,6 +145,31 @@ impl Engine {
     /// The store did not answer.
     pub async fn attempts(&self, id: TaskId) -> Result<Option<Vec<Attempt>>, StoreError> {
         self.inside.store.attempts(id).await
+    }
+
+    /// Workers heard of lately, in the order of their names.
+    pub fn workers(&self) -> Vec<WorkerOverview> {
+        overview::workers(&self.inside)
+    }
+
+    /// Types that have tasks or that workers name, in the order of their names.
+    ///
+    /// # Errors
+    /// The store did not answer.
+    pub async fn types(&self) -> Result<Vec<TypeOverview>, StoreError> {
+        overview::types(&self.inside).await
+    }
+
+    /// Everything in numbers.
+    ///
+    /// # Errors
+    /// The store did not answer.
+    pub async fn overview(&self) -> Result<Overview, StoreError> {
+        overview::overview(&self.inside).await
+    }
+
+    pub(crate) fn inside(&self) -> Arc<Inside> {
+        Arc::clone(&self.inside)
     }
 
     /// Why a task is not running; `None`: no such task.

@@ -40,6 +40,7 @@ pub(crate) struct Inside {
     /// Rings once, when the engine stops.
     pub stopping: Notify,
     pub stopped: AtomicBool,
+    pub started: Instant,
     /// The chores' loops, ended when the engine stops.
     pub chores: Mutex<Vec<JoinHandle<()>>>,
 }
@@ -58,6 +59,7 @@ impl Inside {
             draining: AtomicBool::new(false),
             stopping: Notify::new(),
             stopped: AtomicBool::new(false),
+            started: Instant::now(),
             chores: Mutex::default(),
             store,
             options,

@@ -16,8 +16,10 @@ mod progress;
 mod settle;
 
 // Beside the road.
+pub mod bulk;
 mod hand;
 mod housekeeping;
+mod overview;
 mod sweep;
 mod why;
 
@@ -31,9 +33,10 @@ mod requests;
 mod wake;
 mod workers;
 
+pub use bulk::Bulks;
 pub use calls::{
-    HandCallError, LeaseCall, LeaseReply, ReportCall, ReportReply, RerunError, SubmitError, Submitted, Why, WhyReason,
-    Wish,
+    HandCallError, LeaseCall, LeaseReply, Overview, ReportCall, ReportReply, RerunError, SubmitError, Submitted,
+    TypeOverview, Why, WhyReason, Wish, WorkerOverview,
 };
 pub use handle::Engine;
 pub use local::LocalSource;

@@ -51,6 +51,14 @@ impl Workers {
             .any(|it| it.lanes.iter().any(|filter| filter.matches(&lane.queue, &lane.task_type)))
     }
 
+    /// Workers heard of lately, what they serve, and how long ago they asked.
+    pub fn all(&self) -> Vec<(Arc<str>, Arc<[LaneFilter]>, Duration)> {
+        let now = Instant::now();
+        let heard = lock(&self.heard);
+        let all = heard.iter().map(|(name, it)| (Arc::clone(name), Arc::clone(&it.lanes), now.duration_since(it.at)));
+        all.filter(|(_, _, silent)| *silent < GONE_AFTER).collect()
+    }
+
     pub fn forget_gone(&self, now: Instant) {
         lock(&self.heard).retain(|_, it| now.duration_since(it.at) < GONE_AFTER);
     }

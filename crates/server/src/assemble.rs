@@ -8,7 +8,7 @@ use std::time::Duration;
 use tasklane_api::{Hosts, router};
 use tasklane_core::lease::{LaneFilter, TypeFilter};
 use tasklane_core::ports::executor::Executor;
-use tasklane_engine::{Engine, LocalSource};
+use tasklane_engine::{Bulks, Engine, LocalSource};
 use tasklane_executors::builtin::Builtin;
 use tasklane_runner::{Runner, RunnerHandle};
 use tasklane_store::sqlite::{self, SqliteStore};
@@ -28,11 +28,13 @@ pub const REQUEST_GRACE: Duration = Duration::from_secs(2);
 pub const STOP_GRACE: Duration = Duration::from_secs(1);
 /// How long a lease of the server's own executors lasts: if the process dies, its tasks wait this long.
 pub const LEASE: Duration = Duration::from_secs(30);
+/// Bulks that are carried out at once.
+pub const BULKS: usize = 2;
 
 /// A running server.
 pub struct Server {
     engine: Engine,
-    runner: Option<RunnerHandle>,
+    runners: Vec<RunnerHandle>,
     listener: Listener,
     signals: Signals,
     address: SocketAddr,
@@ -49,10 +51,11 @@ impl Server {
         let bound = Bound::bind(&config.listen)?;
         let address = bound.address();
         let engine = Engine::start(open(&config.store)?, engine_options(&config.store));
-        let runner = executors(config.executors.in_server).map(|it| run(it, &engine, config.executors));
+        let mut runners = vec![run_bulks(&engine)];
+        runners.extend(executors(config.executors.in_server).map(|it| run(it, &engine, config.executors)));
         let listener = bound.serve(router(engine.clone(), api_options(&config.listen)));
         tracing::info!(%address, data = %config.store.dir.display(), "ready");
-        Ok(Self { engine, runner, listener, signals, address, drain: config.executors.drain })
+        Ok(Self { engine, runners, listener, signals, address, drain: config.executors.drain })
     }
 
     /// Where it listens.
@@ -71,7 +74,7 @@ impl Server {
     pub async fn stop(self) {
         self.signals.kill_on_next();
         self.engine.drain();
-        if let Some(runner) = self.runner {
+        for runner in self.runners {
             let drained = runner.drain(self.drain).await;
             tracing::info!(given_back = drained.stopped, unreported = drained.unreported, "executors are drained");
         }
@@ -103,6 +106,13 @@ fn executors(in_server: InServer) -> Option<Arc<dyn Executor>> {
         InServer::Builtin => Some(Arc::new(Builtin)),
         InServer::None => None,
     }
+}
+
+/// Runs bulks, whatever other executors there are.
+fn run_bulks(engine: &Engine) -> RunnerHandle {
+    let source = LocalSource::new(engine.clone(), &format!("bulks-{}", process::id()), Bulks::lanes(), LEASE);
+    let options = tasklane_runner::Options { slots: BULKS, lease: LEASE, stop_grace: STOP_GRACE, ..Default::default() };
+    Runner::start(Arc::new(source), vec![Arc::new(engine.bulks())], options)
 }
 
 /// Runs the executor's types on every queue.

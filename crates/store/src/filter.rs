@@ -20,7 +20,17 @@ pub(crate) fn lane_fits(filter: &TaskFilter, lane: &Lane, scope: &Scope) -> bool
 /// Whether the rest fits too.
 pub(crate) fn facts_fit(filter: &TaskFilter, facts: &Facts, created_at: Timestamp) -> bool {
     filter.state.is_none_or(|it| it == facts.state)
+        && filter.search.as_ref().is_none_or(|it| is_found(it, facts))
         && filter.created_after.is_none_or(|it| created_at >= it)
         && filter.created_before.is_none_or(|it| created_at < it)
         && filter.labels.iter().all(|(key, value)| facts.spec.labels.get(key) == Some(value))
+}
+
+/// Whether a search finds a task: by the beginning of its id, or within its type, unique key or a label's value.
+fn is_found(search: &str, facts: &Facts) -> bool {
+    let spec = &facts.spec;
+    facts.lane.task_type.contains(search)
+        || spec.unique.as_ref().is_some_and(|unique| unique.key.contains(search))
+        || spec.labels.values().any(|value| value.contains(search))
+        || facts.id.to_string().starts_with(search)
 }

@@ -9,10 +9,13 @@ pub mod json;
 pub mod name;
 pub mod problem;
 pub mod read;
+pub mod schema;
 pub mod time;
 
 // The nouns.
+pub mod bulk;
 pub mod lease;
+pub mod overview;
 pub mod page;
 pub mod queue;
 pub mod report;

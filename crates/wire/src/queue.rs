@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use tasklane_core::queue::{Queue, QueueState};
+use tasklane_core::queue::{Counts, Queue, QueueState};
 use tasklane_core::state::State;
 use tasklane_core::time::Timestamp;
 
@@ -40,21 +40,26 @@ pub struct CountsShape {
     pub retrying: u64,
 }
 
+impl From<&Counts> for CountsShape {
+    fn from(counts: &Counts) -> Self {
+        Self {
+            scheduled: counts.of(State::Scheduled),
+            blocked: counts.of(State::Blocked),
+            queued: counts.of(State::Queued),
+            running: counts.of(State::Running),
+            waiting: counts.of(State::Waiting),
+            retrying: counts.of(State::Retrying),
+        }
+    }
+}
+
 impl QueueShape {
     /// The shape of `queue` at `now`.
     pub fn new(queue: &Queue, now: Timestamp, verdict: impl Into<String>) -> Self {
-        let count = |state| queue.counts.of(state);
         Self {
             name: queue.name.to_string(),
             state: queue.state,
-            counts: CountsShape {
-                scheduled: count(State::Scheduled),
-                blocked: count(State::Blocked),
-                queued: count(State::Queued),
-                running: count(State::Running),
-                waiting: count(State::Waiting),
-                retrying: count(State::Retrying),
-            },
+            counts: (&queue.counts).into(),
             oldest_queued_age: queue.oldest_queued_at.map(|it| now.since(it)),
             verdict: verdict.into(),
         }

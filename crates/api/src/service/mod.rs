@@ -1,5 +1,7 @@
 //! What tells about the server itself.
 
+mod pages;
+
 use std::time::Duration;
 
 use http::HeaderValue;
@@ -11,6 +13,8 @@ use tasklane_core::time::Timestamp;
 use crate::answer::{self, Answer};
 use crate::call::Call;
 use crate::error::{NOT_READY, Refused};
+
+pub(crate) use pages::{asset, docs, redoc};
 
 const SERVICE: &str = "tasklane";
 const VERSION: &str = env!("CARGO_PKG_VERSION");

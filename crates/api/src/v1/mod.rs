@@ -3,4 +3,7 @@
 pub(crate) mod leases;
 pub(crate) mod queues;
 pub(crate) mod reports;
+pub(crate) mod stats;
 pub(crate) mod tasks;
+pub(crate) mod types;
+pub(crate) mod workers;

@@ -28,8 +28,8 @@ async fn what_is_no_route_is_not_found() {
     }
     let id = world.submit(&demo()).await;
     world.act(&format!("/v1/tasks/{id}:explode")).await.problem(404, "not_found");
-    world.act("/v1/tasks:bulk").await.problem(404, "not_found");
-    world.act("/v1/queues/default:purge").await.problem(404, "not_found");
+    world.act("/v1/tasks:burst").await.problem(404, "not_found");
+    world.act("/v1/queues/default:burst").await.problem(404, "not_found");
 }
 
 #[tokio::test(start_paused = true)]
@@ -124,4 +124,21 @@ async fn metrics_name_routes_and_never_tasks() {
     assert!(!text.contains(&id), "a task in a label");
     assert_eq!(text.matches("# EOF").count(), 1);
     assert!(text.ends_with("# EOF\n") && text.contains("tasklane_"), "{text}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_pages_load_only_what_the_binary_has() {
+    let world = World::new();
+    for path in ["/docs", "/redoc"] {
+        let page = world.get(path).await.expect(200);
+        assert!(page.header("content-security-policy").starts_with("default-src 'none'"));
+        let text = page.text();
+        let mut loaded: Vec<_> = text.split(['"']).filter(|it| it.starts_with("docs/assets/")).collect();
+        assert!(loaded.len() >= 2 && !text.contains("http"), "{text}");
+        loaded.push("openapi.json");
+        for path in loaded {
+            world.get(&format!("/{path}")).await.expect(200);
+        }
+    }
+    world.get("/docs/assets/other.js").await.problem(404, "not_found");
 }

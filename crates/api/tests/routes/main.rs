@@ -7,6 +7,7 @@ mod edge;
 mod faults;
 mod hand;
 mod leases;
+mod overview;
 mod queues;
 mod reads;
 mod submit;

@@ -4,13 +4,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::accept::{Accepted, Refused, Submission};
 use crate::error::{HandError, StoreError};
 use crate::event::{Position, Transition};
 use crate::hand::Hand;
 use crate::lease::{LeaseKey, LeaseRequest, Leased};
 use crate::ports::BoxFuture;
-use crate::queue::{Queue, QueueState};
+use crate::queue::{LaneCounts, Queue, QueueState};
 use crate::retention::Retention;
 use crate::settle::{Settled, Settlement};
 use crate::state::State;
@@ -90,7 +92,8 @@ pub struct Answers {
 }
 
 /// Which tasks a list shows.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct TaskFilter {
     /// In this state.
     pub state: Option<State>,
@@ -104,6 +107,8 @@ pub struct TaskFilter {
     pub origin: Option<Box<str>>,
     /// With all of these labels.
     pub labels: Vec<(Box<str>, Box<str>)>,
+    /// Whose id begins with this, or whose type, unique key or a label's value holds it.
+    pub search: Option<Box<str>>,
     /// Accepted at or after this.
     pub created_after: Option<Timestamp>,
     /// Accepted before this.
@@ -188,6 +193,9 @@ pub trait Store: Send + Sync + 'static {
 
     /// Every queue that ever had a task, system queues only where `name` asks for one, in order of names.
     fn queues(&self, name: Option<Box<str>>) -> BoxFuture<'_, Result<Vec<Queue>, StoreError>>;
+
+    /// Every lane that has tasks, but for those of system queues, in the order of types, then queues.
+    fn lanes(&self) -> BoxFuture<'_, Result<Vec<LaneCounts>, StoreError>>;
 
     /// Events after `after`, at most about `limit`.
     fn events(&self, after: Position, limit: usize) -> BoxFuture<'_, Result<EventPage, StoreError>>;

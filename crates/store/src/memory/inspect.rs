@@ -1,14 +1,16 @@
 //! Reads.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tasklane_core::decision::history;
 use tasklane_core::event::Position;
 use tasklane_core::limit;
 use tasklane_core::ports::store::{EventPage, Standing, StoreStats, TaskFilter, TaskPage};
-use tasklane_core::queue::{Counts, Queue, QueueState};
+use tasklane_core::queue::{Counts, LaneCounts, Queue, QueueState};
 use tasklane_core::state::State;
-use tasklane_core::task::{Attempt, Task, TaskId};
+use tasklane_core::task::{Attempt, Lane, Task, TaskId};
 
 use super::Model;
 use crate::filter::{facts_fit, lane_fits};
@@ -51,6 +53,17 @@ impl Model {
         queues.map(|(name, state)| self.queue(name, *state)).collect()
     }
 
+    pub(super) fn lanes(&self) -> Vec<LaneCounts> {
+        let mut lanes: BTreeMap<_, LaneCounts> = BTreeMap::new();
+        let tasks = self.tasks.values().map(|kept| &kept.task.facts);
+        for facts in tasks.filter(|facts| !facts.lane.queue.starts_with('~')) {
+            let lane = &facts.lane;
+            let known = lanes.entry((&lane.task_type, &lane.queue)).or_insert_with(|| of_lane(lane));
+            known.counts.add(facts.state, 1);
+        }
+        lanes.into_values().collect()
+    }
+
     fn queue(&self, name: &str, state: QueueState) -> Queue {
         let mut counts = Counts::default();
         let tasks = || self.tasks.values().map(|kept| &kept.task).filter(|task| *task.facts.lane.queue == *name);
@@ -61,7 +74,7 @@ impl Model {
 
     /// The first of each lane and priority has waited longest there; the oldest of these has waited longest of all.
     fn oldest(&self, queue: &str) -> Option<tasklane_core::time::Timestamp> {
-        let mut firsts = std::collections::BTreeMap::new();
+        let mut firsts = BTreeMap::new();
         for id in self.line(|task| *task.facts.lane.queue == *queue) {
             let task = &self.tasks.get(&id)?.task;
             firsts.entry((&task.facts.lane, task.priority)).or_insert(task.queued_at);
@@ -101,4 +114,8 @@ impl Model {
 
 fn kept_state(task: &Task) -> State {
     task.facts.state
+}
+
+fn of_lane(lane: &Arc<Lane>) -> LaneCounts {
+    LaneCounts { lane: Arc::clone(lane), counts: Counts::default() }
 }

@@ -12,7 +12,7 @@ use tasklane_core::limit;
 use tasklane_core::ports::BoxFuture;
 use tasklane_core::ports::clock::Clock;
 use tasklane_core::ports::store::{Answers, Batch, EventPage, Standing, Store, StoreStats, TaskFilter, TaskPage};
-use tasklane_core::queue::{Queue, QueueState};
+use tasklane_core::queue::{LaneCounts, Queue, QueueState};
 use tasklane_core::state::{Reason, State};
 use tasklane_core::task::{Attempt, Lane, Task, TaskId};
 use tasklane_core::time::Timestamp;
@@ -153,6 +153,10 @@ impl Store for MemoryStore {
 
     fn queues(&self, name: Option<Box<str>>) -> BoxFuture<'_, Result<Vec<Queue>, StoreError>> {
         self.read(|model| model.queues(name.as_deref()))
+    }
+
+    fn lanes(&self) -> BoxFuture<'_, Result<Vec<LaneCounts>, StoreError>> {
+        self.read(Model::lanes)
     }
 
     fn events(&self, after: Position, limit: usize) -> BoxFuture<'_, Result<EventPage, StoreError>> {

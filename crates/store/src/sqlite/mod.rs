@@ -16,7 +16,7 @@ use tasklane_core::error::StoreError;
 use tasklane_core::event::Position;
 use tasklane_core::ports::BoxFuture;
 use tasklane_core::ports::store::{Answers, Batch, EventPage, Standing, Store, StoreStats, TaskFilter, TaskPage};
-use tasklane_core::queue::Queue;
+use tasklane_core::queue::{LaneCounts, Queue};
 use tasklane_core::task::{Attempt, Task, TaskId};
 use tasklane_core::time::Timestamp;
 use tokio::sync::oneshot;
@@ -166,6 +166,12 @@ impl Store for SqliteStore {
         let known = inspect::queues::known(&look(&self.view), name.as_deref());
         let view = Arc::clone(&self.view);
         Box::pin(self.readers.read(move |db| inspect::queues::complete(db, &view, known)))
+    }
+
+    fn lanes(&self) -> BoxFuture<'_, Result<Vec<LaneCounts>, StoreError>> {
+        let lanes = inspect::lanes::lanes(&look(&self.view));
+        // Read like the others, so that a closed store says so.
+        Box::pin(self.readers.read(move |_| Ok(lanes)))
     }
 
     fn events(&self, after: Position, limit: usize) -> BoxFuture<'_, Result<EventPage, StoreError>> {

@@ -52,6 +52,11 @@ pub async fn lists_filter(world: World) {
     let label = |value: &str| TaskFilter { labels: vec![("k".into(), value.into())], ..all() };
     assert_eq!(listed(&world, label("v")).await, [other]);
     assert!(listed(&world, label("w")).await.is_empty());
+    let search = |text: &str| TaskFilter { search: Some(text.into()), ..all() };
+    assert_eq!(listed(&world, search(&plain.to_string())).await, [plain]);
+    assert_eq!(listed(&world, search("a")).await, [plain]);
+    assert_eq!(listed(&world, search("v")).await, [other]);
+    assert!(listed(&world, search("nowhere")).await.is_empty());
     let at = beginning().plus(SECOND);
     assert_eq!(listed(&world, TaskFilter { created_after: Some(at), ..all() }).await, [other]);
     assert_eq!(listed(&world, TaskFilter { created_before: Some(at), ..all() }).await, [plain]);
@@ -116,6 +121,18 @@ pub async fn queues_count_without_rows(world: World) {
     assert!(world.get(first).await.facts.lease.is_some());
     assert_eq!(world.store.queues(Some("~s".into())).await.unwrap().len(), 1);
     assert!(world.store.queues(Some("none".into())).await.unwrap().is_empty());
+}
+
+pub async fn lanes_count_without_rows(world: World) {
+    world.accept(world.task("t")).await;
+    world.accept(world.task_in("b", "t")).await;
+    world.accept(world.task_in("b", "a")).await;
+    world.accept(world.task_in("~s", "a")).await;
+    world.run(world.task("t")).await;
+    let lanes = world.store.lanes().await.unwrap();
+    let named: Vec<_> = lanes.iter().map(|it| (&*it.lane.task_type, &*it.lane.queue, it.counts.total())).collect();
+    assert_eq!(named, [("a", "b", 1), ("t", "b", 1), ("t", "q", 2)]);
+    assert_eq!(lanes[2].counts.of(State::Running), 1);
 }
 
 pub async fn standing_counts_those_ahead(world: World) {

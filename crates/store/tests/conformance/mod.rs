@@ -48,7 +48,7 @@ macro_rules! conformance {
             sweep: final_tasks_go_after_their_time, too_many_final_tasks_go_oldest_first, a_step_is_bounded,
                 nothing_unfinished_goes;
             inspect: lists_page_newest_first, lists_filter, attempts_in_order, events_in_order_and_by_position,
-                queues_count_without_rows, standing_counts_those_ahead, stats_count, a_closed_store_is_away;
+                queues_count_without_rows, lanes_count_without_rows, standing_counts_those_ahead, stats_count, a_closed_store_is_away;
         }
     };
 }

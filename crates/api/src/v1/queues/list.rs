@@ -1,27 +1,21 @@
 //! GET `/v1/queues`: in the order of their names.
 
 use tasklane_core::queue::Queue;
-use tasklane_wire::page;
 use tasklane_wire::queue::QueueShape;
 use tasklane_wire::task::Page;
 
 use super::verdict::{WAITING, at_a_glance, verdict};
 use crate::answer::{self, Answer};
 use crate::call::Call;
-use crate::error::{BAD_CURSOR, Refused};
+use crate::error::Refused;
 use crate::limits;
+use crate::name_page::NamePage;
 
 pub(crate) async fn list(call: Call) -> Answer {
     let mut query = call.query();
-    let limit = query.limit(limits::PAGE_QUEUES).unwrap_or(limits::PAGE_QUEUES);
-    let cursor = query.take("cursor");
+    let wanted = NamePage::take(&mut query, limits::PAGE_NAMES);
     query.finish()?;
-    let after = cursor.map(|it| read_cursor(&it)).transpose()?.unwrap_or_default();
-    let mut queues = call.engine().queues(None).await?;
-    queues.retain(|it| *it.name > *after);
-    let more = queues.len() > limit;
-    queues.truncate(limit);
-    let next_cursor = queues.last().filter(|_| more).map(|it| page::encode_name(&it.name));
+    let (queues, next_cursor) = wanted.cut(call.engine().queues(None).await?, |it| &it.name)?;
     answer::shape(&Page { items: shapes(&call, &queues).await?, next_cursor })
 }
 
@@ -38,9 +32,4 @@ async fn shapes(call: &Call, queues: &[Queue]) -> Result<Vec<QueueShape>, Refuse
         shapes.push(QueueShape::new(queue, now, verdict));
     }
     Ok(shapes)
-}
-
-fn read_cursor(text: &str) -> Result<String, Refused> {
-    let detail = "this is no cursor that a page of this list ended with; begin without one";
-    page::decode_name(text).ok_or_else(|| Refused::new(BAD_CURSOR, detail))
 }

@@ -3,8 +3,10 @@
 mod control;
 mod get;
 mod list;
+mod purge;
 mod verdict;
 
 pub(crate) use control::{drain, pause, resume};
 pub(crate) use get::get;
 pub(crate) use list::list;
+pub(crate) use purge::purge;

@@ -5,6 +5,7 @@ use tasklane_core::limit;
 use tasklane_core::ports::store::{TaskFilter, TaskPage};
 use tasklane_core::state::State;
 use tasklane_core::task::{Task, TaskId};
+use tasklane_wire::bulk::SEARCH_BYTES;
 use tasklane_wire::name::{is_name, is_type};
 use tasklane_wire::page;
 use tasklane_wire::task::write;
@@ -18,15 +19,11 @@ use crate::query::Query;
 /// Items of a page unless the caller says otherwise.
 const PAGE: usize = 50;
 
-/// Parameters that API.md names and this version does not carry out.
-const NOT_SUPPORTED: [&str; 1] = ["q"];
-
 pub(crate) async fn list(call: Call) -> Answer {
     let mut query = call.query();
     let filter = filter(&mut query);
     let limit = query.limit(limit::PAGE_ITEMS).unwrap_or(PAGE);
     let cursor = query.take("cursor");
-    query.not_supported(&NOT_SUPPORTED);
     query.finish()?;
     let below = cursor.map(|it| read_cursor(&it)).transpose()?;
     let page = bounded(&call, &filter, below, limit).await?;
@@ -73,9 +70,14 @@ fn filter(query: &mut Query) -> TaskFilter {
         // Tasks of every interface: what a dialect accepted is a task like any other here.
         origin: None,
         labels,
+        search: query.read("q", &format!("a text of 1 to {SEARCH_BYTES} bytes"), search),
         created_after: query.moment("created_after"),
         created_before: query.moment("created_before"),
     }
+}
+
+fn search(text: &str) -> Option<Box<str>> {
+    (1..=SEARCH_BYTES).contains(&text.len()).then(|| text.into())
 }
 
 fn states() -> String {

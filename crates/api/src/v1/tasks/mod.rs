@@ -2,6 +2,7 @@
 
 mod attempts;
 mod batch;
+mod bulk;
 mod cancel;
 mod delete;
 mod get;
@@ -18,6 +19,7 @@ mod why;
 
 pub(crate) use attempts::attempts;
 pub(crate) use batch::batch;
+pub(crate) use bulk::bulk;
 pub(crate) use cancel::cancel;
 pub(crate) use delete::delete;
 pub(crate) use get::get;

@@ -1,5 +1,7 @@
 //! POST `/v1/tasks`: one task.
 
+use std::time::Duration;
+
 use axum::response::Response;
 use http::header::LOCATION;
 use http::{HeaderValue, StatusCode};
@@ -24,6 +26,11 @@ pub(crate) async fn submit(mut call: Call) -> Answer {
     query.finish()?;
     let received = call.receive(Accepts::Json, limits::TASK_BODY).await?;
     let task = read(&call, &received)?;
+    submitted(&call, task, wait).await
+}
+
+/// Submits one task and answers with it when it is final or `wait` is over.
+pub(super) async fn submitted(call: &Call, task: Accepting, wait: Duration) -> Answer {
     let Submitted { accepted, task } = call.engine().submit_one(task).await?;
     let task = match task.filter(|_| wait.is_zero()) {
         Some(task) => Some(task),

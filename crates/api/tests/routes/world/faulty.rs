@@ -6,7 +6,7 @@ use tasklane_core::error::StoreError;
 use tasklane_core::event::Position;
 use tasklane_core::ports::BoxFuture;
 use tasklane_core::ports::store::{Answers, Batch, EventPage, Standing, Store, StoreStats, TaskFilter, TaskPage};
-use tasklane_core::queue::Queue;
+use tasklane_core::queue::{LaneCounts, Queue};
 use tasklane_core::task::{Attempt, Task, TaskId};
 use tasklane_core::time::Timestamp;
 use tasklane_store::memory::MemoryStore;
@@ -68,6 +68,10 @@ impl Store for Faulty {
 
     fn queues(&self, name: Option<Box<str>>) -> Answer<'_, Vec<Queue>> {
         self.or(|| self.inner.queues(name))
+    }
+
+    fn lanes(&self) -> Answer<'_, Vec<LaneCounts>> {
+        self.or(|| self.inner.lanes())
     }
 
     fn events(&self, after: Position, limit: usize) -> Answer<'_, EventPage> {

@@ -1,5 +1,6 @@
 //! A router over a memory store on tokio's clock, called in process. Its store can be told to fail.
 
+mod contract;
 mod faulty;
 
 use std::sync::Arc;
@@ -56,10 +57,13 @@ impl World {
     }
 
     pub async fn send(&self, request: Request<Body>) -> Reply {
+        let (method, path) = (request.method().clone(), request.uri().to_string());
         let response = self.router.clone().oneshot(request).await.unwrap();
         let (parts, body) = response.into_parts();
         let body = body.collect().await.unwrap().to_bytes();
-        Reply { status: parts.status, headers: parts.headers, body }
+        let reply = Reply { status: parts.status, headers: parts.headers, body };
+        contract::check(&method, &path, &reply);
+        reply
     }
 
     pub async fn call(&self, method: &str, path: &str, headers: &[(&str, &str)], body: impl Into<Body>) -> Reply {

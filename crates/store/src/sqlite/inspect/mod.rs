@@ -16,6 +16,7 @@ use super::takeable::Place;
 use super::view::{Overlay, View};
 
 pub(super) mod events;
+pub(super) mod lanes;
 pub(super) mod list;
 pub(super) mod queues;
 

@@ -1,0 +1,174 @@
+//! Every route's operation, in the order of the table of routes.
+
+use tasklane_core::limit;
+
+use super::operation::Body::{self, Empty, Json as Takes, JsonOrLines, Optional};
+use super::operation::Content::{self, Assets, Json, Nothing, Other};
+use super::operation::Kind::{Count, Named, Text, Words};
+use super::operation::{Operation, Parameter};
+use crate::error::{
+    BAD_CURSOR, Code, ID_TAKEN, IDEMPOTENCY_MISMATCH, INVALID, INVALID_TRANSITION, NOT_FOUND, NOT_READY, NOT_SUPPORTED,
+    QUEUE_DRAINING, QUEUE_NOT_FOUND, TASK_FAILED, TASK_NOT_FINISHED, TASK_NOT_FOUND, TOO_MANY_LANES, TOO_MANY_TASKS,
+    TYPE_NOT_FOUND, UNIQUE_HELD,
+};
+use crate::limits;
+use crate::route::Verb::{self, Delete, Get, Post};
+
+/// What may be wrong with a new task, whoever makes it.
+const SUBMIT: &[Code] =
+    &[ID_TAKEN, UNIQUE_HELD, QUEUE_DRAINING, IDEMPOTENCY_MISMATCH, INVALID, NOT_SUPPORTED, TOO_MANY_LANES];
+const BATCH: &[Code] = &[
+    ID_TAKEN,
+    UNIQUE_HELD,
+    QUEUE_DRAINING,
+    IDEMPOTENCY_MISMATCH,
+    INVALID,
+    NOT_SUPPORTED,
+    TOO_MANY_LANES,
+    TOO_MANY_TASKS,
+];
+const NO_TASK: &[Code] = &[TASK_NOT_FOUND];
+const NO_QUEUE: &[Code] = &[QUEUE_NOT_FOUND];
+const BY_HAND: &[Code] = &[TASK_NOT_FOUND, INVALID_TRANSITION, UNIQUE_HELD];
+
+const WAIT: Parameter =
+    parameter("wait", Named("Duration"), "Answer when the task is final, or after this long; at most 60s.");
+const CURSOR: Parameter = parameter("cursor", Text, "`next_cursor` of the page before.");
+const NAMES: &[Parameter] = &[parameter("limit", Count(limits::PAGE_NAMES), "Most items of the page."), CURSOR];
+const LIST: &[Parameter] = &[
+    parameter("state", Named("State"), "In this state."),
+    parameter("type", Named("TypeName"), "Of this type."),
+    parameter("queue", Named("Name"), "In this queue; system queues (~) only so."),
+    parameter("tenant", Named("Name"), "Of this tenant."),
+    parameter("q", Named("Search"), "Whose id begins so, or whose type, unique key or a label's value holds it."),
+    parameter("created_after", Named("Moment"), "Accepted then or later."),
+    parameter("created_before", Named("Moment"), "Accepted earlier."),
+    parameter("limit", Count(limit::PAGE_ITEMS), "Most items of the page; it may be shorter."),
+    CURSOR,
+];
+const BATCH_QUERY: &[Parameter] = &[
+    parameter("atomic", Words(&["true", "false"]), "false: each task stands alone."),
+    parameter("echo", Words(&["full", "short"]), "full: answer with whole tasks."),
+];
+
+const fn parameter(name: &'static str, schema: super::operation::Kind, about: &'static str) -> Parameter {
+    Parameter { name, schema, about }
+}
+
+const fn operation(verb: Verb, path: &'static str, summary: &'static str) -> Operation {
+    Operation { verb, path, summary, query: &[], body: Body::None, answers: &[], problems: &[] }
+}
+
+impl Operation {
+    const fn query(self, query: &'static [Parameter]) -> Self {
+        Self { query, ..self }
+    }
+
+    const fn takes(self, body: Body) -> Self {
+        Self { body, ..self }
+    }
+
+    const fn answers(self, answers: &'static [(u16, Content)]) -> Self {
+        Self { answers, ..self }
+    }
+
+    const fn problems(self, problems: &'static [Code]) -> Self {
+        Self { problems, ..self }
+    }
+}
+
+/// An action on a task that answers with it.
+const fn action(path: &'static str, summary: &'static str) -> Operation {
+    operation(Post, path, summary).takes(Empty).answers(&[(200, Json("Task"))]).problems(BY_HAND)
+}
+
+/// An action on a queue that answers with it.
+const fn control(path: &'static str, summary: &'static str) -> Operation {
+    operation(Post, path, summary).takes(Empty).answers(&[(200, Json("Queue"))]).problems(NO_QUEUE)
+}
+
+/// Every operation.
+pub(crate) const OPERATIONS: &[Operation] = &[
+    operation(Get, "/", "What this is.").answers(&[(200, Json("About"))]).problems(&[INVALID]),
+    operation(Get, "/health", "Whether the process answers.").answers(&[(200, Json("About"))]).problems(&[INVALID]),
+    operation(Get, "/ready", "Whether it takes work.").answers(&[(200, Json("About"))]).problems(&[INVALID, NOT_READY]),
+    operation(Get, "/metrics", "Numbers for a scraper.")
+        .answers(&[(200, Other("application/openmetrics-text; version=1.0.0; charset=utf-8"))])
+        .problems(&[INVALID]),
+    operation(Get, "/docs", "This document, to try it.")
+        .answers(&[(200, Other("text/html; charset=utf-8"))])
+        .problems(&[INVALID]),
+    operation(Get, "/docs/assets/{asset}", "What the pages load.")
+        .answers(&[(200, Assets)])
+        .problems(&[NOT_FOUND, INVALID]),
+    operation(Get, "/redoc", "This document, to read it.")
+        .answers(&[(200, Other("text/html; charset=utf-8"))])
+        .problems(&[INVALID]),
+    operation(Get, "/openapi.json", "This document.").answers(&[(200, Json("Document"))]).problems(&[INVALID]),
+    operation(Post, "/v1/tasks", "Submit a task; it is on disk when this answers.")
+        .query(&[WAIT])
+        .takes(Takes("NewTask"))
+        .answers(&[(201, Json("Task")), (200, Json("TaskOrAccepted"))])
+        .problems(SUBMIT),
+    operation(Post, "/v1/tasks:batch", "Submit many tasks: all of them, or each alone.")
+        .query(BATCH_QUERY)
+        .takes(JsonOrLines("NewTasks"))
+        .answers(&[(201, Json("Batch")), (200, Json("Batch"))])
+        .problems(BATCH),
+    operation(Post, "/v1/tasks:bulk", "One action to all tasks a filter names, done by a task of a system queue.")
+        .query(&[WAIT])
+        .takes(Takes("Bulk"))
+        .answers(&[(201, Json("Task"))]),
+    operation(Get, "/v1/tasks", "Tasks, newest first; `label.K=V` filters by label.")
+        .query(LIST)
+        .answers(&[(200, Json("TaskPage"))])
+        .problems(&[BAD_CURSOR]),
+    operation(Get, "/v1/tasks/{task}", "A task.").query(&[WAIT]).answers(&[(200, Json("Task"))]).problems(NO_TASK),
+    operation(Get, "/v1/tasks/{task}/result", "A task's result itself.")
+        .query(&[WAIT])
+        .answers(&[(200, Json("Json"))])
+        .problems(&[TASK_NOT_FOUND, TASK_NOT_FINISHED, TASK_FAILED]),
+    operation(Get, "/v1/tasks/{task}/attempts", "A task's history.")
+        .answers(&[(200, Json("AttemptPage"))])
+        .problems(NO_TASK),
+    operation(Get, "/v1/tasks/{task}/why", "Why a task is not running.")
+        .answers(&[(200, Json("Why"))])
+        .problems(NO_TASK),
+    action("/v1/tasks/{task}:cancel", "Stop a task."),
+    action("/v1/tasks/{task}:retry", "Try the same task again."),
+    action("/v1/tasks/{task}:rerun", "A new task with the same input.").problems(RERUN),
+    action("/v1/tasks/{task}:reschedule", "Start a task at another time; now, unless one is given.")
+        .takes(Optional("Start")),
+    operation(Delete, "/v1/tasks/{task}", "Forget a final task.").answers(&[(200, Json("Task"))]).problems(BY_HAND),
+    operation(Post, "/v1/leases", "Take work, or wait for it.")
+        .takes(Takes("LeaseRequest"))
+        .answers(&[(200, Json("LeaseReply")), (204, Nothing)]),
+    operation(Post, "/v1/reports", "Say what became of work, and take more.")
+        .takes(Takes("Report"))
+        .answers(&[(200, Json("ReportReply"))])
+        .problems(&[NOT_SUPPORTED]),
+    operation(Get, "/v1/queues", "Queues, in the order of their names.")
+        .query(NAMES)
+        .answers(&[(200, Json("QueuePage"))])
+        .problems(&[BAD_CURSOR]),
+    operation(Get, "/v1/queues/{queue}", "A queue.").answers(&[(200, Json("Queue"))]).problems(NO_QUEUE),
+    control("/v1/queues/{queue}:pause", "Give nothing; submits are accepted."),
+    control("/v1/queues/{queue}:resume", "Give and take again."),
+    control("/v1/queues/{queue}:drain", "Take nothing new; the rest runs."),
+    control(
+        "/v1/queues/{queue}:purge",
+        "Cancel all unfinished tasks that do not run; `Location` names the task that does it.",
+    ),
+    operation(Get, "/v1/types", "Types that have tasks or that a worker serves.")
+        .query(NAMES)
+        .answers(&[(200, Json("TypePage"))])
+        .problems(&[BAD_CURSOR]),
+    operation(Get, "/v1/types/{type}", "A type.").answers(&[(200, Json("Type"))]).problems(&[TYPE_NOT_FOUND]),
+    operation(Get, "/v1/workers", "Workers that asked for work lately.")
+        .query(NAMES)
+        .answers(&[(200, Json("WorkerPage"))])
+        .problems(&[BAD_CURSOR]),
+    operation(Get, "/v1/stats", "Everything in numbers.").answers(&[(200, Json("Stats"))]),
+];
+
+const RERUN: &[Code] = &[TASK_NOT_FOUND, QUEUE_DRAINING];
