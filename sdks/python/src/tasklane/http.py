@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import ssl
+import time
 from collections.abc import AsyncIterator
 from typing import Any, Optional
 from urllib.parse import urlsplit
@@ -20,6 +21,8 @@ HEAD_BYTES = 64 << 10
 """Longest head of an answer."""
 BODY_BYTES = 64 << 20
 """Longest body of an answer; a lease of the largest payloads is half of it."""
+IDLE_SECONDS = 20.0
+"""How long an idle connection is kept: less than the server keeps one, so that it is hardly ever found closed."""
 CONNECTIONS = 256
 """Most requests at once; more wait for their turn."""
 
@@ -89,7 +92,7 @@ class Http:
                 raise ValueError("an API key is printable ASCII")
             head += f"Authorization: Bearer {api_key}\r\n"
         self._head = head
-        self._idle: list[_Streams] = []
+        self._idle: list[tuple[float, _Streams]] = []
         self._turns = asyncio.Semaphore(CONNECTIONS)
 
     async def call(self, method: str, path: str, body: Optional[bytes] = None, wait: float = 0.0) -> Any:
@@ -121,7 +124,7 @@ class Http:
                 streams[1].close()
                 raise
             if answer.keeps:
-                self._idle.append(streams)
+                self._idle.append((time.monotonic(), streams))
             else:
                 streams[1].close()
             return answer, data
@@ -140,8 +143,8 @@ class Http:
 
     async def _connection(self) -> tuple[_Streams, bool]:
         while self._idle:
-            reader, writer = self._idle.pop()
-            if not reader.at_eof() and not writer.is_closing():
+            since, (reader, writer) = self._idle.pop()
+            if time.monotonic() - since < IDLE_SECONDS and not reader.at_eof() and not writer.is_closing():
                 return (reader, writer), True
             writer.close()
         return await self._connect(), False
@@ -168,11 +171,6 @@ class Http:
         lines = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
         pairs = (line.partition(":") for line in lines[1:] if line)
         return Answer(int(lines[0].split(" ", 2)[1]), {name.lower(): value.strip() for name, _, value in pairs}, reader)
-
-    async def close(self) -> None:
-        """Closes what is idle."""
-        while self._idle:
-            self._idle.pop()[1].close()
 
 
 def _read(answer: Answer, data: bytes) -> Any:
