@@ -13,6 +13,7 @@ mod clock_back;
 mod command_line;
 mod disk_full;
 mod keys;
+mod metrics;
 mod one_road;
 mod pages;
 mod queues;

@@ -15,6 +15,8 @@ use crate::error::Error;
 
 /// How long a connection may take to come about.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long an idle connection is kept: less than the server keeps one (30 s), so that it is hardly ever found closed.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Speaks HTTP with one server.
 #[derive(Debug)]
@@ -78,6 +80,7 @@ impl Transport {
         let _chosen = rustls::crypto::ring::default_provider().install_default();
         let mut http = reqwest::Client::builder()
             .connect_timeout(CONNECT_TIMEOUT)
+            .pool_idle_timeout(IDLE_TIMEOUT)
             .redirect(reqwest::redirect::Policy::none())
             .default_headers(headers(builder.api_key.as_deref())?)
             .user_agent(concat!("tasklane-client/", env!("CARGO_PKG_VERSION")));

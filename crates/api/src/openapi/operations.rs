@@ -119,7 +119,7 @@ pub(crate) const OPERATIONS: &[Operation] = &[
         .query(&[WAIT])
         .takes(Takes("Bulk"))
         .answers(&[(201, Json("Task"))]),
-    operation(Get, "/v1/tasks", "Tasks, newest first; `label.K=V` filters by label.")
+    operation(Get, "/v1/tasks", "Tasks, newest first; label.K=V filters by label.")
         .query(LIST)
         .answers(&[(200, Json("TaskPage"))])
         .problems(&[BAD_CURSOR]),
@@ -157,7 +157,7 @@ pub(crate) const OPERATIONS: &[Operation] = &[
     control("/v1/queues/{queue}:drain", "Take nothing new; the rest runs."),
     control(
         "/v1/queues/{queue}:purge",
-        "Cancel all unfinished tasks that do not run; `Location` names the task that does it.",
+        "Cancel all unfinished tasks that do not run; Location names the task that does it.",
     ),
     operation(Get, "/v1/types", "Types that have tasks or that a worker serves.")
         .query(NAMES)
