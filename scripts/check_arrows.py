@@ -22,7 +22,7 @@ ARROWS = {
     "engine": {"runner", "core"},
     "api": {"engine", "wire", "core"},
     "client": {"wire", "runner", "core"},
-    "server": {"api", "engine", "store", "runner", "executors", "connectors", "wire", "core"},
+    "server": {"api", "engine", "store", "runner", "executors", "connectors", "outbound", "wire", "core"},
     # `db` opens a store through server; the shapes it prints and the ids it takes are wire's and core's.
     "cli": {"server", "client", "wire", "core"},
     "testkit": {"core", "wire", "client"},

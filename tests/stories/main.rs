@@ -11,6 +11,8 @@ mod by_http;
 mod cancel;
 mod clock_back;
 mod command_line;
+mod command_line_reads;
+mod config;
 mod disk_full;
 mod keys;
 mod metrics;

@@ -97,15 +97,31 @@ fn every_block_of_a_page_says_what_it_is_and_is_tried() {
         let readme = binary::root().join("README.md");
         for page in pages() {
             for (word, text) in blocks(&fs::read_to_string(&page).unwrap()) {
-                // `sh` is run above, `bash` by the story `by_http`; Rust is compiled as doc tests of this crate, Python run
-                // by the SDK's tests; `text` is no code.
+                // `sh` is run above and `toml` checked below, `bash` run by the story `by_http`; Rust is compiled as doc
+                // tests of this crate, Python run by the SDK's tests; `text` is no code.
                 let tried = match word.as_str() {
-                    "sh" | "text" => true,
+                    "sh" | "toml" | "text" => true,
                     "bash" => page.ends_with(by_http::PAGE),
                     "python" => page.starts_with(binary::root().join("docs")),
                     word => word.starts_with("rust") && (page == readme || page.ends_with(WORKER_IN_RUST)),
                 };
                 assert!(tried, "{}: nothing tries this block ({word:?}):\n{text}", page.display());
+            }
+        }
+    });
+}
+
+#[test]
+fn every_configuration_on_a_page_is_one() {
+    story("pages::toml", || {
+        let dir = tempfile::tempdir().unwrap();
+        for page in pages() {
+            for (_, text) in blocks(&fs::read_to_string(&page).unwrap()).iter().filter(|(word, _)| word == "toml") {
+                fs::write(dir.path().join("tasklane.toml"), text).unwrap();
+                let mut check = Command::new(binary::tasklane());
+                let output = clean(check.args(["config", "check"]).current_dir(dir.path())).output().unwrap();
+                let said = String::from_utf8_lossy(&output.stderr);
+                assert!(output.status.success(), "{}: {said}\n{text}", page.display());
             }
         }
     });

@@ -21,6 +21,7 @@ mod v1;
 
 // On the way out.
 mod answer;
+pub mod codes;
 pub mod error;
 mod metrics;
 mod name_page;

@@ -33,6 +33,7 @@ const ROUTES: &[Route] = &[
     route(Get, "/docs", Everyone, |it| Box::pin(service::docs(it))),
     route(Get, "/docs/assets/{asset}", Everyone, |it| Box::pin(service::asset(it))),
     route(Get, "/redoc", Everyone, |it| Box::pin(service::redoc(it))),
+    route(Get, "/docs/errors/{code}", Everyone, |it| Box::pin(service::error_page(it))),
     route(Get, "/openapi.json", Everyone, |it| Box::pin(openapi::openapi(it))),
     route(Post, "/v1/tasks", Submit, |it| Box::pin(tasks::submit(it))),
     route(Post, "/v1/tasks:batch", Submit, |it| Box::pin(tasks::batch(it))),

@@ -1,7 +1,7 @@
 //! One action on several tasks: each stands alone, the first failure names the exit code.
 
 use crate::failure::{Exit, Failure};
-use crate::output::{Format, Output};
+use crate::output::Output;
 use crate::remote::{Call, Remote};
 use crate::table::Table;
 use crate::task::{Task, state_cell};
@@ -16,8 +16,7 @@ pub(crate) async fn on_each(ids: &[String], action: &str, remote: &Remote, outpu
             Err(failure) if failure.exit == Exit::Away => return Err(failure),
             Err(failure) => {
                 exit = if exit == Exit::Ok { failure.exit } else { exit };
-                let cause = failure.cause.as_ref().map(|it| format!("{id}: {it}"));
-                output.failure(&Failure { cause, ..failure });
+                output.failure(&failure.about(id));
             }
         }
     }
@@ -25,8 +24,8 @@ pub(crate) async fn on_each(ids: &[String], action: &str, remote: &Remote, outpu
 }
 
 fn show(body: &[u8], output: &Output) -> Result<(), Failure> {
-    if output.format != Format::Table {
-        return output.bytes(body);
+    if !output.is_for_people() {
+        return output.document(body);
     }
     let task = Task::read(body)?;
     let mut table = Table::plain();

@@ -4,7 +4,10 @@ use clap::{Parser, Subcommand};
 use tasklane_server::Environment;
 
 use crate::output::{Colour, Format};
-use crate::{bench, cancel, db, dev, get, ls, queue, result, retry, serve, submit, why};
+use crate::{
+    bench, cancel, completion, config, db, dev, doctor, explain, get, health, logs, ls, queue, reference, rerun,
+    result, retry, serve, stats, submit, top, types, watch, why, worker,
+};
 
 /// Options that every command takes stand together.
 const EVERYWHERE: &str = "Everywhere";
@@ -27,10 +30,13 @@ pub(crate) struct Arguments {
     /// The server to talk to [env: TASKLANE_URL] [default: http://127.0.0.1:8000]
     #[arg(long, global = true, value_name = "URL", help_heading = EVERYWHERE)]
     pub(crate) url: Option<String>,
-    /// What data looks like: table, json (the server's own) or ndjson (one JSON value a line)
+    /// What data looks like: table, json (the server's own), ndjson (one JSON value a line), yaml, or id (ids alone)
     #[arg(short, long, global = true, value_enum, default_value = "table", value_name = "FORMAT", help_heading = EVERYWHERE)]
     #[arg(hide_possible_values = true)]
     pub(crate) output: Format,
+    /// Only these members, without quotes, such as id,state,progress.percent; a tab between two
+    #[arg(long, global = true, value_name = "NAMES", value_delimiter = ',', conflicts_with = "output", help_heading = EVERYWHERE)]
+    pub(crate) field: Vec<String>,
     /// No colours, as with NO_COLOR in the environment
     #[arg(long, global = true, help_heading = EVERYWHERE)]
     pub(crate) no_color: bool,
@@ -52,12 +58,25 @@ pub(crate) enum Command {
     Get(get::Get),
     Result(result::GetResult),
     Ls(ls::Ls),
+    Watch(watch::Watch),
+    Logs(logs::Logs),
     Why(why::Why),
     Cancel(cancel::Cancel),
     Retry(retry::Retry),
+    Rerun(rerun::Rerun),
     Queue(queue::Queue),
-    Bench(bench::Bench),
+    Type(types::Types),
+    Worker(worker::Worker),
+    Stats(stats::Stats),
+    Top(top::Top),
+    Doctor(doctor::Doctor),
+    Healthcheck(health::Healthcheck),
+    Config(config::Config),
     Db(db::Db),
+    Bench(bench::Bench),
+    Explain(explain::Explain),
+    Completion(completion::Completion),
+    Reference(reference::Reference),
 }
 
 #[cfg(test)]
@@ -84,7 +103,7 @@ mod tests {
     fn every_command_has_an_example_that_parses() {
         let mut found = Vec::new();
         leaves(&Arguments::command(), "", &mut found);
-        assert!(found.len() >= 18, "{}", found.len());
+        assert!(found.len() >= 34, "{}", found.len());
         for (path, command) in found {
             let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
             let examples: Vec<_> = help.lines().map(str::trim).filter(|line| line.starts_with(&path)).collect();

@@ -13,7 +13,7 @@ use tokio::task::JoinSet;
 
 use crate::failure::{Exit, Failure};
 use crate::interrupt;
-use crate::output::{Format, Output, Tone};
+use crate::output::{Output, Tone};
 use crate::remote::Remote;
 use crate::table::Table;
 
@@ -191,13 +191,8 @@ fn rounded(number: f64) -> f64 {
 }
 
 fn show(lines: &[Line], output: &Output) -> Result<(), Failure> {
-    if output.format != Format::Table {
-        let json = |line| serde_json::to_string(line).map_err(|error| Failure::new(Exit::Failed, error.to_string()));
-        let lines = lines.iter().map(json).collect::<Result<Vec<_>, _>>()?;
-        return match output.format {
-            Format::Json => output.data(&format!("[{}]", lines.join(","))),
-            _ => lines.iter().try_for_each(|line| output.data(line)),
-        };
+    if !output.is_for_people() {
+        return output.values(lines);
     }
     let text = |number: Option<f64>| number.map(|it| it.to_string()).unwrap_or_default();
     let mut table = Table::new(&["BENCH", "TASKS", "SECONDS", "PER SECOND", "P50 MS", "P99 MS"]);

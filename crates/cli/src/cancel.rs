@@ -12,7 +12,7 @@ use crate::remote::{Remote, task_id};
 #[command(after_help = "\
 Examples:
   tasklane cancel 0198f2a4-0000-7000-8000-000000000001
-  tasklane ls --state queued --type mail.send -o ndjson | jq -r .id | xargs tasklane cancel")]
+  tasklane ls --state queued --type mail.send -o id | xargs tasklane cancel")]
 pub(crate) struct Cancel {
     /// Which tasks
     #[arg(required = true, value_name = "ID", value_parser = task_id)]

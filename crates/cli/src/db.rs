@@ -5,11 +5,12 @@ use std::path::{Path, PathBuf};
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 use tasklane_core::state::State;
+use tasklane_server::config::flags::{Data, FlagsOf};
 use tasklane_server::data::{self, FileStats, Report, Restored};
-use tasklane_server::{Environment, Flags, config};
+use tasklane_server::{Environment, Settings, config};
 
 use crate::failure::{Exit, Failure};
-use crate::output::{Format, Output, Tone};
+use crate::output::{Output, Tone};
 use crate::table::{Cell, Table};
 
 /// Check, back up, restore and measure the data files
@@ -17,9 +18,8 @@ use crate::table::{Cell, Table};
 pub(crate) struct Db {
     #[command(subcommand)]
     action: Action,
-    /// Where tasks are kept [default: .tasklane]
-    #[arg(long, global = true, value_name = "DIR")]
-    data_dir: Option<PathBuf>,
+    #[command(flatten)]
+    said: FlagsOf<Data>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -60,8 +60,7 @@ struct File {
 
 impl Db {
     pub(crate) fn run(self, environment: &Environment, output: &Output) -> Result<Exit, Failure> {
-        let flags = Flags { data_dir: self.data_dir, ..Flags::default() };
-        let dir = config::store::data_dir(&flags, environment);
+        let dir = config::store::data_dir(&Settings::load(&self.said.flags, environment)?);
         match self.action {
             Action::Check => check(&dir, output),
             Action::Stats => stats(&dir, output),
@@ -73,10 +72,10 @@ impl Db {
 
 fn check(dir: &Path, output: &Output) -> Result<Exit, Failure> {
     let report = data::check(dir)?;
-    if output.format == Format::Table {
+    if output.is_for_people() {
         report.problems.iter().try_for_each(|problem| output.data(problem))?;
     } else {
-        output.data(&report_json(&report).to_string())?;
+        output.document(report_json(&report).to_string().as_bytes())?;
     }
     if report.is_sound() {
         output.note(Tone::Good, &format!("{} tasks in {}; all is well", report.tasks, dir.display()));
@@ -98,10 +97,10 @@ fn report_json(report: &Report) -> Value {
 
 fn stats(dir: &Path, output: &Output) -> Result<Exit, Failure> {
     let stats = data::stats(dir)?;
-    if output.format == Format::Table {
+    if output.is_for_people() {
         output.table(&stats_table(&stats))?;
     } else {
-        output.data(&stats_json(&stats).to_string())?;
+        output.document(stats_json(&stats).to_string().as_bytes())?;
     }
     Ok(Exit::Ok)
 }
@@ -152,8 +151,8 @@ fn size(bytes: u64) -> String {
 
 fn backup(dir: &Path, file: &Path, output: &Output) -> Result<Exit, Failure> {
     let bytes = data::backup(dir, file)?;
-    if output.format != Format::Table {
-        output.data(&json!({ "file": file.display().to_string(), "bytes": bytes }).to_string())?;
+    if !output.is_for_people() {
+        output.document(json!({ "file": file.display().to_string(), "bytes": bytes }).to_string().as_bytes())?;
     }
     output.note(Tone::Good, &format!("copied {} to {} ({})", dir.display(), file.display(), size(bytes)));
     Ok(Exit::Ok)
@@ -162,8 +161,8 @@ fn backup(dir: &Path, file: &Path, output: &Output) -> Result<Exit, Failure> {
 fn restore(dir: &Path, file: &Path, output: &Output) -> Result<Exit, Failure> {
     let Restored { tasks, replaced } = data::restore(dir, file)?;
     let replaced = replaced.map(|it| it.display().to_string());
-    if output.format != Format::Table {
-        output.data(&json!({ "tasks": tasks, "replaced": replaced }).to_string())?;
+    if !output.is_for_people() {
+        output.document(json!({ "tasks": tasks, "replaced": replaced }).to_string().as_bytes())?;
     }
     output.note(Tone::Good, &format!("{tasks} tasks from {} are in place in {}", file.display(), dir.display()));
     if let Some(replaced) = replaced {

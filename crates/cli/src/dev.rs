@@ -1,12 +1,13 @@
 //! `tasklane dev`: a server to try things with, for this machine only.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use clap::Args;
-use tasklane_server::config::listen::{DEFAULT, Exposure, Taken};
-use tasklane_server::config::log::Log;
-use tasklane_server::{Config, Environment, Flags, Server, StartError, runtime, telemetry};
+use tasklane_server::config::flags::{Data, FlagsOf};
+use tasklane_server::config::listen::{INSECURE, LISTEN, Taken};
+use tasklane_server::config::{self, log::Log};
+use tasklane_server::{Config, Environment, Server, Settings, StartError, runtime, telemetry};
 
 use crate::failure::{Exit, Failure};
 use crate::output::{Output, Tone};
@@ -24,16 +25,19 @@ pub(crate) struct Dev {
     /// Where to listen on this machine [default: 8000]
     #[arg(short, long, value_name = "N")]
     port: Option<u16>,
-    /// Where to keep tasks; made if it is not there [default: .tasklane]
-    #[arg(long, value_name = "DIR")]
-    data_dir: Option<PathBuf>,
+    #[command(flatten)]
+    said: FlagsOf<Data>,
 }
+
+/// Where it listens unless told otherwise.
+const PORT: u16 = 8000;
 
 impl Dev {
     pub(crate) fn run(self, environment: &Environment, output: &Output) -> Result<Exit, Failure> {
-        telemetry::start(Log::read(environment)?);
-        let config = self.config(environment)?;
-        tasklane_server::config::warn_unknown(environment);
+        let settings = self.settings(environment)?;
+        telemetry::start(&Log::read(&settings, environment)?)?;
+        let config = config(&settings)?;
+        config::warn_unread(&settings, environment);
         let (wanted, dir) = (config.listen.address.port(), config.store.dir.clone());
         let runtime = runtime::server().map_err(Failure::from_io)?;
         runtime.block_on(async {
@@ -48,18 +52,17 @@ impl Dev {
         Ok(Exit::Ok)
     }
 
-    fn config(&self, environment: &Environment) -> Result<Config, Failure> {
-        let port = self.port.unwrap_or(DEFAULT.port());
-        let flags = Flags {
-            listen: Some(format!("{}:{port}", DEFAULT.ip())),
-            exposure: Some(Exposure::Loopback),
-            data_dir: self.data_dir.clone(),
-            ..Flags::default()
-        };
-        let mut config = Config::read(&flags, environment)?;
-        config.listen.taken = Taken::Next;
-        Ok(config)
+    /// What files and environment say, but for where it listens.
+    fn settings(self, environment: &Environment) -> Result<Settings, StartError> {
+        let address = format!("127.0.0.1:{}", self.port.unwrap_or(PORT));
+        Settings::load(&self.said.flags.with(&LISTEN, address).with(&INSECURE, "false"), environment)
     }
+}
+
+fn config(settings: &Settings) -> Result<Config, StartError> {
+    let mut config = Config::read(settings)?;
+    config.listen.taken = Taken::Next;
+    Ok(config)
 }
 
 /// Data to try things with belongs in nobody's commit.
@@ -109,6 +112,7 @@ fn greeting(url: &str, dir: &Path) -> Vec<String> {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use clap::Parser;
+    use tasklane_server::config::listen::Exposure;
 
     use super::*;
     use crate::arguments::Arguments;
@@ -133,9 +137,9 @@ mod tests {
 
     #[test]
     fn it_listens_here_only_whatever_the_environment_says() {
-        let dev = Dev { port: Some(0), data_dir: None };
+        let dev = Dev { port: Some(0), said: FlagsOf::default() };
         let environment = Environment::from([("TASKLANE_LISTEN", "0.0.0.0:80"), ("TASKLANE_INSECURE", "true")]);
-        let config = dev.config(&environment).unwrap();
+        let config = config(&dev.settings(&environment).unwrap()).unwrap();
         assert!(config.listen.address.ip().is_loopback());
         assert_eq!((config.listen.exposure, config.listen.taken), (Exposure::Loopback, Taken::Next));
     }

@@ -72,6 +72,24 @@ impl Failure {
         Self { remedy: Some(remedy.into()), ..self }
     }
 
+    /// The same, naming what it is about.
+    #[must_use]
+    pub(crate) fn about(self, what: &str) -> Self {
+        Self { cause: self.cause.map(|it| format!("{what}: {it}")), ..self }
+    }
+
+    /// The same, said more clearly where the server has no such route: it is older than this program.
+    #[must_use]
+    pub(crate) fn or_too_old(self, what: &str) -> Self {
+        match self.code.as_deref() {
+            Some("not_found" | "not_supported" | "method_not_allowed") => {
+                Self { cause: Some(format!("this server cannot {what}")), ..self }
+                    .remedy("its version is another than this program's: `tasklane doctor` tells both")
+            }
+            _ => self,
+        }
+    }
+
     /// Asked for wrongly.
     pub(crate) fn usage(cause: impl Into<String>) -> Self {
         Self::new(Exit::Usage, cause)
@@ -112,7 +130,8 @@ impl Failure {
     }
 }
 
-fn exit_of(status: u16, code: Option<&str>) -> Exit {
+/// The exit code of a command that a server refused.
+pub(crate) fn exit_of(status: u16, code: Option<&str>) -> Exit {
     match (status, code) {
         (_, Some("task_failed")) => Exit::TaskFailed,
         (_, Some("idempotency_mismatch")) => Exit::Conflict,

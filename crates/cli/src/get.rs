@@ -7,7 +7,7 @@ use tasklane_server::clock::MachineClock;
 
 use crate::failure::{Exit, Failure};
 use crate::moment::exact;
-use crate::output::{Format, Output, Tone};
+use crate::output::{Output, Tone};
 use crate::remote::{Call, Remote, task_id};
 use crate::table::{Cell, Table};
 use crate::task::{Progress, Task, state_cell};
@@ -17,7 +17,8 @@ use crate::task::{Progress, Task, state_cell};
 #[command(after_help = "\
 Examples:
   tasklane get 0198f2a4-0000-7000-8000-000000000001
-  tasklane get 0198f2a4-0000-7000-8000-000000000001 -o json | jq .progress")]
+  tasklane get 0198f2a4-0000-7000-8000-000000000001 --field progress.percent,progress.message
+  tasklane get 0198f2a4-0000-7000-8000-000000000001 -o yaml")]
 pub(crate) struct Get {
     /// Which task
     #[arg(value_name = "ID", value_parser = task_id)]
@@ -27,10 +28,10 @@ pub(crate) struct Get {
 impl Get {
     pub(crate) async fn run(self, remote: &Remote, output: &Output) -> Result<Exit, Failure> {
         let body = remote.call(Call::get(["tasks", &self.id])).await?;
-        if output.format == Format::Table {
+        if output.is_for_people() {
             output.table(&table(&Task::read(&body)?, MachineClock::start().wall()))?;
         } else {
-            output.bytes(&body)?;
+            output.document(&body)?;
         }
         Ok(Exit::Ok)
     }

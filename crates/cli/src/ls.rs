@@ -5,12 +5,13 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use tasklane_core::limit::PAGE_ITEMS;
 use tasklane_core::ports::clock::Clock;
+use tasklane_core::state::State;
 use tasklane_core::time::Timestamp;
 use tasklane_server::clock::MachineClock;
 
 use crate::failure::{Exit, Failure};
 use crate::moment::relative;
-use crate::output::{Format, Output, Tone};
+use crate::output::{Output, Tone};
 use crate::remote::{Call, Remote};
 use crate::table::{Cell, Table};
 use crate::task::{Task, read, state_cell};
@@ -21,10 +22,11 @@ use crate::task::{Task, read, state_cell};
 Examples:
   tasklane ls
   tasklane ls --state failed --queue mail --limit 20
-  tasklane ls --type report.generate -o ndjson | jq -r .id")]
+  tasklane ls --label customer=c-17
+  tasklane ls --type report.generate -o id")]
 pub(crate) struct Ls {
-    /// In this state: scheduled, blocked, queued, running, waiting, retrying, succeeded, failed, cancelled, expired
-    #[arg(short, long)]
+    /// In this state
+    #[arg(short, long, value_parser = states())]
     state: Option<String>,
     /// Of this type
     #[arg(short, long = "type", value_name = "TYPE")]
@@ -32,6 +34,12 @@ pub(crate) struct Ls {
     /// In this queue
     #[arg(short, long)]
     queue: Option<String>,
+    /// With this label; may be given again
+    #[arg(short, long = "label", value_name = "NAME=VALUE", value_parser = label)]
+    labels: Vec<(String, String)>,
+    /// Whose id begins with this, or whose type, unique key or a label is this
+    #[arg(long = "search", value_name = "TEXT")]
+    q: Option<String>,
     /// Of this tenant
     #[arg(long)]
     tenant: Option<String>,
@@ -41,6 +49,19 @@ pub(crate) struct Ls {
     /// Go on where an earlier list ended
     #[arg(long)]
     cursor: Option<String>,
+}
+
+/// `name=value`, as the query of a list names it.
+fn label(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((format!("label.{name}"), value.to_owned())),
+        _ => Err("write it as name=value".to_owned()),
+    }
+}
+
+/// Every state there is, so that a misspelt one is told what it may be.
+fn states() -> clap::builder::PossibleValuesParser {
+    State::ALL.iter().map(|it| it.as_str()).collect::<Vec<_>>().into()
 }
 
 /// Some tasks, and where there are more.
@@ -53,7 +74,7 @@ struct Page {
 impl Ls {
     pub(crate) async fn run(self, remote: &Remote, output: &Output) -> Result<Exit, Failure> {
         let page = self.gather(remote).await?;
-        if output.format == Format::Table {
+        if output.is_for_people() {
             if page.items.is_empty() {
                 output.note(Tone::Dim, "no tasks; submit one: tasklane submit report_generation pages=3 --wait");
                 return Ok(Exit::Ok);
@@ -62,7 +83,7 @@ impl Ls {
         } else {
             output.items(&page.items, || document(&page))?;
         }
-        if let (Some(cursor), false) = (&page.next_cursor, output.format == Format::Json) {
+        if let (Some(cursor), false) = (&page.next_cursor, output.is_whole()) {
             output.note(Tone::Dim, &format!("there are more: add --cursor {cursor}"));
         }
         Ok(Exit::Ok)
@@ -79,8 +100,10 @@ impl Ls {
                 .query("type", self.task_type.as_ref())
                 .query("queue", self.queue.as_ref())
                 .query("tenant", self.tenant.as_ref())
+                .query("q", self.q.as_ref())
                 .query("limit", Some(limit))
                 .query("cursor", all.next_cursor.take());
+            let call = self.labels.iter().fold(call, |call, (name, value)| call.query(name, Some(value)));
             let page: Page = read(&remote.call(call).await?)?;
             all.items.extend(page.items);
             all.next_cursor = page.next_cursor;

@@ -4,36 +4,60 @@ mod arguments;
 
 // The server, and what it is good for.
 mod bench;
+mod config;
 mod db;
 mod dev;
+mod doctor;
+mod health;
 mod serve;
+mod stats;
+mod top;
 
 // Tasks, in the order of their life.
 mod cancel;
 mod get;
+mod logs;
 mod ls;
-mod queue;
+mod rerun;
 mod result;
 mod retry;
 mod submit;
+mod watch;
 mod why;
+
+// Other nouns.
+mod queue;
+mod types;
+mod worker;
+
+// What this program knows by itself.
+mod completion;
+mod explain;
+mod reference;
 
 // What commands share.
 mod act;
+mod bar;
 mod failure;
+mod follow;
 mod interrupt;
+mod listing;
 mod moment;
 mod output;
 mod payload;
 mod remote;
+mod screen;
+mod shape;
+mod stream;
 mod table;
 mod task;
+mod told;
 mod wait;
 
 use std::process::ExitCode;
 
 use clap::Parser;
-use tasklane_server::{Environment, runtime};
+use tasklane_server::{Environment, Flags, Settings, runtime};
 
 use arguments::{Arguments, Command};
 use failure::{Exit, Failure};
@@ -45,10 +69,11 @@ use remote::Remote;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    let environment = Environment::of_process();
     let arguments = Arguments::parse();
-    let output = Output::new(arguments.output, arguments.colour(&environment));
-    let exit = run(arguments, &environment, &output).unwrap_or_else(|failure| {
+    let environment = Environment::of_process();
+    let output = Output::new(arguments.output, arguments.field.clone(), arguments.colour(&environment));
+    let ended = environment.with_file().map_err(Failure::from).and_then(|it| run(arguments, &it, &output));
+    let exit = ended.unwrap_or_else(|failure| {
         output.failure(&failure);
         failure.exit
     });
@@ -61,15 +86,29 @@ fn run(arguments: Arguments, environment: &Environment, output: &Output) -> Resu
         Command::Dev(command) => command.run(environment, output),
         Command::Serve(command) => command.run(environment),
         Command::Db(command) => command.run(environment, output),
+        Command::Config(command) => command.run(environment, output),
+        Command::Explain(command) => command.run(output),
+        Command::Completion(command) => command.run(output),
+        Command::Reference(command) => command.run(output),
         command => {
-            let remote = Remote::new(arguments.url.as_deref(), environment)?;
+            let settings = Settings::load(&Flags::default(), environment)?;
+            let url = match command {
+                Command::Healthcheck(_) => arguments.url.or_else(|| health::own_url(&settings)),
+                _ => arguments.url,
+            };
+            let remote = Remote::new(url.as_deref(), &settings)?;
             let runtime = match command {
                 // A worker of many tasks wants every core.
                 Command::Bench(_) => runtime::server(),
                 _ => runtime::command(),
             };
             let runtime = runtime.map_err(Failure::from_io)?;
-            runtime.block_on(talk(command, &remote, output))
+            runtime.block_on(async {
+                match command {
+                    Command::Doctor(command) => command.run(&remote, &settings, environment, output).await,
+                    command => talk(command, &remote, output).await,
+                }
+            })
         }
     }
 }
@@ -80,11 +119,27 @@ async fn talk(command: Command, remote: &Remote, output: &Output) -> Result<Exit
         Command::Get(command) => command.run(remote, output).await,
         Command::Result(command) => command.run(remote, output).await,
         Command::Ls(command) => command.run(remote, output).await,
+        Command::Watch(command) => command.run(remote, output).await,
+        Command::Logs(command) => command.run(remote, output).await,
         Command::Why(command) => command.run(remote, output).await,
         Command::Cancel(command) => command.run(remote, output).await,
         Command::Retry(command) => command.run(remote, output).await,
+        Command::Rerun(command) => command.run(remote, output).await,
         Command::Queue(command) => command.run(remote, output).await,
+        Command::Type(command) => command.run(remote, output).await,
+        Command::Worker(command) => command.run(remote, output).await,
+        Command::Stats(command) => command.run(remote, output).await,
+        Command::Top(command) => command.run(remote, output).await,
+        Command::Healthcheck(command) => command.run(remote, output).await,
         Command::Bench(command) => command.run(remote, output).await,
-        Command::Dev(_) | Command::Serve(_) | Command::Db(_) => Ok(Exit::Ok),
+        // Those that need no server, or more than one.
+        Command::Dev(_)
+        | Command::Serve(_)
+        | Command::Db(_)
+        | Command::Config(_)
+        | Command::Doctor(_)
+        | Command::Explain(_)
+        | Command::Completion(_)
+        | Command::Reference(_) => Ok(Exit::Ok),
     }
 }

@@ -3,9 +3,12 @@
 use std::io::{self, IsTerminal, Write};
 
 use clap::ValueEnum;
+use serde::Serialize;
 use serde_json::value::RawValue;
 
 use crate::failure::{Exit, Failure};
+use crate::screen;
+use crate::shape::{fields, json, yaml};
 use crate::table::Table;
 
 /// What data looks like.
@@ -17,6 +20,10 @@ pub(crate) enum Format {
     Json,
     /// One JSON value a line.
     Ndjson,
+    /// YAML.
+    Yaml,
+    /// Ids alone, one a line.
+    Id,
 }
 
 /// Whether colours were forbidden.
@@ -80,8 +87,9 @@ impl Paint {
 /// Where a command's words go.
 #[derive(Debug)]
 pub(crate) struct Output {
-    /// What data looks like.
-    pub(crate) format: Format,
+    format: Format,
+    /// The members that are shown alone.
+    fields: Vec<String>,
     /// How standard output is painted.
     pub(crate) paint: Paint,
     notes: Paint,
@@ -91,10 +99,16 @@ pub(crate) struct Output {
 
 impl Output {
     /// For this process.
-    pub(crate) fn new(format: Format, colour: Colour) -> Self {
+    pub(crate) fn new(format: Format, fields: Vec<String>, colour: Colour) -> Self {
+        let fields = if format == Format::Id { vec!["id".to_owned()] } else { fields };
         let paint = |terminal| if terminal && colour == Colour::Auto { Paint::Colours } else { Paint::Text };
         let watched = io::stderr().is_terminal();
-        Self { format, paint: paint(io::stdout().is_terminal()), notes: paint(watched), watched }
+        Self { format, fields, paint: paint(io::stdout().is_terminal()), notes: paint(watched), watched }
+    }
+
+    /// How standard error is painted.
+    pub(crate) fn notes(&self) -> Paint {
+        self.notes
     }
 
     /// A line of data.
@@ -108,12 +122,51 @@ impl Output {
         out.write_all(line).and_then(|()| out.write_all(b"\n")).and_then(|()| out.flush()).map_err(Failure::from_io)
     }
 
-    /// JSON values: as lines, or joined by the caller's `document`.
-    pub(crate) fn items(&self, items: &[Box<RawValue>], document: impl FnOnce() -> String) -> Result<(), Failure> {
+    /// Whether data is shown as tables and sentences.
+    pub(crate) fn is_for_people(&self) -> bool {
+        self.format == Format::Table && self.fields.is_empty()
+    }
+
+    /// Whether data is shown as one document, with all that belongs to it.
+    pub(crate) fn is_whole(&self) -> bool {
+        matches!(self.format, Format::Json | Format::Yaml) && self.fields.is_empty()
+    }
+
+    /// A JSON value.
+    pub(crate) fn document(&self, json: &[u8]) -> Result<(), Failure> {
+        let text = std::str::from_utf8(json).unwrap_or_default();
         match self.format {
-            Format::Ndjson => items.iter().try_for_each(|item| self.data(item.get())),
-            Format::Json | Format::Table => self.data(&document()),
+            _ if !self.fields.is_empty() => self.data(&fields::line(text, &self.fields)?),
+            Format::Yaml => self.bytes(yaml::of(text)?.trim_end().as_bytes()),
+            Format::Ndjson => self.data(&json::compact(text)),
+            Format::Json | Format::Table | Format::Id => self.bytes(json),
         }
+    }
+
+    /// One JSON value of a series that has no end.
+    pub(crate) fn item(&self, json: &str) -> Result<(), Failure> {
+        match self.format {
+            _ if !self.fields.is_empty() => self.document(json.as_bytes()),
+            Format::Yaml => self.data("---").and_then(|()| self.document(json.as_bytes())),
+            _ => self.data(&json::compact(json)),
+        }
+    }
+
+    /// JSON values: one by one, or joined by the caller's `document`.
+    pub(crate) fn items(&self, items: &[Box<RawValue>], document: impl FnOnce() -> String) -> Result<(), Failure> {
+        if self.is_whole() {
+            return self.document(document().as_bytes());
+        }
+        items.iter().try_for_each(|item| self.document(item.get().as_bytes()))
+    }
+
+    /// Values of our own making: one by one, or as an array.
+    pub(crate) fn values(&self, values: &[impl Serialize]) -> Result<(), Failure> {
+        let failed = |error: serde_json::Error| Failure::new(Exit::Failed, error.to_string());
+        let items =
+            values.iter().map(serde_json::value::to_raw_value).collect::<Result<Vec<_>, _>>().map_err(failed)?;
+        let document = serde_json::to_string(&items).map_err(failed)?;
+        self.items(&items, || document)
     }
 
     /// A table.
@@ -127,9 +180,21 @@ impl Output {
         drop(writeln!(err, "{}", self.notes.apply(tone, line)));
     }
 
+    /// Asks a person; yes where nobody is there to be asked.
+    pub(crate) fn confirms(&self, question: &str) -> bool {
+        if !self.watched || !io::stdin().is_terminal() {
+            return true;
+        }
+        let mut err = io::stderr().lock();
+        drop(write!(err, "{question} [y/N] ").and_then(|()| err.flush()));
+        let mut answer = String::new();
+        io::stdin().read_line(&mut answer).is_ok() && matches!(answer.trim(), "y" | "Y" | "yes")
+    }
+
     /// A line that the next one replaces; only where a person watches.
     pub(crate) fn status(&self, line: &str) {
         if self.watched {
+            let line = screen::cut(line, screen::size(io::stderr()).0);
             let mut err = io::stderr().lock();
             drop(write!(err, "\r\x1b[2K{line}").and_then(|()| err.flush()));
         }

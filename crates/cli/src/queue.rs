@@ -6,12 +6,12 @@ use serde_json::value::RawValue;
 
 use crate::failure::{Exit, Failure};
 use crate::moment;
-use crate::output::{Format, Output, Tone};
+use crate::output::{Output, Tone};
 use crate::remote::{Call, Remote};
 use crate::table::{Cell, Table};
 use crate::task::{read, state_cell};
 
-/// List, pause, resume and drain queues
+/// List, pause, resume, drain and empty queues
 #[derive(Debug, Args)]
 pub(crate) struct Queue {
     #[command(subcommand)]
@@ -41,6 +41,23 @@ Examples:
 Examples:
   tasklane queue drain mail")]
     Drain(Name),
+    /// Cancel every unfinished task of a queue that does not run
+    #[command(after_help = "\
+Examples:
+  tasklane queue purge mail
+  tasklane queue purge mail --yes
+
+On a terminal it asks first. The server does it in the background.")]
+    Purge(Purge),
+}
+
+#[derive(Debug, Args)]
+struct Purge {
+    #[command(flatten)]
+    name: Name,
+    /// Do not ask
+    #[arg(short, long)]
+    yes: bool,
 }
 
 #[derive(Debug, Args)]
@@ -56,7 +73,7 @@ struct Page {
 }
 
 #[derive(Deserialize)]
-struct Shown {
+pub(crate) struct Shown {
     name: String,
     state: String,
     #[serde(default)]
@@ -83,35 +100,59 @@ impl Queue {
             Action::Pause(name) => (name.name, "pause"),
             Action::Resume(name) => (name.name, "resume"),
             Action::Drain(name) => (name.name, "drain"),
+            Action::Purge(it) => return purge(it, remote, output).await,
         };
         let body = remote.call(Call::post(["queues", &format!("{name}:{verb}")])).await?;
-        if output.format == Format::Table {
+        if output.is_for_people() {
             output.table(&table([read(&body)?]))?;
         } else {
-            output.bytes(&body)?;
+            output.document(&body)?;
         }
         Ok(Exit::Ok)
     }
 }
 
+async fn purge(purge: Purge, remote: &Remote, output: &Output) -> Result<Exit, Failure> {
+    let name = purge.name.name;
+    if !purge.yes {
+        let before: Shown = read(&remote.call(Call::get(["queues", &name])).await?)?;
+        let counts = before.counts;
+        let waiting = counts.queued + counts.scheduled + counts.blocked + counts.waiting + counts.retrying;
+        if !output.confirms(&format!("cancel {waiting} tasks of queue {name}?")) {
+            return Err(Failure::new(Exit::Interrupted, "nothing was done"));
+        }
+    }
+    let action = format!("{name}:purge");
+    let body =
+        remote.call(Call::post(["queues", &action])).await.map_err(|failure| failure.or_too_old("empty queues"))?;
+    if !output.is_for_people() {
+        output.document(&body)?;
+        return Ok(Exit::Ok);
+    }
+    // The answer is the queue, or the task that does it.
+    match read::<Shown>(&body) {
+        Ok(shown) => output.table(&table([shown]))?,
+        Err(_) => output.data(&crate::shape::fields::line(&String::from_utf8_lossy(&body), &["id".into()])?)?,
+    }
+    output.note(Tone::Dim, &format!("queue {name} is being emptied; see it with: tasklane queue ls"));
+    Ok(Exit::Ok)
+}
+
 async fn list(remote: &Remote, output: &Output) -> Result<Exit, Failure> {
     let body = remote.call(Call::get(["queues"])).await?;
     let page: Page = read(&body)?;
-    match output.format {
-        Format::Json => output.bytes(&body)?,
-        Format::Ndjson => output.items(&page.items, String::new)?,
-        Format::Table if page.items.is_empty() => {
-            output.note(Tone::Dim, "no queues; one exists from its first task: tasklane submit TYPE --queue NAME");
-        }
-        Format::Table => {
-            let shown = page.items.iter().map(|it| read(it.get().as_bytes()));
-            output.table(&table(shown.collect::<Result<Vec<_>, _>>()?))?;
-        }
+    if !output.is_for_people() {
+        output.items(&page.items, || String::from_utf8_lossy(&body).into_owned())?;
+    } else if page.items.is_empty() {
+        output.note(Tone::Dim, "no queues; one exists from its first task: tasklane submit TYPE --queue NAME");
+    } else {
+        let shown = page.items.iter().map(|it| read(it.get().as_bytes()));
+        output.table(&table(shown.collect::<Result<Vec<_>, _>>()?))?;
     }
     Ok(Exit::Ok)
 }
 
-fn table(queues: impl IntoIterator<Item = Shown>) -> Table {
+pub(crate) fn table(queues: impl IntoIterator<Item = Shown>) -> Table {
     let mut table = Table::new(&[
         "QUEUE",
         "STATE",

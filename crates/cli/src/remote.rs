@@ -4,10 +4,13 @@ use std::error::Error;
 use std::time::Duration;
 
 use reqwest::{Client, Method, RequestBuilder, Url};
-use tasklane_server::Environment;
+use tasklane_server::Settings;
+use tasklane_server::config::client::{API_KEY, URL};
 use tasklane_wire::read;
+use tokio::time::timeout;
 
 use crate::failure::{Exit, Failure};
+use crate::stream::Stream;
 
 /// The server that is talked to unless told otherwise.
 pub(crate) const DEFAULT_URL: &str = "http://127.0.0.1:8000";
@@ -40,6 +43,11 @@ pub(crate) struct Call<'a> {
 impl<'a> Call<'a> {
     /// Reads what is at `path` below `/v1`.
     pub(crate) fn get(path: impl IntoIterator<Item = &'a str>) -> Self {
+        Self::service(["v1"].into_iter().chain(path))
+    }
+
+    /// Reads what is at `path`.
+    pub(crate) fn service(path: impl IntoIterator<Item = &'a str>) -> Self {
         let path = path.into_iter().collect();
         Self { method: Method::GET, path, query: vec![], headers: vec![], body: None, wait: Duration::ZERO }
     }
@@ -75,10 +83,10 @@ impl<'a> Call<'a> {
 
 impl Remote {
     /// The server that `url`, else the environment, names.
-    pub(crate) fn new(url: Option<&str>, environment: &Environment) -> Result<Self, Failure> {
-        let text = url.or_else(|| environment.get("TASKLANE_URL")).unwrap_or(DEFAULT_URL);
-        let base = parse(text)?;
-        let key = environment.get("TASKLANE_API_KEY").map(str::to_owned);
+    pub(crate) fn new(url: Option<&str>, settings: &Settings) -> Result<Self, Failure> {
+        let text = url.map(str::to_owned).or_else(|| settings.text(&URL));
+        let base = parse(text.as_deref().unwrap_or(DEFAULT_URL))?;
+        let key = settings.text(&API_KEY);
         // Another part of the program may have chosen a provider already; either will do.
         drop(rustls::crypto::ring::default_provider().install_default());
         let mut builder = Client::builder()
@@ -90,6 +98,11 @@ impl Remote {
         }
         let http = builder.build().map_err(|error| Failure::new(Exit::Failed, chain(&error)))?;
         Ok(Self { http, base, key })
+    }
+
+    /// Whether the server is this machine's.
+    pub(crate) fn is_this_machine(&self) -> bool {
+        is_this_machine(&self.base)
     }
 
     /// Where the server is.
@@ -104,7 +117,32 @@ impl Remote {
 
     /// Makes the call; an answer other than 2xx is a failure.
     pub(crate) async fn call(&self, call: Call<'_>) -> Result<Vec<u8>, Failure> {
-        let answer = self.request(call).send().await.map_err(|error| self.away(&error))?;
+        let timeout = ANSWER + call.wait;
+        let answer = self.request(call).timeout(timeout).send().await.map_err(|error| self.away(&error))?;
+        self.taken(answer).await
+    }
+
+    /// Opens a stream of events; `None` where nothing more will come. An answer other than 2xx is a failure.
+    pub(crate) async fn stream(&self, call: Call<'_>) -> Result<Option<Stream>, Failure> {
+        let request = self.request(call).header("accept", "text/event-stream");
+        let late = || Failure::new(Exit::Away, format!("the server at {} did not answer in time", self.url()));
+        let answer = timeout(ANSWER, request.send()).await.map_err(|_| late())?.map_err(|error| self.away(&error))?;
+        let type_of = answer.headers().get("content-type").and_then(|it| it.to_str().ok()).unwrap_or_default();
+        if answer.status().is_success() && type_of.starts_with("text/event-stream") {
+            return Ok(Some(Stream::new(answer)));
+        }
+        if answer.status().as_u16() == 204 {
+            return Ok(None);
+        }
+        if answer.status().is_success() {
+            return Err(Failure::new(Exit::Failed, "this server does not stream here")
+                .remedy("run a newer server, or leave out --follow"));
+        }
+        self.taken(answer).await.and(Err(Failure::new(Exit::Failed, "the answer is no stream")))
+    }
+
+    /// The body of an answer that is none of failure.
+    async fn taken(&self, answer: reqwest::Response) -> Result<Vec<u8>, Failure> {
         let status = answer.status().as_u16();
         let header = |name| answer.headers().get(name)?.to_str().ok().map(str::to_owned);
         let (request, location) = (header("x-request-id"), header("location"));
@@ -127,13 +165,13 @@ impl Remote {
         if let Some(body) = call.body {
             request = request.header("content-type", "application/json").body(body);
         }
-        request.timeout(ANSWER + call.wait)
+        request
     }
 
     fn address(&self, path: &[&str], query: &[(&str, String)]) -> Url {
         let mut url = self.base.clone();
         if let Ok(mut segments) = url.path_segments_mut() {
-            segments.pop_if_empty().push("v1").extend(path);
+            segments.pop_if_empty().extend(path);
         }
         if !query.is_empty() {
             url.query_pairs_mut().extend_pairs(query);
@@ -210,17 +248,19 @@ pub(crate) fn task_id(text: &str) -> Result<String, String> {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use tasklane_server::{Environment, Flags};
+
     use super::*;
 
     fn remote(url: &str) -> Remote {
-        Remote::new(Some(url), &Environment::default()).unwrap()
+        Remote::new(Some(url), &Settings::default()).unwrap()
     }
 
     #[test]
     fn paths_and_queries_are_escaped_below_the_base() {
         let remote = remote("http://host/prefix/");
         let query = [("type", "a&b c".to_owned())];
-        let url = remote.address(&["queues", "a/b:pause"], &query);
+        let url = remote.address(&["v1", "queues", "a/b:pause"], &query);
         assert_eq!(url.as_str(), "http://host/prefix/v1/queues/a%2Fb:pause?type=a%26b+c");
         assert_eq!(remote.url(), "http://host/prefix");
     }
@@ -228,7 +268,7 @@ mod tests {
     #[test]
     fn what_is_no_server_is_refused() {
         for text in ["localhost:8000", "8000", "ftp://host", "http://"] {
-            let failure = Remote::new(Some(text), &Environment::default()).unwrap_err();
+            let failure = Remote::new(Some(text), &Settings::default()).unwrap_err();
             assert_eq!(failure.exit, Exit::Usage, "{text}");
         }
     }
@@ -236,9 +276,10 @@ mod tests {
     #[test]
     fn the_flag_wins_over_the_environment_over_the_default() {
         let environment = Environment::from([("TASKLANE_URL", "http://there:1")]);
-        assert_eq!(Remote::new(Some("http://here:2"), &environment).unwrap().url(), "http://here:2");
-        assert_eq!(Remote::new(None, &environment).unwrap().url(), "http://there:1");
-        assert_eq!(Remote::new(None, &Environment::default()).unwrap().url(), DEFAULT_URL);
+        let settings = Settings::without_files(&Flags::default(), &environment).unwrap();
+        assert_eq!(Remote::new(Some("http://here:2"), &settings).unwrap().url(), "http://here:2");
+        assert_eq!(Remote::new(None, &settings).unwrap().url(), "http://there:1");
+        assert_eq!(Remote::new(None, &Settings::default()).unwrap().url(), DEFAULT_URL);
     }
 
     #[test]

@@ -33,7 +33,7 @@ impl GetResult {
             wait::ended(remote, output, &self.id, patience).await?;
         }
         match remote.call(Call::get(["tasks", &self.id, "result"])).await {
-            Ok(body) => output.bytes(&body).map(|()| Exit::Ok),
+            Ok(body) => output.document(&body).map(|()| Exit::Ok),
             Err(failure) if failure.code.as_deref() == Some("task_not_finished") => {
                 Err(failure.remedy(format!("wait for it: tasklane result {} --wait", self.id)))
             }

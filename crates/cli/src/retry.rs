@@ -12,7 +12,7 @@ use crate::remote::{Remote, task_id};
 #[command(after_help = "\
 Examples:
   tasklane retry 0198f2a4-0000-7000-8000-000000000001
-  tasklane ls --state failed -o ndjson | jq -r .id | xargs tasklane retry")]
+  tasklane ls --state failed -o id | xargs tasklane retry")]
 pub(crate) struct Retry {
     /// Which tasks
     #[arg(required = true, value_name = "ID", value_parser = task_id)]

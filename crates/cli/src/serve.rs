@@ -1,11 +1,9 @@
 //! `tasklane serve`: a server until it is told to stop.
 
-use std::path::PathBuf;
-
 use clap::Args;
-use tasklane_server::config::executors::InServer;
-use tasklane_server::config::listen::Exposure;
-use tasklane_server::{Config, Environment, Flags, Server, StartError, runtime, telemetry};
+use tasklane_server::config::flags::{All, FlagsOf};
+use tasklane_server::config::{self, log::Log};
+use tasklane_server::{Config, Environment, Server, Settings, StartError, runtime, telemetry};
 
 use crate::failure::{Exit, Failure};
 
@@ -16,34 +14,21 @@ Examples:
   tasklane serve --data-dir /var/lib/tasklane
   tasklane serve --listen 127.0.0.1:9000 --no-executors
 
-Environment: TASKLANE_LISTEN, TASKLANE_DATA_DIR, TASKLANE_INSECURE, TASKLANE_EXECUTORS, TASKLANE_SLOTS,
-TASKLANE_DRAIN_SECONDS, TASKLANE_MAX_CONNECTIONS, TASKLANE_LOG (debug, info, warning, error; also LOG_LEVEL),
-TASKLANE_LOG_FORMAT (pretty, json). A flag wins over its variable.
+A flag wins over its variable (TASKLANE_LISTEN, also in a file .env), the variable over tasklane.toml and config/*.toml.
+`tasklane config check` says what holds and who said it, `tasklane config reference` what there is.
 
 SIGTERM or Ctrl-C drains: running tasks may finish, then the server ends with 0. A second one ends it at once.")]
 pub(crate) struct Serve {
-    /// Where to listen [default: 127.0.0.1:8000]
-    #[arg(long, value_name = "ADDR:PORT")]
-    listen: Option<String>,
-    /// Where to keep tasks; made if it is not there [default: .tasklane]
-    #[arg(long, value_name = "DIR")]
-    data_dir: Option<PathBuf>,
-    /// Keep tasks in this database (not built yet: the start is refused)
-    #[arg(long, value_name = "URL")]
-    database_url: Option<String>,
-    /// Listen where other machines can reach it although it asks nobody for a key
-    #[arg(long)]
-    insecure: bool,
-    /// Run nothing inside the server; workers do it
-    #[arg(long)]
-    no_executors: bool,
+    #[command(flatten)]
+    said: FlagsOf<All>,
 }
 
 impl Serve {
     pub(crate) fn run(self, environment: &Environment) -> Result<Exit, Failure> {
-        telemetry::start(tasklane_server::config::log::Log::read(environment)?);
-        let config = Config::read(&self.flags(), environment)?;
-        tasklane_server::config::warn_unknown(environment);
+        let settings = Settings::load(&self.said.flags, environment)?;
+        telemetry::start(&Log::read(&settings, environment)?)?;
+        let config = Config::read(&settings)?;
+        config::warn_unread(&settings, environment);
         let runtime = runtime::server().map_err(Failure::from_io)?;
         runtime.block_on(async {
             Server::start(config).await?.run().await;
@@ -52,15 +37,5 @@ impl Serve {
         // Reads that still go on have nobody left to answer.
         runtime.shutdown_background();
         Ok(Exit::Ok)
-    }
-
-    fn flags(&self) -> Flags {
-        Flags {
-            listen: self.listen.clone(),
-            exposure: self.insecure.then_some(Exposure::Insecure),
-            data_dir: self.data_dir.clone(),
-            database_url: self.database_url.clone(),
-            executors: self.no_executors.then_some(InServer::None),
-        }
     }
 }

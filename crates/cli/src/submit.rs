@@ -7,7 +7,9 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use crate::failure::{Exit, Failure};
-use crate::output::{Format, Output, Tone};
+use crate::follow;
+use crate::interrupt;
+use crate::output::{Output, Tone};
 use crate::payload;
 use crate::remote::{Call, Remote, task_id};
 use crate::task::{Task, state_cell};
@@ -18,6 +20,7 @@ use crate::wait::{self, Patience};
 #[command(after_help = "\
 Examples:
   tasklane submit report_generation report_type=weekly pages=3 --wait
+  tasklane submit video_processing video_length=3 --follow
   tasklane submit mail.send -f mail.json --queue mail --priority high
   echo '{\"n\": 1}' | tasklane submit count - --delay 10m --max-attempts 5
   tasklane submit invoice.pay '{\"invoice\":17}' --idempotency-key invoice-17
@@ -37,6 +40,9 @@ pub(crate) struct Submit {
     /// Wait for the end, at most so long, and print the result
     #[arg(long, value_name = "DURATION", num_args = 0..=1, require_equals = true, default_missing_value = "")]
     wait: Option<Patience>,
+    /// Wait for the end and tell meanwhile what happens: states, progress, log lines
+    #[arg(long)]
+    follow: bool,
     /// The queue it stands in
     #[arg(short, long)]
     queue: Option<String>,
@@ -102,11 +108,20 @@ impl Submit {
         let call = Call::post(["tasks"]).header("idempotency-key", self.idempotency_key.clone()).json(body);
         let body = remote.call(call).await?;
         let task = Task::read(&body)?;
-        let Some(patience) = self.wait else { return accepted(output, &body, &task) };
-        if output.watched {
+        let patience = match (self.wait, self.follow) {
+            (Some(patience), _) => patience,
+            (None, true) => Patience::Endless,
+            (None, false) => return accepted(output, &body, &task),
+        };
+        if output.watched || self.follow {
             output.note(Tone::Dim, &format!("task {}", task.id));
         }
-        let ended = wait::ended(remote, output, &task.id, patience).await?;
+        let ended = if self.follow {
+            let goes_on = format!("stopped following; task {} goes on (tasklane watch {0})", task.id);
+            interrupt::or(&goes_on, follow::ended(remote, output, &task.id, patience)).await?
+        } else {
+            wait::ended(remote, output, &task.id, patience).await?
+        };
         wait::show(output, &ended)
     }
 
@@ -134,14 +149,14 @@ impl Submit {
 }
 
 fn accepted(output: &Output, body: &[u8], task: &Task) -> Result<Exit, Failure> {
-    if output.format == Format::Table {
+    if output.is_for_people() {
         output.data(&task.id)?;
         if output.watched {
             let line = format!("{}; see it with: tasklane get {}", state_cell(&task.state).text(), task.id);
             output.note(Tone::Dim, &line);
         }
     } else {
-        output.bytes(body)?;
+        output.document(body)?;
     }
     Ok(Exit::Ok)
 }

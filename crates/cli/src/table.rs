@@ -15,6 +15,11 @@ impl Cell {
         &self.text
     }
 
+    /// The same, filled up with blanks to this many columns.
+    pub(crate) fn wide(self, columns: usize) -> Self {
+        Self { text: format!("{:<columns$}", self.text), ..self }
+    }
+
     /// Text with a meaning.
     pub(crate) fn new(tone: Tone, text: impl AsRef<str>) -> Self {
         Self { text: visible(text.as_ref()), tone }

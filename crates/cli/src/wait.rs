@@ -3,8 +3,9 @@
 use std::str::FromStr;
 use std::time::Duration;
 
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
+use crate::bar;
 use crate::failure::{Exit, Failure};
 use crate::interrupt;
 use crate::moment;
@@ -67,7 +68,7 @@ pub(crate) async fn ended(remote: &Remote, output: &Output, id: &str, patience: 
 
 async fn until_final(remote: &Remote, output: &Output, id: &str) -> Result<Ended, Failure> {
     let held = if output.watched { HELD_WATCHED } else { HELD };
-    let mut away = 0;
+    let (began, mut away) = (Instant::now(), 0);
     loop {
         match remote.call(Call::get(["tasks", id]).wait(held)).await {
             Ok(body) => {
@@ -76,7 +77,7 @@ async fn until_final(remote: &Remote, output: &Output, id: &str) -> Result<Ended
                 if task.is_final() {
                     return Ok(Ended { body, task });
                 }
-                output.status(&line(&task));
+                output.status(&bar::line(&task, began.elapsed()));
             }
             Err(failure) if failure.exit == Exit::Away && away < AGAINS => {
                 away += 1;
@@ -88,16 +89,11 @@ async fn until_final(remote: &Remote, output: &Output, id: &str) -> Result<Ended
     }
 }
 
-fn line(task: &Task) -> String {
-    let progress = task.progress.as_ref().map(crate::task::Progress::line).unwrap_or_default();
-    format!("{}  attempt {}  {progress}", state_cell(&task.state).text(), task.attempts())
-}
-
 /// The result on standard output, or why there is none.
 pub(crate) fn show(output: &Output, ended: &Ended) -> Result<Exit, Failure> {
     let task = &ended.task;
-    if output.format != crate::output::Format::Table {
-        output.bytes(&ended.body)?;
+    if !output.is_for_people() {
+        output.document(&ended.body)?;
     } else if let Some(result) = &task.result {
         output.data(result.get())?;
     }

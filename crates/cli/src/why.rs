@@ -8,7 +8,7 @@ use tasklane_server::clock::MachineClock;
 
 use crate::failure::{Exit, Failure};
 use crate::moment::relative;
-use crate::output::{Format, Output};
+use crate::output::Output;
 use crate::remote::{Call, Remote, task_id};
 use crate::table::visible;
 use crate::task::{read, state_cell};
@@ -44,11 +44,11 @@ struct Reason {
 impl Why {
     pub(crate) async fn run(self, remote: &Remote, output: &Output) -> Result<Exit, Failure> {
         let body = remote.call(Call::get(["tasks", &self.id, "why"])).await?;
-        if output.format == Format::Table {
+        if output.is_for_people() {
             let lines = lines(&read(&body)?, MachineClock::start().wall());
             lines.iter().try_for_each(|line| output.data(line))?;
         } else {
-            output.bytes(&body)?;
+            output.document(&body)?;
         }
         Ok(Exit::Ok)
     }

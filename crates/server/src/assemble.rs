@@ -10,11 +10,13 @@ use tasklane_core::lease::{LaneFilter, TypeFilter};
 use tasklane_core::ports::executor::Executor;
 use tasklane_engine::{Bulks, Engine, LocalSource};
 use tasklane_executors::builtin::Builtin;
+use tasklane_executors::http::HttpTargets;
+use tasklane_outbound::Outbound;
 use tasklane_runner::{Runner, RunnerHandle};
 use tasklane_store::sqlite::{self, SqliteStore};
 
 use crate::clock::MachineClock;
-use crate::config::executors::{Executors, InServer};
+use crate::config::executors::InServer;
 use crate::config::listen::{Exposure, Listen};
 use crate::config::{self, Config};
 use crate::disk;
@@ -48,11 +50,12 @@ impl Server {
     /// The address is taken, the store does not open, or the system refuses something.
     pub async fn start(config: Config) -> Result<Self, StartError> {
         let signals = Signals::take()?;
+        let executors = executors(&config)?;
         let bound = Bound::bind(&config.listen)?;
         let address = bound.address();
         let engine = Engine::start(open(&config.store)?, engine_options(&config.store));
         let mut runners = vec![run_bulks(&engine)];
-        runners.extend(executors(config.executors.in_server).map(|it| run(it, &engine, config.executors)));
+        runners.extend(executors.map(|it| run(it, &engine, config.executors.slots)));
         let listener = bound.serve(router(engine.clone(), api_options(&config.listen)));
         tracing::info!(%address, data = %config.store.dir.display(), "ready");
         Ok(Self { engine, runners, listener, signals, address, drain: config.executors.drain })
@@ -101,11 +104,21 @@ fn api_options(listen: &Listen) -> tasklane_api::Options {
     tasklane_api::Options { hosts, ..Default::default() }
 }
 
-fn executors(in_server: InServer) -> Option<Arc<dyn Executor>> {
-    match in_server {
-        InServer::Builtin => Some(Arc::new(Builtin)),
-        InServer::None => None,
+/// What does the work inside the server, if anything does. A URL comes before a builtin type of the same name.
+fn executors(config: &Config) -> Result<Option<Vec<Arc<dyn Executor>>>, StartError> {
+    if config.executors.in_server == InServer::None {
+        return Ok(None);
     }
+    let mut executors: Vec<Arc<dyn Executor>> = Vec::new();
+    let targets = config.executors.targets.clone();
+    if !targets.is_empty() {
+        let refused = |task_type, why| StartError::Target { task_type, why };
+        let outbound = Outbound::new(config.outbound.clone()).map_err(|why| refused("*".into(), why))?;
+        let targets = HttpTargets::new(targets, outbound).map_err(|(task_type, why)| refused(task_type, why))?;
+        executors.push(Arc::new(targets));
+    }
+    executors.push(Arc::new(Builtin));
+    Ok(Some(executors))
 }
 
 /// Runs bulks, whatever other executors there are.
@@ -115,17 +128,13 @@ fn run_bulks(engine: &Engine) -> RunnerHandle {
     Runner::start(Arc::new(source), vec![Arc::new(engine.bulks())], options)
 }
 
-/// Runs the executor's types on every queue.
-fn run(executor: Arc<dyn Executor>, engine: &Engine, executors: Executors) -> RunnerHandle {
-    let lanes = vec![LaneFilter { queue: None, types: TypeFilter::Only(executor.types()) }];
+/// Runs the executors' types on every queue.
+fn run(executors: Vec<Arc<dyn Executor>>, engine: &Engine, slots: usize) -> RunnerHandle {
+    let types = executors.iter().flat_map(|it| it.types()).collect();
+    let lanes = vec![LaneFilter { queue: None, types: TypeFilter::Only(types) }];
     let worker = format!("server-{}", process::id());
     let source = LocalSource::new(engine.clone(), &worker, lanes, LEASE);
-    let options = tasklane_runner::Options {
-        slots: executors.slots,
-        batch: executors.slots,
-        lease: LEASE,
-        stop_grace: STOP_GRACE,
-        ..Default::default()
-    };
-    Runner::start(Arc::new(source), vec![executor], options)
+    let options =
+        tasklane_runner::Options { slots, batch: slots, lease: LEASE, stop_grace: STOP_GRACE, ..Default::default() };
+    Runner::start(Arc::new(source), executors, options)
 }

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 
 use tasklane_store::sqlite::OpenError;
 use thiserror::Error;
@@ -35,23 +36,57 @@ pub enum StartError {
         /// What it should be.
         expected: String,
     },
+    /// A file says something that nothing reads.
+    #[error("{place}: nothing reads {key}{}", nearest.as_ref().map(|it| format!("; is {it} meant?")).unwrap_or_default())]
+    UnknownKey {
+        /// File and line.
+        place: String,
+        /// What it says.
+        key: String,
+        /// What may have been meant.
+        nearest: Option<String>,
+    },
+    /// A configuration file, or `.env`, cannot be read.
+    #[error("cannot read {place}: {why}")]
+    File {
+        /// File and line.
+        place: String,
+        /// What is wrong.
+        why: String,
+    },
+    /// The log's file cannot be written.
+    #[error("cannot log to {}: {why}", .path.display())]
+    LogFile {
+        /// Which file.
+        path: PathBuf,
+        /// What the system said.
+        why: String,
+    },
     /// Others could reach a server that has no keys.
     #[error("{address} can be reached from other machines, and this server asks nobody for a key")]
     NotLoopback {
         /// The address asked for.
         address: SocketAddr,
     },
+    /// A type is bound to a URL that may not be called.
+    #[error("executors.http.{task_type:?}.url cannot be called: {why}")]
+    Target {
+        /// The type.
+        task_type: Box<str>,
+        /// Why not.
+        why: tasklane_outbound::Error,
+    },
     /// A key is set and cannot be honoured.
     #[error("{variable} is set, but this version of Tasklane has no keys yet: it would run open to everybody")]
     NoKeys {
         /// The variable.
-        variable: &'static str,
+        variable: String,
     },
     /// A database is named and cannot be used.
     #[error("{setting} is set, but this version of Tasklane keeps tasks in its own files only")]
     NoPostgres {
         /// The flag or variable.
-        setting: &'static str,
+        setting: String,
     },
     /// Another program listens there.
     #[error("{address} is taken by another program")]
@@ -81,6 +116,12 @@ impl StartError {
         Self::Setting { name: name.into(), value: value.into(), expected: expected.into() }
     }
 
+    /// A file that cannot be read, at this line.
+    pub fn file(path: &Path, line: Option<usize>, why: String) -> Self {
+        let line = line.map(|it| format!(":{it}")).unwrap_or_default();
+        Self::File { place: format!("{}{line}", path.display()), why }
+    }
+
     /// What to do about it; `None` where the message says it already.
     pub fn remedy(&self) -> Option<String> {
         Some(match self {
@@ -95,6 +136,11 @@ impl StartError {
             Self::NoPostgres { setting } => format!("remove {setting} and name a directory with --data-dir"),
             Self::PortTaken { .. } => "stop the other program, or choose another port with --listen".into(),
             Self::Listen { .. } => "choose another address with --listen".into(),
+            Self::UnknownKey { nearest: Some(nearest), .. } => format!("write {nearest}, or take the line out"),
+            Self::UnknownKey { .. } => "take it out; `tasklane config reference` lists every key".into(),
+            Self::File { .. } => "mend it, or name another file with --config".into(),
+            Self::Target { .. } => "bind the type to another URL, or allow the address with outbound.allow".into(),
+            Self::LogFile { .. } => "name another file with --log-file, or none".into(),
             Self::Store(_) => return None,
             Self::Runtime(_) => "look at the limits of processes and open files (ulimit -a)".into(),
         })
@@ -103,9 +149,14 @@ impl StartError {
     /// The exit code of the process, one of [`exit`].
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Setting { .. } | Self::NotLoopback { .. } | Self::NoKeys { .. } | Self::NoPostgres { .. } => {
-                exit::USAGE
-            }
+            Self::Setting { .. }
+            | Self::UnknownKey { .. }
+            | Self::File { .. }
+            | Self::Target { .. }
+            | Self::NotLoopback { .. }
+            | Self::NoKeys { .. }
+            | Self::NoPostgres { .. } => exit::USAGE,
+            Self::LogFile { .. } => exit::DISK,
             Self::PortTaken { .. } => exit::CONFLICT,
             Self::Store(error) => exit_of(error),
             Self::Listen { .. } | Self::Runtime(_) => exit::FAILED,

@@ -17,5 +17,6 @@ pub mod shutdown;
 pub mod telemetry;
 
 pub use assemble::Server;
-pub use config::{Config, Environment, Flags};
+pub use config::{Config, Environment, Flags, Settings};
 pub use error::StartError;
+pub use tasklane_api::codes;

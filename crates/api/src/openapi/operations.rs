@@ -104,6 +104,9 @@ pub(crate) const OPERATIONS: &[Operation] = &[
     operation(Get, "/redoc", "This document, to read it.")
         .answers(&[(200, Other("text/html; charset=utf-8"))])
         .problems(&[INVALID]),
+    operation(Get, "/docs/errors/{code}", "What a problem's code means, for people.")
+        .answers(&[(200, Other("text/html; charset=utf-8"))])
+        .problems(&[INVALID, NOT_FOUND]),
     operation(Get, "/openapi.json", "This document.").answers(&[(200, Json("Document"))]).problems(&[INVALID]),
     operation(Post, "/v1/tasks", "Submit a task; it is on disk when this answers.")
         .query(&[WAIT])

@@ -1,5 +1,6 @@
 //! What tells about the server itself.
 
+mod error_page;
 mod pages;
 
 use std::time::Duration;
@@ -14,6 +15,7 @@ use crate::answer::{self, Answer};
 use crate::call::Call;
 use crate::error::{NOT_READY, Refused};
 
+pub(crate) use error_page::error_page;
 pub(crate) use pages::{asset, docs, redoc};
 
 const SERVICE: &str = "tasklane";

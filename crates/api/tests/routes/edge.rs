@@ -101,6 +101,19 @@ async fn the_server_tells_about_itself() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_page_that_a_problem_names_is_there() {
+    let world = World::new();
+    for code in tasklane_api::error::CODES {
+        let page = world.get(&format!("/docs/errors/{}", code.code)).await.expect(200);
+        assert_eq!(page.header("content-type"), "text/html; charset=utf-8");
+        assert!(page.text().contains(code.title), "{}", code.code);
+    }
+    let problem = world.get("/nope").await.problem(404, "not_found");
+    world.get(problem["type"].as_str().unwrap()).await.expect(200);
+    world.get("/docs/errors/nope").await.problem(404, "not_found");
+}
+
+#[tokio::test(start_paused = true)]
 async fn metrics_name_routes_and_never_tasks() {
     let world = World::new();
     let id = world.submit(&demo()).await;

@@ -1,14 +1,28 @@
-//! The environment as a value, so that tests need not change the process.
+//! The environment as a value, so that tests need not change the process; with it what a `.env` file adds.
 
 use std::collections::BTreeMap;
 use std::env;
-use std::str::FromStr;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
 
 use crate::error::StartError;
 
+/// The file beside which a program is started and that adds variables.
+pub const FILE: &str = ".env";
+/// Longest `.env` in bytes.
+pub const FILE_BYTES: u64 = 1 << 20;
+
 /// Environment variables. Empty ones count as absent: compose files leave them behind.
 #[derive(Debug, Clone, Default)]
-pub struct Environment(BTreeMap<String, String>);
+pub struct Environment(BTreeMap<String, Variable>);
+
+#[derive(Debug, Clone)]
+struct Variable {
+    text: String,
+    /// The file and line it stands in; `None`: the process was given it.
+    place: Option<(PathBuf, usize)>,
+}
 
 impl Environment {
     /// Those of this process. A variable that is not UTF-8 is absent.
@@ -16,12 +30,54 @@ impl Environment {
         let text = |(name, value): (std::ffi::OsString, std::ffi::OsString)| {
             Some((name.into_string().ok()?, value.into_string().ok()?))
         };
-        Self(env::vars_os().filter_map(text).filter(|(_, value)| !value.trim().is_empty()).collect())
+        let filled = env::vars_os().filter_map(text).filter(|(_, value)| !value.trim().is_empty());
+        Self(filled.map(|(name, text)| (name, Variable { text, place: None })).collect())
+    }
+
+    /// The same, with what the `.env` file of the current directory adds; what the process was given wins.
+    ///
+    /// # Errors
+    /// The file cannot be read, or a line of it.
+    pub fn with_file(self) -> Result<Self, StartError> {
+        let path = Path::new(FILE);
+        match fs::metadata(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(self),
+            Ok(it) if it.len() > FILE_BYTES => {
+                return Err(StartError::file(path, None, format!("it is longer than {FILE_BYTES} bytes")));
+            }
+            _ => {}
+        }
+        let text = fs::read_to_string(path).map_err(|error| StartError::file(path, None, error.to_string()))?;
+        self.with_text(path, &text)
+    }
+
+    fn with_text(mut self, path: &Path, text: &str) -> Result<Self, StartError> {
+        for pair in dotenvy::from_read_iter(text.as_bytes()) {
+            // The error would show the line, and with it what may be a secret.
+            let (name, value) = pair.map_err(|error| {
+                let line = match error {
+                    dotenvy::Error::LineParse(shown, _) => line_where(text, |it| it.trim() == shown.trim()),
+                    _ => None,
+                };
+                StartError::file(path, line, "this is no NAME=value; quote values with blanks".into())
+            })?;
+            let line = line_where(text, |it| named(it) == Some(&name));
+            if !value.trim().is_empty() {
+                let place = Some((path.to_owned(), line.unwrap_or(1)));
+                self.0.entry(name).or_insert(Variable { text: value, place });
+            }
+        }
+        Ok(self)
     }
 
     /// The variable's text.
     pub fn get(&self, name: &str) -> Option<&str> {
-        self.0.get(name).map(String::as_str)
+        self.0.get(name).map(|it| it.text.as_str())
+    }
+
+    /// The file and line that set it, where the process was not given it.
+    pub fn place(&self, name: &str) -> Option<(&Path, usize)> {
+        self.0.get(name)?.place.as_ref().map(|(path, line)| (path.as_path(), *line))
     }
 
     /// The first of `names` that is set, with its text.
@@ -33,40 +89,23 @@ impl Environment {
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.0.keys().map(String::as_str)
     }
+}
 
-    /// The variable as a yes or no.
-    ///
-    /// # Errors
-    /// It is set to something that is neither.
-    pub fn switch(&self, name: &'static str) -> Result<Option<bool>, StartError> {
-        let Some(value) = self.get(name) else { return Ok(None) };
-        match value.to_ascii_lowercase().as_str() {
-            "1" | "true" | "yes" | "on" => Ok(Some(true)),
-            "0" | "false" | "no" | "off" => Ok(Some(false)),
-            _ => Err(StartError::setting(name, value, "true or false")),
-        }
-    }
+/// The name that a line of a `.env` file sets.
+fn named(line: &str) -> Option<&str> {
+    let line = line.trim();
+    Some(line.strip_prefix("export ").unwrap_or(line).split_once('=')?.0.trim())
+}
 
-    /// The variable as a number between `least` and `most`, or `default`.
-    ///
-    /// # Errors
-    /// It is set to something else.
-    pub fn number<T>(&self, name: &'static str, least: T, most: T, default: T) -> Result<T, StartError>
-    where
-        T: FromStr + PartialOrd + std::fmt::Display,
-    {
-        let Some(value) = self.get(name) else { return Ok(default) };
-        match value.parse::<T>() {
-            Ok(number) if number >= least && number <= most => Ok(number),
-            _ => Err(StartError::setting(name, value, &format!("a whole number from {least} to {most}"))),
-        }
-    }
+/// The number of the first line that is meant.
+fn line_where(text: &str, meant: impl Fn(&str) -> bool) -> Option<usize> {
+    text.lines().position(meant).map(|it| it + 1)
 }
 
 impl<const N: usize> From<[(&str, &str); N]> for Environment {
     fn from(pairs: [(&str, &str); N]) -> Self {
         let filled = pairs.into_iter().filter(|(_, value)| !value.trim().is_empty());
-        Self(filled.map(|(name, value)| (name.into(), value.into())).collect())
+        Self(filled.map(|(name, value)| (name.into(), Variable { text: value.into(), place: None })).collect())
     }
 }
 
@@ -81,20 +120,20 @@ mod tests {
     }
 
     #[test]
-    fn a_switch_is_yes_or_no_and_nothing_else() {
-        let environment = Environment::from([("YES", "On"), ("NO", "0"), ("ODD", "maybe")]);
-        assert_eq!(environment.switch("YES").unwrap(), Some(true));
-        assert_eq!(environment.switch("NO").unwrap(), Some(false));
-        assert_eq!(environment.switch("ABSENT").unwrap(), None);
-        assert!(environment.switch("ODD").is_err());
+    fn a_file_adds_what_the_process_was_not_given() {
+        let text = "# ours\nTASKLANE_SLOTS=5\n\nexport B=\"b c\"\nC=\nD=file # why\n";
+        let environment = Environment::from([("D", "given")]).with_text(Path::new(".env"), text).unwrap();
+        assert_eq!(environment.get("TASKLANE_SLOTS"), Some("5"));
+        assert_eq!(environment.place("TASKLANE_SLOTS").unwrap(), (Path::new(".env"), 2));
+        assert_eq!((environment.get("B"), environment.place("B").unwrap().1), (Some("b c"), 4));
+        assert_eq!(environment.get("C"), None);
+        assert_eq!((environment.get("D"), environment.place("D")), (Some("given"), None));
     }
 
     #[test]
-    fn a_number_has_bounds() {
-        let environment = Environment::from([("N", "5"), ("WORD", "five")]);
-        assert_eq!(environment.number("N", 1, 10, 3).unwrap(), 5);
-        assert_eq!(environment.number("ABSENT", 1, 10, 3).unwrap(), 3);
-        assert!(environment.number("N", 6, 10, 7).is_err());
-        assert!(environment.number("WORD", 1, 10, 3).is_err());
+    fn a_broken_line_is_named_and_not_shown() {
+        let text = "A=1\nKEY='s3cret\n";
+        let refusal = Environment::default().with_text(Path::new(".env"), text).unwrap_err().to_string();
+        assert!(refusal.contains(".env:2") && !refusal.contains("s3cret"), "{refusal}");
     }
 }

@@ -1,20 +1,55 @@
-//! Where the server listens, and how much it takes from its callers.
+//! `[http]`: where the server listens, and how much it takes from its callers.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 
-use super::{Environment, Flags};
+use super::Settings;
+use super::setting::{Flag, Kind, Section, Setting};
 use crate::error::StartError;
 
-/// Where a server listens unless told otherwise: this machine only.
-pub const DEFAULT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8000);
-/// Most connections open at once; one more is answered 503 and closed.
-pub const MAX_CONNECTIONS: usize = 10_000;
+/// Where it listens.
+pub const LISTEN: Setting = Setting {
+    key: "http.listen",
+    kind: Kind::Address,
+    default: Some("127.0.0.1:8000"),
+    variable: Some("TASKLANE_LISTEN"),
+    flag: Some(Flag::Takes { long: "listen", value: "ADDR:PORT" }),
+    doc: "Where to listen",
+    more: "Port 0 lets the system choose one. An address that other machines can reach needs `http.insecure`.",
+    ..Setting::NEW
+};
 
-const LISTEN: &str = "TASKLANE_LISTEN";
-const INSECURE: &str = "TASKLANE_INSECURE";
-const CONNECTIONS: &str = "TASKLANE_MAX_CONNECTIONS";
-/// The variables this section reads.
-pub const VARIABLES: &[&str] = &[LISTEN, INSECURE, CONNECTIONS];
+/// Whether others may reach it.
+pub const INSECURE: Setting = Setting {
+    key: "http.insecure",
+    kind: Kind::Switch,
+    default: Some("false"),
+    variable: Some("TASKLANE_INSECURE"),
+    flag: Some(Flag::Says {
+        long: "insecure",
+        value: "true",
+        doc: "Listen where other machines can reach it although it asks nobody for a key",
+    }),
+    doc: "Whether to listen where other machines can reach it although it asks nobody for a key",
+    ..Setting::NEW
+};
+
+/// How many connections.
+pub const CONNECTIONS: Setting = Setting {
+    key: "http.max_connections",
+    kind: Kind::Number(1, 1_000_000),
+    default: Some("10000"),
+    variable: Some("TASKLANE_MAX_CONNECTIONS"),
+    doc: "Most connections open at once",
+    more: "One more is answered 503 and closed.",
+    ..Setting::NEW
+};
+
+/// The section.
+pub const SECTION: Section = Section {
+    name: "http",
+    doc: "Where the server listens, and how much it takes from its callers.",
+    settings: &[&LISTEN, &INSECURE, &CONNECTIONS],
+};
 
 /// Who may reach a server that has no keys.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -54,50 +89,25 @@ impl Listen {
     ///
     /// # Errors
     /// An address that is none, or one that others can reach without `--insecure`.
-    pub fn read(flags: &Flags, environment: &Environment) -> Result<Self, StartError> {
-        let address = match (&flags.listen, environment.get(LISTEN)) {
-            (Some(text), _) => parse("--listen", text)?,
-            (None, Some(text)) => parse(LISTEN, text)?,
-            (None, None) => DEFAULT,
-        };
-        let exposure = match (flags.exposure, environment.switch(INSECURE)?) {
-            (Some(exposure), _) => exposure,
-            (None, Some(true)) => Exposure::Insecure,
-            (None, _) => Exposure::Loopback,
-        };
+    pub fn read(settings: &Settings) -> Result<Self, StartError> {
+        let address = settings.address(&LISTEN)?;
+        let exposure = if settings.switch(&INSECURE)? { Exposure::Insecure } else { Exposure::Loopback };
         if exposure == Exposure::Loopback && !address.ip().to_canonical().is_loopback() {
             return Err(StartError::NotLoopback { address });
         }
-        let max_connections = environment.number(CONNECTIONS, 1, 1_000_000, MAX_CONNECTIONS)?;
+        let max_connections = usize::try_from(settings.number(&CONNECTIONS)?).unwrap_or(usize::MAX);
         Ok(Self { address, exposure, taken: Taken::Refuse, max_connections })
     }
-}
-
-/// `ADDR:PORT`, with `localhost` as the one name that needs no resolver.
-fn parse(name: &'static str, text: &str) -> Result<SocketAddr, StartError> {
-    let numeric = match text.strip_prefix("localhost:") {
-        Some(port) => format!("{}:{port}", Ipv4Addr::LOCALHOST),
-        None => text.to_owned(),
-    };
-    numeric
-        .parse()
-        .map_err(|_| StartError::setting(name, text, "an address and a port, such as 127.0.0.1:8000 or [::1]:8000"))
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use super::super::{Environment, Flags};
     use super::*;
 
     fn listen(text: &str, environment: Environment) -> Result<Listen, StartError> {
-        Listen::read(&Flags { listen: Some(text.into()), ..Flags::default() }, &environment)
-    }
-
-    #[test]
-    fn the_flag_wins_over_the_environment() {
-        let environment = Environment::from([(LISTEN, "127.0.0.1:9000")]);
-        assert_eq!(Listen::read(&Flags::default(), &environment).unwrap().address.port(), 9000);
-        assert_eq!(listen("127.0.0.1:9001", environment).unwrap().address.port(), 9001);
+        Listen::read(&Settings::without_files(&Flags::default().with(&LISTEN, text), &environment)?)
     }
 
     #[test]
@@ -105,7 +115,7 @@ mod tests {
         for address in ["0.0.0.0:8000", "[::]:8000", "192.168.0.7:8000", "[::ffff:10.0.0.1]:80"] {
             let refusal = listen(address, Environment::default()).unwrap_err();
             assert!(matches!(refusal, StartError::NotLoopback { .. }), "{address}");
-            let insecure = Environment::from([(INSECURE, "true")]);
+            let insecure = Environment::from([("TASKLANE_INSECURE", "true")]);
             assert_eq!(listen(address, insecure).unwrap().exposure, Exposure::Insecure);
         }
     }

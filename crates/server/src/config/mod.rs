@@ -1,33 +1,48 @@
-//! What the server is asked to be. Each section reads its own settings and refuses what it cannot do, with the remedy.
-//! A flag wins over the environment, the environment over the default; an empty variable counts as absent.
+//! What the server is asked to be. Each section declares its settings and refuses what it cannot do, with the remedy.
+//! A flag wins over the environment, the environment over the files, the files over the default; an empty variable
+//! counts as absent.
 
-mod environment;
+// What a setting is, and where it may be said.
+pub mod environment;
+pub mod file;
+pub mod flags;
+pub mod nearest;
+pub mod setting;
+pub mod settings;
+
+// The sections.
+pub mod client;
 pub mod executors;
 pub mod keys;
 pub mod listen;
 pub mod log;
+pub mod outbound;
 pub mod store;
 
-use std::path::PathBuf;
+// What is made from the declarations.
+pub mod reference;
+pub mod schema;
 
 pub use environment::Environment;
+pub use flags::Flags;
+pub use setting::{Section, Setting};
+pub use settings::Settings;
 
 use crate::error::StartError;
 
-/// What the command line said; `None` is silence.
-#[derive(Debug, Clone, Default)]
-pub struct Flags {
-    /// `--listen ADDR:PORT`.
-    pub listen: Option<String>,
-    /// `--insecure`.
-    pub exposure: Option<listen::Exposure>,
-    /// `--data-dir DIR`.
-    pub data_dir: Option<PathBuf>,
-    /// `--database-url URL`.
-    pub database_url: Option<String>,
-    /// `--no-executors`.
-    pub executors: Option<executors::InServer>,
-}
+/// Every section, in the order of the reference page.
+pub const SECTIONS: &[&Section] = &[
+    &listen::SECTION,
+    &store::SECTION,
+    &executors::SECTION,
+    &outbound::SECTION,
+    &log::SECTION,
+    &keys::SECTION,
+    &client::SECTION,
+];
+
+/// The variable that names the configuration file, as `--config` does.
+pub const CONFIG: &str = "TASKLANE_CONFIG";
 
 /// The settings of a server, checked.
 #[derive(Debug, Clone)]
@@ -38,65 +53,84 @@ pub struct Config {
     pub store: store::Store,
     /// Which work it does itself.
     pub executors: executors::Executors,
+    /// What it may call.
+    pub outbound: tasklane_outbound::Guard,
 }
 
 impl Config {
-    /// The settings that `flags` and `environment` ask for. The log has its own section ([`log::Log`]), read before this
-    /// one so that refusals can be logged.
+    /// What `settings` ask for. The log has its own section ([`log::Log`]), read before this one so that refusals can be
+    /// logged.
     ///
     /// # Errors
     /// A setting that cannot be read, or that asks for what this version cannot do.
-    pub fn read(flags: &Flags, environment: &Environment) -> Result<Self, StartError> {
-        keys::refuse(environment)?;
+    pub fn read(settings: &Settings) -> Result<Self, StartError> {
+        keys::refuse(settings)?;
         Ok(Self {
-            listen: listen::Listen::read(flags, environment)?,
-            store: store::Store::read(flags, environment)?,
-            executors: executors::Executors::read(flags, environment)?,
+            listen: listen::Listen::read(settings)?,
+            store: store::Store::read(settings)?,
+            executors: executors::Executors::read(settings)?,
+            outbound: outbound::read(settings)?,
         })
     }
 }
 
-/// Every variable of ours that some part of this version reads; others that begin with `TASKLANE_` are likely typos.
-const KNOWN: &[&[&str]] = &[
-    listen::VARIABLES,
-    store::VARIABLES,
-    executors::VARIABLES,
-    log::VARIABLES,
-    keys::VARIABLES,
-    // Read by clients; often set for the whole machine.
-    &["TASKLANE_URL", "TASKLANE_API_KEY"],
-];
-
-/// Variables that begin with `TASKLANE_` and that nothing reads.
-pub fn unknown(environment: &Environment) -> Vec<&str> {
-    let known = |name: &str| KNOWN.iter().any(|section| section.contains(&name));
-    environment.names().filter(|name| name.starts_with("TASKLANE_") && !known(name)).collect()
+/// Every variable of ours that some part of this version reads.
+fn known() -> impl Iterator<Item = &'static str> {
+    SECTIONS.iter().flat_map(|it| it.settings).flat_map(|it| it.variables()).chain([CONFIG])
 }
 
-/// Says in the log which variables are likely misspelt.
-pub fn warn_unknown(environment: &Environment) {
-    for name in unknown(environment) {
-        tracing::warn!(name, "this variable is set, but nothing reads it");
+/// Variables that begin with `TASKLANE_` and that nothing reads, each with the one that may have been meant.
+pub fn unknown(environment: &Environment) -> Vec<(&str, Option<&'static str>)> {
+    let names = environment.names().filter(|name| name.starts_with("TASKLANE_") && known().all(|it| it != *name));
+    names.map(|name| (name, nearest::of(name, known().filter(|it| it.starts_with("TASKLANE_"))))).collect()
+}
+
+/// Says in the log which variables are likely misspelt, and which files are not ours.
+pub fn warn_unread(settings: &Settings, environment: &Environment) {
+    for (name, nearest) in unknown(environment) {
+        tracing::warn!(name, nearest, "this variable is set, but nothing reads it");
+    }
+    for file in settings.skipped() {
+        tracing::warn!(file = %file.display(), "this file has no section of Tasklane, and is not read");
     }
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use std::collections::BTreeSet;
+    use std::path::PathBuf;
+
     use super::*;
 
     #[test]
     fn nothing_said_is_a_loopback_server_with_executors() {
-        let config = Config::read(&Flags::default(), &Environment::default()).unwrap();
+        let config = Config::read(&Settings::default()).unwrap();
         assert_eq!(config.listen.address.to_string(), "127.0.0.1:8000");
         assert_eq!(config.store.dir, PathBuf::from(".tasklane"));
         assert_eq!(config.executors.in_server, executors::InServer::Builtin);
     }
 
     #[test]
-    fn a_misspelt_variable_is_found() {
+    fn every_setting_is_whole_and_said_in_one_way_only() {
+        let settings: Vec<_> =
+            SECTIONS.iter().flat_map(|it| it.settings.iter().map(move |setting| (it, setting))).collect();
+        let mut taken = BTreeSet::new();
+        for (section, setting) in settings {
+            assert_eq!(setting.key.split('.').next(), Some(section.name), "{}", setting.key);
+            assert!(!setting.doc.is_empty() && !setting.doc.ends_with('.'), "{}", setting.key);
+            assert!(setting.default.is_none_or(|it| setting.kind.takes(it)), "{}", setting.key);
+            let flag = setting.flag.map(|it| it.long());
+            for name in [setting.key].into_iter().chain(setting.variables()).chain(flag) {
+                assert!(taken.insert(name), "{name} is taken");
+            }
+        }
+    }
+
+    #[test]
+    fn a_misspelt_variable_is_found_with_the_one_that_was_meant() {
         let environment =
             Environment::from([("TASKLANE_DATA_DRI", "/srv"), ("TASKLANE_DATA_DIR", "/srv"), ("HOME", "/")]);
-        assert_eq!(unknown(&environment), ["TASKLANE_DATA_DRI"]);
+        assert_eq!(unknown(&environment), [("TASKLANE_DATA_DRI", Some("TASKLANE_DATA_DIR"))]);
     }
 }

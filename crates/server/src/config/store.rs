@@ -2,16 +2,37 @@
 
 use std::path::PathBuf;
 
-use super::{Environment, Flags};
+use super::Settings;
+use super::setting::{Flag, Kind, Section, Setting};
 use crate::error::StartError;
 
-/// Where data is kept unless told otherwise, below the current directory.
-pub const DEFAULT_DIR: &str = ".tasklane";
+/// The directory of the embedded store.
+pub const DATA_DIR: Setting = Setting {
+    key: "store.data_dir",
+    kind: Kind::Path,
+    default: Some(".tasklane"),
+    variable: Some("TASKLANE_DATA_DIR"),
+    flag: Some(Flag::Takes { long: "data-dir", value: "DIR" }),
+    doc: "Where to keep tasks; made if it is not there",
+    more: "A path that is not absolute counts from the directory the program is started in.",
+    ..Setting::NEW
+};
 
-const DATA_DIR: &str = "TASKLANE_DATA_DIR";
-const DATABASE_URL: &[&str] = &["TASKLANE_DATABASE_URL", "DATABASE_URL"];
-/// The variables this section reads.
-pub const VARIABLES: &[&str] = &[DATA_DIR, "TASKLANE_DATABASE_URL"];
+/// A database of its own.
+pub const DATABASE_URL: Setting = Setting {
+    key: "store.database_url",
+    kind: Kind::Secret,
+    variable: Some("TASKLANE_DATABASE_URL"),
+    foreign: &["DATABASE_URL"],
+    flag: Some(Flag::Takes { long: "database-url", value: "URL" }),
+    doc: "Keep tasks in this database (not built yet: the start is refused)",
+    more: "It is never shown: it may hold a password.",
+    ..Setting::NEW
+};
+
+/// The section.
+pub const SECTION: Section =
+    Section { name: "store", doc: "Where tasks are kept.", settings: &[&DATA_DIR, &DATABASE_URL] };
 
 /// The embedded store.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,47 +46,46 @@ impl Store {
     ///
     /// # Errors
     /// A database URL: this version keeps tasks in its own files only.
-    pub fn read(flags: &Flags, environment: &Environment) -> Result<Self, StartError> {
-        if flags.database_url.is_some() {
-            return Err(StartError::NoPostgres { setting: "--database-url" });
+    pub fn read(settings: &Settings) -> Result<Self, StartError> {
+        let database = settings.get(&DATABASE_URL);
+        if database.text.is_some() {
+            return Err(StartError::NoPostgres { setting: database.origin.to_string() });
         }
-        if let Some((setting, _)) = environment.first(DATABASE_URL) {
-            return Err(StartError::NoPostgres { setting });
-        }
-        Ok(Self { dir: data_dir(flags, environment) })
+        Ok(Self { dir: data_dir(settings) })
     }
 }
 
-/// The data directory that flags and environment name; also used by commands that open the files without a server.
-pub fn data_dir(flags: &Flags, environment: &Environment) -> PathBuf {
-    let named = flags.data_dir.clone().or_else(|| environment.get(DATA_DIR).map(PathBuf::from));
-    named.unwrap_or_else(|| PathBuf::from(DEFAULT_DIR))
+/// The data directory; also used by commands that open the files without a server.
+pub fn data_dir(settings: &Settings) -> PathBuf {
+    settings.path(&DATA_DIR).unwrap_or_default()
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use super::super::{Environment, Flags};
     use super::*;
+
+    fn read(flags: &Flags, environment: &Environment) -> Result<Store, StartError> {
+        Store::read(&Settings::without_files(flags, environment).unwrap())
+    }
 
     #[test]
     fn a_database_url_is_refused_wherever_it_stands() {
-        let flags = Flags { database_url: Some("postgres://db/tasks".into()), ..Flags::default() };
-        let refusal = Store::read(&flags, &Environment::default()).unwrap_err();
-        assert!(matches!(refusal, StartError::NoPostgres { setting: "--database-url" }));
-        for name in DATABASE_URL {
-            let environment = Environment::from([(*name, "postgres://user:secret@db/tasks")]);
-            let refusal = Store::read(&Flags::default(), &environment).unwrap_err();
-            assert!(!refusal.to_string().contains("secret"), "{refusal}");
-            assert!(refusal.to_string().contains(name), "{refusal}");
+        let flags = Flags::default().with(&DATABASE_URL, "postgres://db/tasks");
+        let refusal = read(&flags, &Environment::default()).unwrap_err().to_string();
+        assert!(refusal.contains("--database-url"), "{refusal}");
+        for name in DATABASE_URL.variables() {
+            let environment = Environment::from([(name, "postgres://user:secret@db/tasks")]);
+            let refusal = read(&Flags::default(), &environment).unwrap_err().to_string();
+            assert!(!refusal.contains("secret") && refusal.contains(name), "{refusal}");
         }
     }
 
     #[test]
-    fn the_directory_comes_from_flag_then_environment_then_default() {
-        let environment = Environment::from([(DATA_DIR, "/var/lib/tasklane")]);
-        let flags = Flags { data_dir: Some("here".into()), ..Flags::default() };
-        assert_eq!(data_dir(&flags, &environment), PathBuf::from("here"));
-        assert_eq!(data_dir(&Flags::default(), &environment), PathBuf::from("/var/lib/tasklane"));
-        assert_eq!(data_dir(&Flags::default(), &Environment::default()), PathBuf::from(".tasklane"));
+    fn the_directory_is_made_below_the_current_one_unless_named() {
+        assert_eq!(read(&Flags::default(), &Environment::default()).unwrap().dir, PathBuf::from(".tasklane"));
+        let environment = Environment::from([("TASKLANE_DATA_DIR", "/var/lib/tasklane")]);
+        assert_eq!(read(&Flags::default(), &environment).unwrap().dir, PathBuf::from("/var/lib/tasklane"));
     }
 }
