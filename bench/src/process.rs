@@ -26,8 +26,13 @@ impl Worker {
     /// Starts one that serves `server` and writes its tally under `dir`.
     pub fn start(server: &Server, dir: &Path) -> Result<Self, Failure> {
         let mut command = Command::new(std::env::current_exe()?);
-        command.args([WORK, &server.url()]).arg(dir).stdin(Stdio::null());
-        let worker = Self { child: command.spawn()?, dir: dir.to_owned() };
+        command.args([WORK, &server.url()]).arg(dir);
+        Self::spawn(command, dir)
+    }
+
+    /// Starts another program that works and writes its tally under `dir`.
+    pub fn spawn(mut command: Command, dir: &Path) -> Result<Self, Failure> {
+        let worker = Self { child: command.stdin(Stdio::null()).spawn()?, dir: dir.to_owned() };
         let began = monotonic_ns();
         while Seen::read(dir, worker.pid()).is_none() {
             if seconds_since(began) > PATIENCE_SECONDS {

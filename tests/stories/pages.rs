@@ -9,8 +9,13 @@ use tasklane_testkit::server::clean;
 use tasklane_testkit::story::{skip, story};
 use tasklane_testkit::{Server, ServerOptions, binary};
 
+use crate::{by_http, quickstart};
+
+/// The other page with Rust.
+const WORKER_IN_RUST: &str = "docs/how-to/write-a-worker-in-rust.md";
+
 /// Every page for people.
-fn pages() -> Vec<PathBuf> {
+pub fn pages() -> Vec<PathBuf> {
     let root = binary::root();
     let mut pages = vec![root.join("README.md"), root.join("CONTRIBUTING.md"), root.join("CHANGELOG.md")];
     let mut folders = vec![root.join("docs")];
@@ -27,7 +32,7 @@ fn pages() -> Vec<PathBuf> {
 }
 
 /// The fenced blocks of a page, each with the word behind its fence.
-fn blocks(page: &str) -> Vec<(String, String)> {
+pub fn blocks(page: &str) -> Vec<(String, String)> {
     let mut blocks = Vec::new();
     let mut open: Option<(String, String)> = None;
     for line in page.lines() {
@@ -43,7 +48,7 @@ fn blocks(page: &str) -> Vec<(String, String)> {
 }
 
 /// A page's commands as one script for the server and the programs of this test run.
-fn script(page: &str, server: &Server) -> String {
+pub fn script(page: &str, server: &Server) -> String {
     let commands: String = blocks(page).into_iter().filter(|(word, _)| word == "sh").map(|(_, text)| text).collect();
     let programs = binary::programs();
     commands
@@ -68,7 +73,8 @@ fn every_command_on_a_page_works() {
     story("pages::commands", || {
         for page in pages() {
             let text = fs::read_to_string(&page).unwrap();
-            if !blocks(&text).iter().any(|(word, _)| word == "sh") {
+            // The story `quickstart` runs the tutorial, with a clock.
+            if page.ends_with(quickstart::PAGE) || !blocks(&text).iter().any(|(word, _)| word == "sh") {
                 continue;
             }
             let server = ServerOptions::default().start();
@@ -91,10 +97,14 @@ fn every_block_of_a_page_says_what_it_is_and_is_tried() {
         let readme = binary::root().join("README.md");
         for page in pages() {
             for (word, text) in blocks(&fs::read_to_string(&page).unwrap()) {
-                // `sh` is run above and `toml` checked below; the Rust of the README is compiled as doc tests of this
-                // crate; `text` is no code.
-                let rust = word.starts_with("rust") && page == readme;
-                let tried = word == "sh" || word == "toml" || word == "text" || rust;
+                // `sh` is run above and `toml` checked below, `bash` run by the story `by_http`; Rust is compiled as doc
+                // tests of this crate, Python run by the SDK's tests; `text` is no code.
+                let tried = match word.as_str() {
+                    "sh" | "toml" | "text" => true,
+                    "bash" => page.ends_with(by_http::PAGE),
+                    "python" => page.starts_with(binary::root().join("docs")),
+                    word => word.starts_with("rust") && (page == readme || page.ends_with(WORKER_IN_RUST)),
+                };
                 assert!(tried, "{}: nothing tries this block ({word:?}):\n{text}", page.display());
             }
         }

@@ -35,9 +35,18 @@ pub fn run(settings: &Settings) -> Result<(), Failure> {
 
 /// Queues `tasks`, then starts a worker and waits until all of them are settled.
 pub fn queue_then_work(server: &Server, dir: &Path, tasks: usize) -> Result<Sample, Failure> {
+    queue_then(server, tasks, || Worker::start(server, dir))
+}
+
+/// The same with another worker.
+pub fn queue_then(
+    server: &Server,
+    tasks: usize,
+    start: impl FnOnce() -> Result<Worker, Failure>,
+) -> Result<Sample, Failure> {
     block_on(fill(server.address, tasks))?;
     let (began, spent) = (monotonic_ns(), cpu_seconds(server.pid()));
-    let worker = Worker::start(server, dir)?;
+    let worker = start()?;
     let seen = worker.wait_for(tasks)?;
     let settled = all_settled(server)?;
     let wall = seconds_since(began);

@@ -8,6 +8,7 @@ mod latency;
 mod lease_time;
 mod memory;
 mod pipeline;
+mod python_worker;
 mod sqlite_floor;
 mod store;
 mod submit;
@@ -28,6 +29,7 @@ const LINES: &[Entry] = &[
     ("submit_batch", submit::batch),
     ("end_to_end", end_to_end::run),
     ("pipeline", pipeline::run),
+    ("python_worker", python_worker::run),
     ("latency", latency::run),
     ("lease_time", lease_time::run),
     ("end_to_end_history", history::run),

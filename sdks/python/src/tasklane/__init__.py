@@ -1,0 +1,64 @@
+"""Durable tasks for Python: enqueue them, work on them, wait for their results.
+
+    from tasklane import App
+
+    app = App()
+
+    @app.task(queue="mail", max_attempts=5, timeout="2m")
+    def greet(name: str) -> str:
+        return f"Hello {name}"
+
+    print(greet.enqueue_sync("Ada").result_sync(timeout="30s"))   # with `app.run()` in another process
+
+Importing does nothing: no connection, no thread, no environment read. Durations are numbers of seconds, `timedelta`s
+or texts such as `"90s"`, `"1h30m"` everywhere.
+"""
+
+from .app import App
+from .context import CTX, Context
+from .duration import Duration
+from .errors import (
+    InvalidAnswer,
+    OutcomeUnknown,
+    Refused,
+    ResultTimeout,
+    TaskCancelled,
+    TaskExpired,
+    TaskFailed,
+    TasklaneError,
+    Unreachable,
+)
+from .handle import Event, Handle
+from .options import Retry, Unique
+from .outcome import Cancelled, Permanent, RetryIn, Snooze, Stopped
+from .task import Task
+from .worker import Worker
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "CTX",
+    "App",
+    "Cancelled",
+    "Context",
+    "Duration",
+    "Event",
+    "Handle",
+    "InvalidAnswer",
+    "OutcomeUnknown",
+    "Permanent",
+    "Refused",
+    "ResultTimeout",
+    "Retry",
+    "RetryIn",
+    "Snooze",
+    "Stopped",
+    "Task",
+    "TaskCancelled",
+    "TaskExpired",
+    "TaskFailed",
+    "TasklaneError",
+    "Unique",
+    "Unreachable",
+    "Worker",
+]

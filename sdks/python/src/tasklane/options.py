@@ -1,0 +1,109 @@
+"""Options of a task: how they are said in Python, and what they are called on the wire."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from typing import Any, Literal, Optional, Union
+
+from .duration import Duration, text
+
+
+@dataclass(frozen=True)
+class Retry:
+    """How long to wait between attempts: `initial`, times `factor` each time, up to `max`.
+
+    With `jitter`, each wait is anything up to that. `delays` instead names each wait; the last one repeats. How many
+    attempts there are is `max_attempts`, an option of its own.
+    """
+
+    initial: Duration = "1s"
+    factor: float = 2
+    max: Duration = "10m"
+    jitter: bool = True
+    delays: Optional[Sequence[Duration]] = None
+
+    def members(self) -> dict[str, Any]:
+        """The JSON of the API's `retry`."""
+        if self.delays is not None:
+            return {"delays": [text(it) for it in self.delays], "jitter": self.jitter}
+        initial, most = text(self.initial), text(self.max)
+        return {"initial": initial, "factor": self.factor, "max": most, "jitter": self.jitter}
+
+
+@dataclass(frozen=True)
+class Unique:
+    """A key that at most one unfinished task holds, and what a submit does that finds it held.
+
+    `return` answers with the holder, `reject` raises `Refused` (`unique_held`), `replace` rewrites one that never
+    started. `hold` keeps the key at least so long after acceptance.
+    """
+
+    key: str
+    policy: Literal["return", "reject", "replace"] = "return"
+    hold: Optional[Duration] = None
+
+    def members(self) -> dict[str, Any]:
+        """The JSON of the API's `unique`."""
+        members: dict[str, Any] = {"key": self.key, "policy": self.policy}
+        return members if self.hold is None else {**members, "for": text(self.hold)}
+
+
+Priority = Union[int, Literal["low", "normal", "high", "urgent"]]
+"""-1000 to 1000, higher runs first; the words are -10, 0, 10, 100."""
+
+
+def _moment(value: datetime) -> str:
+    if value.tzinfo is None:
+        raise ValueError("run_at needs a time zone, such as datetime.now(timezone.utc)")
+    return value.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def _retry(value: Union[Retry, Sequence[Duration]]) -> dict[str, Any]:
+    return (value if isinstance(value, Retry) else Retry(delays=value, jitter=False)).members()
+
+
+def _unique(value: Union[Unique, str]) -> dict[str, Any]:
+    return (value if isinstance(value, Unique) else Unique(value)).members()
+
+
+def _labels(value: Mapping[str, str]) -> dict[str, str]:
+    return dict(value)
+
+
+# Name in Python -> name on the wire, and how the value is written; a value without a writer goes as it is.
+_MEMBERS: dict[str, tuple[str, Any]] = {
+    "queue": ("queue", None),
+    "priority": ("priority", None),
+    "delay": ("delay", text),
+    "run_at": ("run_at", _moment),
+    "start_deadline": ("start_deadline", text),
+    "deadline": ("deadline", text),
+    "timeout": ("attempt_timeout", text),
+    "heartbeat_timeout": ("heartbeat_timeout", text),
+    "max_attempts": ("max_attempts", None),
+    "retry": ("retry", _retry),
+    "tenant": ("tenant", None),
+    "labels": ("labels", _labels),
+    "unique": ("unique", _unique),
+    "idempotency_key": ("idempotency_key", None),
+    "id": ("id", None),
+}
+
+
+def members(options: Mapping[str, Any]) -> dict[str, Any]:
+    """The options as members of the API's new task; those that are `None` are left to the server.
+
+    Raises `TypeError` for an unknown option, `ValueError` for a value that cannot be.
+    """
+    found: dict[str, Any] = {}
+    for name, value in options.items():
+        if name not in _MEMBERS:
+            raise TypeError(f"{name!r} is no option of a task; the options are {', '.join(_MEMBERS)}")
+        if value is not None:
+            wire, write = _MEMBERS[name]
+            found[wire] = value if write is None else write(value)
+    if "delay" in found and "run_at" in found:
+        raise ValueError("delay and run_at exclude each other")
+    return found
