@@ -11,6 +11,7 @@ mod cancel;
 mod clock_back;
 mod command_line;
 mod command_line_reads;
+mod command_line_streams;
 mod config;
 mod disk_full;
 mod keys;
