@@ -13,6 +13,7 @@ mod cancel;
 mod clock_back;
 mod command_line;
 mod command_line_reads;
+mod command_line_streams;
 mod config;
 mod disk_full;
 mod follow;
