@@ -123,6 +123,11 @@ const CAUSES: &[(&str, &str, &str)] = &[
         "Put what varies into labels or the payload. Names that nothing uses any more are swept within a minute.",
     ),
     (
+        "too_many_streams",
+        "More event and log streams are open than the server keeps.",
+        "Close those nobody reads, or come again after the time in `Retry-After`.",
+    ),
+    (
         "internal",
         "Something inside the server broke.",
         "Its log tells what, under the request id of the answer. Please report it.",

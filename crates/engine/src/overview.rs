@@ -67,5 +67,5 @@ fn empty(name: &str) -> TypeOverview {
 pub(crate) async fn overview(inside: &Inside) -> Result<Overview, StoreError> {
     let store: StoreStats = inside.store.stats().await?;
     let queues = inside.store.queues(None).await?.len();
-    Ok(Overview { store, queues, workers: inside.workers.len(), uptime: inside.started.elapsed() })
+    Ok(Overview { store, queues, workers: workers(inside).len(), uptime: inside.started.elapsed() })
 }

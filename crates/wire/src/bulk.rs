@@ -54,7 +54,7 @@ fn mode(value: Value<'_>, at: &Path<'_>, findings: &mut Findings) -> Option<Mode
 }
 
 fn filter(value: Value<'_>, at: &Path<'_>, findings: &mut Findings) -> Option<TaskFilter> {
-    let mut filter = TaskFilter::default();
+    let (mut filter, noted) = (TaskFilter::default(), findings.len());
     read::object(value, at, findings, |key, value, at, findings| {
         let text = |value, findings: &mut Findings| name::name(value, at, findings).map(Box::from);
         match key {
@@ -71,7 +71,7 @@ fn filter(value: Value<'_>, at: &Path<'_>, findings: &mut Findings) -> Option<Ta
             _ => findings.unknown(at),
         }
     });
-    if filter == TaskFilter::default() && value.kind() == Kind::Object {
+    if filter == TaskFilter::default() && value.kind() == Kind::Object && findings.len() == noted {
         findings
             .invalid(at, "name at least one of state, type, queue, tenant, labels, created_after, created_before, q");
     }

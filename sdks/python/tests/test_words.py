@@ -14,17 +14,6 @@ from conftest import until
 from tasklane import CTX, TaskFailed
 
 
-@pytest.fixture(autouse=True)
-def needs_words(server):
-    """Skips where the server does not take words yet."""
-    body = json.dumps({"worker": "probe", "logs": []}).encode()
-    request = urllib.request.Request(server.url + "/v1/reports", body, {"Content-Type": "application/json"})
-    try:
-        urllib.request.urlopen(request).close()
-    except urllib.error.HTTPError as error:
-        pytest.skip(f"the server answers {error.code} to logs")
-
-
 def lines(server, handle):
     with urllib.request.urlopen(f"{server.url}/v1/tasks/{handle.id}/logs") as answer:
         return json.load(answer)["items"]
