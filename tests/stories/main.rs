@@ -17,6 +17,7 @@ mod command_line_streams;
 mod config;
 mod disk_full;
 mod follow;
+mod http_target;
 mod keys;
 mod metrics;
 mod one_road;

@@ -32,10 +32,6 @@ pub const LARGE_BODY: usize = 256 << 10;
 
 /// Longest request id taken over from a caller.
 pub const REQUEST_ID_BYTES: usize = 128;
-/// Bytes of payloads, results and failures after which a page of tasks ends.
-pub const PAGE_BYTES: usize = 8 << 20;
-/// Tasks of a page that are read before their size is known.
-pub const PAGE_PIECE: usize = 25;
 /// Most queues, types or workers of a page.
 pub const PAGE_NAMES: usize = 1000;
 /// Most queues of a page that are looked into for a verdict.

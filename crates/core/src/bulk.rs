@@ -6,6 +6,8 @@ use serde::{Deserialize, Serialize};
 use crate::hand::Hand;
 use crate::ports::store::TaskFilter;
 use crate::state::State;
+use crate::task::TaskId;
+use crate::time::Timestamp;
 
 /// The queue of tasks that carry out bulks.
 pub const QUEUE: &str = "~bulk";
@@ -50,6 +52,17 @@ pub enum Mode {
     DryRun,
 }
 
+impl Bulk {
+    /// The filter for a bulk that is the task `own`: only what was accepted no later. An id of the server's own begins with
+    /// the moment it was drawn, in milliseconds (RFC 9562, 5.7).
+    pub fn filter_before(&self, own: TaskId) -> TaskFilter {
+        let millis = i64::try_from(own.0.as_u128() >> 80).unwrap_or(i64::MAX);
+        let end = Timestamp::from_micros(millis.saturating_add(1).saturating_mul(1000));
+        let created_before = Some(self.filter.created_before.map_or(end, |it| it.min(end)));
+        TaskFilter { created_before, ..self.filter.clone() }
+    }
+}
+
 impl Action {
     /// What is done to each task.
     pub const fn hand(self) -> Hand {
@@ -87,8 +100,7 @@ mod tests {
     use super::*;
     use crate::accept::{Deadlines, NewTask, Start, UniquePolicy};
     use crate::hand::{self, Ruling};
-    use crate::task::{Lane, Scope, Spec, Task, TaskId};
-    use crate::time::Timestamp;
+    use crate::task::{Lane, Scope, Spec, Task};
 
     fn task() -> Task {
         let new = NewTask {

@@ -17,6 +17,8 @@ pub const LEASE: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::f
 pub const LEASE_TASKS: usize = 1000;
 /// Bytes of payloads after which a lease request gets no further task, however many it wanted.
 pub const LEASE_BYTES: usize = 32 << 20;
+/// Bytes of payloads, results and failures after which a page of tasks ends.
+pub const LIST_BYTES: usize = 8 << 20;
 /// Longest wait of a lease request for work.
 pub const LEASE_WAIT: Duration = Duration::from_secs(30);
 /// Longest wait of a reader for a task's end.

@@ -271,6 +271,14 @@ pub struct Task {
 }
 
 impl Task {
+    /// Bytes of what its submitter and its handler put into it.
+    pub fn bytes(&self) -> usize {
+        let of_failure = |it: &Failure| {
+            it.message.len() + it.stack.as_ref().map_or(0, String::len) + it.details.as_ref().map_or(0, |it| it.len())
+        };
+        self.payload.len() + self.result.as_ref().map_or(0, Bytes::len) + self.failure.as_ref().map_or(0, of_failure)
+    }
+
     /// What it is counted as.
     pub fn counted(&self) -> Counted {
         match self.hidden_at {

@@ -93,7 +93,7 @@ impl Executor for Bulks {
     }
 }
 
-/// Page by page, from the newest task before the bulk itself to the oldest. A second attempt begins anew: what the first
+/// Page by page, from the newest task to the oldest. A second attempt begins anew: what the first
 /// one changed is not concerned any more, or is as it was asked to be.
 async fn carry_out(
     inside: &Arc<Inside>,
@@ -101,12 +101,16 @@ async fn carry_out(
     own: TaskId,
     context: &dyn Context,
 ) -> Result<Outcome, StoreError> {
-    let (mut tally, mut below) = (Tally::default(), Some(own));
-    while below.is_some() {
-        let page = inside.store.list(bulk.filter.clone(), below, STEP).await?;
+    let (mut tally, mut below, filter) = (Tally::default(), None, bulk.filter_before(own));
+    loop {
+        let mut page = inside.store.list(filter.clone(), below, STEP).await?;
+        page.tasks.retain(|it| it.facts.id != own);
         below = page.next;
         step(inside, bulk, page, &mut tally).await?;
         context.progress(tally.progress());
+        if below.is_none() {
+            break;
+        }
     }
     Ok(Outcome::Succeeded(Bytes::from(tally.json())))
 }

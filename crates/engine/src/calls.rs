@@ -196,8 +196,10 @@ pub struct WorkerOverview {
 pub struct TypeOverview {
     /// Its name.
     pub name: Box<str>,
-    /// The queues that have tasks of it.
+    /// The first hundred of the queues that have tasks of it, by their names.
     pub queues: Vec<Box<str>>,
+    /// How many queues have tasks of it.
+    pub queue_count: usize,
     /// How many of its tasks stand in each state.
     pub counts: tasklane_core::queue::Counts,
     /// How many workers heard of lately serve it.

@@ -1,6 +1,6 @@
 //! Beside the road: what there is, put together from the store and from what workers said of themselves.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use tasklane_core::error::StoreError;
@@ -10,6 +10,9 @@ use tasklane_core::queue::Counts;
 
 use crate::calls::{Overview, TypeOverview, WorkerOverview};
 use crate::inside::Inside;
+
+/// Queues of a type that are named; the others are only counted.
+const QUEUES: usize = 100;
 
 /// Workers heard of lately, in the order of their names.
 pub(crate) fn workers(inside: &Inside) -> Vec<WorkerOverview> {
@@ -32,26 +35,27 @@ pub(crate) async fn types(inside: &Inside) -> Result<Vec<TypeOverview>, StoreErr
     for known in inside.store.lanes().await? {
         let lane = &known.lane;
         let of_type = types.entry(lane.task_type.clone()).or_insert_with(|| empty(&lane.task_type));
-        of_type.queues.push(lane.queue.clone());
+        of_type.queue_count += 1;
+        if of_type.queues.len() < QUEUES {
+            of_type.queues.push(lane.queue.clone());
+        }
         of_type.counts.add_all(&known.counts);
     }
     let workers = inside.workers.all();
-    let named = workers.iter().flat_map(|(_, lanes, _)| lanes.iter());
     // Types of system queues are not shown.
-    for filter in named.filter(|it| !is_of_system(it)) {
-        let TypeFilter::Only(names) = &filter.types else { continue };
-        for name in names {
-            types.entry(name.clone()).or_insert_with(|| empty(name));
+    let mut of_all = 0;
+    for (_, lanes, _) in &workers {
+        let lanes = || lanes.iter().filter(|it| !is_of_system(it));
+        if lanes().any(|it| it.types == TypeFilter::Any) {
+            of_all += 1;
+            continue;
+        }
+        let names = lanes().filter_map(|it| if let TypeFilter::Only(names) = &it.types { Some(names) } else { None });
+        for name in names.flatten().collect::<BTreeSet<_>>() {
+            types.entry(name.clone()).or_insert_with(|| empty(name)).workers += 1;
         }
     }
-    for (name, of_type) in &mut types {
-        let serves = |filter: &LaneFilter| match &filter.types {
-            _ if is_of_system(filter) => false,
-            TypeFilter::Any => true,
-            TypeFilter::Only(names) => names.contains(name),
-        };
-        of_type.workers = workers.iter().filter(|(_, lanes, _)| lanes.iter().any(serves)).count();
-    }
+    types.values_mut().for_each(|it| it.workers += of_all);
     Ok(types.into_values().collect())
 }
 
@@ -60,7 +64,7 @@ fn is_of_system(filter: &LaneFilter) -> bool {
 }
 
 fn empty(name: &str) -> TypeOverview {
-    TypeOverview { name: name.into(), queues: Vec::new(), counts: Counts::default(), workers: 0 }
+    TypeOverview { name: name.into(), queues: Vec::new(), queue_count: 0, counts: Counts::default(), workers: 0 }
 }
 
 /// Everything in numbers.

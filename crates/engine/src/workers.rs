@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use tasklane_core::lease::LaneFilter;
+use tasklane_core::lease::{LaneFilter, TypeFilter};
 use tasklane_core::task::Lane;
 use tokio::time::Instant;
 
@@ -12,6 +12,9 @@ use crate::inside::lock;
 
 /// A worker silent for this long is gone. Longer than the longest parked lease request.
 pub(crate) const GONE_AFTER: Duration = Duration::from_secs(60);
+
+/// Most names of types that workers heard of lately serve, in all; what goes beyond is not remembered.
+const NAMES: usize = 1_000_000;
 
 pub(crate) struct Workers {
     most: usize,
@@ -21,6 +24,13 @@ pub(crate) struct Workers {
 struct Heard {
     at: Instant,
     lanes: Arc<[LaneFilter]>,
+}
+
+impl Heard {
+    fn names(&self) -> usize {
+        let of_lane = |it: &LaneFilter| if let TypeFilter::Only(names) = &it.types { names.len() } else { 1 };
+        self.lanes.iter().map(of_lane).sum()
+    }
 }
 
 impl Workers {
@@ -34,10 +44,11 @@ impl Workers {
         let mut heard = lock(&self.heard);
         if let Some(known) = heard.get_mut(worker) {
             known.at = at;
-            if !Arc::ptr_eq(&known.lanes, lanes) {
+            // A worker of another process sends its lanes anew each time.
+            if known.lanes != *lanes {
                 known.lanes = Arc::clone(lanes);
             }
-        } else if heard.len() < self.most {
+        } else if heard.len() < self.most && heard.values().map(Heard::names).sum::<usize>() < NAMES {
             heard.insert(Arc::clone(worker), Heard { at, lanes: Arc::clone(lanes) });
         }
     }

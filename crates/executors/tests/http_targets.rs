@@ -8,7 +8,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::routing::post;
 use bytes::Bytes;
-use http::header::{AUTHORIZATION, LOCATION, RETRY_AFTER};
+use http::header::{AUTHORIZATION, CONTENT_TYPE, LOCATION, RETRY_AFTER};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use serde_json::{Value, json};
 use tasklane_core::accept::{Deadlines, NewTask, Start, UniquePolicy};
@@ -120,6 +120,11 @@ async fn what_succeeds_is_kept_as_json() {
         Outcome::Succeeded(Bytes::from("\"1e400\"")),
         "no number: a text"
     );
+    for broken in ["{\"a\":1", "1e999", "\"\\ud800\""] {
+        let claimed =
+            outcome(StatusCode::OK, &[(CONTENT_TYPE, "application/problem+json; charset=utf-8")], broken).await;
+        assert_eq!(failure(&claimed).0.kind, FailureKind::Permanent, "{broken}");
+    }
     let binary = outcome(StatusCode::OK, &[], &b"\xff\xfe"[..]).await;
     assert_eq!(failure(&binary).0.kind, FailureKind::Permanent);
     let large = outcome(StatusCode::OK, &[], vec![b'1'; (1 << 20) + 1]).await;

@@ -41,7 +41,7 @@ async fn server() -> (u16, Arc<AtomicUsize>) {
                 (StatusCode::FOUND, [(LOCATION, "/echo")])
             }),
         )
-        .route("/silent", any(|| std::future::pending::<()>()));
+        .route("/silent", any(std::future::pending::<()>));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });

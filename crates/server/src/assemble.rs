@@ -110,6 +110,9 @@ fn api_options(config: &Config) -> tasklane_api::Options {
 /// What does the work inside the server, if anything does. A URL comes before a builtin type of the same name.
 fn executors(config: &Config) -> Result<Option<Vec<Arc<dyn Executor>>>, StartError> {
     if config.executors.in_server == InServer::None {
+        if !config.executors.targets.is_empty() {
+            tracing::warn!("executors are off, so nothing here serves the types that are bound to URLs");
+        }
         return Ok(None);
     }
     let mut executors: Vec<Arc<dyn Executor>> = Vec::new();

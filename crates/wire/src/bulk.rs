@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 
 use tasklane_core::bulk::{Action, Bulk, Mode};
+use tasklane_core::limit;
 use tasklane_core::ports::store::TaskFilter;
 use tasklane_core::state::State;
 
 use crate::json::{Kind, Value};
 use crate::name;
-use crate::read::{self, Findings, Path, put};
+use crate::read::{self, Findings, Mistake, Path, put};
 
 /// Longest search text, in bytes.
 pub const SEARCH_BYTES: usize = 200;
@@ -54,7 +55,7 @@ fn mode(value: Value<'_>, at: &Path<'_>, findings: &mut Findings) -> Option<Mode
 }
 
 fn filter(value: Value<'_>, at: &Path<'_>, findings: &mut Findings) -> Option<TaskFilter> {
-    let (mut filter, noted) = (TaskFilter::default(), findings.len());
+    let (mut filter, mut named, noted) = (TaskFilter::default(), None, findings.len());
     read::object(value, at, findings, |key, value, at, findings| {
         let text = |value, findings: &mut Findings| name::name(value, at, findings).map(Box::from);
         match key {
@@ -64,13 +65,14 @@ fn filter(value: Value<'_>, at: &Path<'_>, findings: &mut Findings) -> Option<Ta
             }
             "queue" => put(&mut filter.queue, text(value, findings), at, findings),
             "tenant" => put(&mut filter.tenant, text(value, findings), at, findings),
-            "labels" => filter.labels = labels(value, at, findings),
+            "labels" => put(&mut named, Some(labels(value, at, findings)), at, findings),
             "created_after" => put(&mut filter.created_after, read::moment(value, at, findings), at, findings),
             "created_before" => put(&mut filter.created_before, read::moment(value, at, findings), at, findings),
             "q" => put(&mut filter.search, search(value, at, findings), at, findings),
             _ => findings.unknown(at),
         }
     });
+    filter.labels = named.unwrap_or_default();
     if filter == TaskFilter::default() && value.kind() == Kind::Object && findings.len() == noted {
         findings
             .invalid(at, "name at least one of state, type, queue, tenant, labels, created_after, created_before, q");
@@ -88,13 +90,18 @@ fn state(value: Value<'_>, at: &Path<'_>, findings: &mut Findings) -> Option<Sta
 }
 
 fn labels(value: Value<'_>, at: &Path<'_>, findings: &mut Findings) -> Vec<(Box<str>, Box<str>)> {
-    let mut labels = BTreeMap::new();
+    let mut labels: BTreeMap<Box<str>, Option<Box<str>>> = BTreeMap::new();
     read::object(value, at, findings, |key, value, at, findings| {
-        if let Some(text) = read::string(value, at, findings) {
-            labels.insert(Box::from(key), Box::from(&*text));
+        if !name::is_name(key) {
+            return findings.invalid(at, "a label's name must be 1 to 200 bytes without control characters");
         }
+        let text = read::string(value, at, findings).map(|it| Box::from(&*it));
+        put(labels.entry(key.into()).or_default(), text, at, findings);
     });
-    labels.into_iter().collect()
+    if labels.len() > limit::LABELS {
+        findings.note(Mistake::TooLarge, at, format!("has more than {} labels", limit::LABELS));
+    }
+    labels.into_iter().filter_map(|(key, text)| Some((key, text?))).collect()
 }
 
 fn search(value: Value<'_>, at: &Path<'_>, findings: &mut Findings) -> Option<Box<str>> {
@@ -127,6 +134,8 @@ mod tests {
         assert_eq!(errors("{}"), ["/filter", "/action"]);
         assert_eq!(errors(r#"{"filter":{},"action":"cancel"}"#), ["/filter"]);
         assert_eq!(errors(r#"{"filter":{"state":"x","all":1},"action":"purge"}"#).len(), 3);
+        let twice = r#"{"filter":{"labels":{"a":"b","a":"c"},"labels":{}},"action":"delete"}"#;
+        assert_eq!(errors(twice), ["/filter/labels/a", "/filter/labels"]);
         assert_eq!(errors(r#"{"filter":{"q":""},"action":"cancel"}"#)[0], "/filter/q");
     }
 }

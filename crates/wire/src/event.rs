@@ -87,7 +87,8 @@ pub fn decode(text: &str) -> Option<Cursor> {
         None => (rest, None),
     };
     let (position, skip) = place.split_once('-').unwrap_or((place, "0"));
-    let position = Position(u64::from_str_radix(position, 16).ok()?);
+    // No log is so long, and one more must still be a number.
+    let position = u64::from_str_radix(position, 16).ok().filter(|it| i64::try_from(*it).is_ok()).map(Position)?;
     let cursor = Cursor { position, skip: usize::from_str_radix(skip, 16).ok()?, line };
     (encode(cursor) == text).then_some(cursor)
 }

@@ -48,8 +48,10 @@ impl From<&LaneFilter> for LaneShape {
 pub struct TypeShape {
     /// Its name.
     pub name: String,
-    /// The queues that have tasks of it.
+    /// The first hundred of the queues that have tasks of it, by their names.
     pub queues: Vec<String>,
+    /// How many queues have tasks of it.
+    pub queue_count: usize,
     /// How many of its tasks stand in each state.
     pub counts: TotalsShape,
     /// How many workers heard of lately serve it.

@@ -30,5 +30,11 @@ pub(crate) async fn get(call: Call) -> Answer {
 
 fn shape(of: &TypeOverview) -> TypeShape {
     let queues = of.queues.iter().map(|it| it.to_string()).collect();
-    TypeShape { name: of.name.to_string(), queues, counts: (&of.counts).into(), workers: of.workers }
+    TypeShape {
+        name: of.name.to_string(),
+        queues,
+        queue_count: of.queue_count,
+        counts: (&of.counts).into(),
+        workers: of.workers,
+    }
 }

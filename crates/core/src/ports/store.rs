@@ -190,7 +190,8 @@ pub struct TaskFilter {
 /// A page of tasks, newest (greatest id) first.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct TaskPage {
-    /// At most as many as asked for; fewer, even none, where [`crate::limit::READ_ROWS`] were examined.
+    /// At most as many as asked for; fewer, even none, where [`crate::limit::READ_ROWS`] were examined or
+    /// [`crate::limit::LIST_BYTES`] were reached.
     pub tasks: Vec<Task>,
     /// Where to go on: tasks with a smaller id. `None` is the end.
     pub next: Option<TaskId>,

@@ -52,6 +52,8 @@ pub(super) fn headers(task: &Leased, of_target: &HeaderMap) -> HeaderMap {
     headers.insert(IDEMPOTENCY_KEY, HeaderValue::from_str(&facts.id.to_string()).expect("an id is ASCII"));
     headers.insert(ATTEMPT, facts.attempt.into());
     let traceparent = facts.spec.traceparent.as_deref().and_then(|it| HeaderValue::from_str(it).ok());
-    headers.extend(traceparent.map(|it| (TRACEPARENT, it)));
+    if let Some(traceparent) = traceparent {
+        headers.insert(TRACEPARENT, traceparent);
+    }
     headers
 }

@@ -25,10 +25,11 @@ struct Variable {
 }
 
 impl Environment {
-    /// Those of this process. A variable that is not UTF-8 is absent.
+    /// Those of this process. What is not UTF-8 of a value is replaced: a key that cannot be read is still a key, and must
+    /// not be taken for none.
     pub fn of_process() -> Self {
         let text = |(name, value): (std::ffi::OsString, std::ffi::OsString)| {
-            Some((name.into_string().ok()?, value.into_string().ok()?))
+            Some((name.into_string().ok()?, value.to_string_lossy().into_owned()))
         };
         let filled = env::vars_os().filter_map(text).filter(|(_, value)| !value.trim().is_empty());
         Self(filled.map(|(name, text)| (name, Variable { text, place: None })).collect())
@@ -42,6 +43,8 @@ impl Environment {
         let path = Path::new(FILE);
         match fs::metadata(path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(self),
+            // A folder of this name is somebody's Python environment.
+            Ok(it) if !it.is_file() => return Ok(self),
             Ok(it) if it.len() > FILE_BYTES => {
                 return Err(StartError::file(path, None, format!("it is longer than {FILE_BYTES} bytes")));
             }

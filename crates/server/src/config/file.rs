@@ -90,10 +90,11 @@ pub(super) fn text(path: &Path) -> Result<String, StartError> {
     fs::read_to_string(path).map_err(refused)
 }
 
-/// Whether a text that is TOML has a table that is one of ours.
+/// Whether a text is TOML whose tables are all ours: one with others is some other program's.
 pub(super) fn is_ours(text: &str, sections: &[&Section]) -> bool {
     let Ok(table) = DeTable::parse(text) else { return false };
-    table.get_ref().keys().any(|key| sections.iter().any(|it| it.name == key.get_ref()))
+    let mut keys = table.get_ref().keys();
+    keys.len() > 0 && keys.all(|key| sections.iter().any(|it| it.name == key.get_ref()))
 }
 
 /// Everything the file says, and everything in it that is wrong.

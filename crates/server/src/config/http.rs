@@ -1,7 +1,7 @@
 //! Which pages may call the server from a browser.
 
 use super::Settings;
-use super::setting::{Kind, Section, Setting};
+use super::setting::{Kind, Setting};
 use crate::error::StartError;
 
 /// Pages that may call the server.
@@ -13,9 +13,6 @@ pub const CORS_ORIGINS: Setting = Setting {
     more: "Without this a browser's page of another origin is refused, but for the Atropos routes and pages of this machine.",
     ..Setting::NEW
 };
-
-/// The section.
-pub const SECTION: Section = Section { name: "http", doc: "What browsers may do.", settings: &[&CORS_ORIGINS] };
 
 /// What HTTP callers may do.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

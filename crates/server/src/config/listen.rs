@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 
 use super::Settings;
+use super::http::CORS_ORIGINS;
 use super::setting::{Flag, Kind, Section, Setting};
 use crate::error::StartError;
 
@@ -48,7 +49,7 @@ pub const CONNECTIONS: Setting = Setting {
 pub const SECTION: Section = Section {
     name: "http",
     doc: "Where the server listens, and how much it takes from its callers.",
-    settings: &[&LISTEN, &INSECURE, &CONNECTIONS],
+    settings: &[&LISTEN, &INSECURE, &CONNECTIONS, &CORS_ORIGINS],
 };
 
 /// Who may reach a server that has no keys.

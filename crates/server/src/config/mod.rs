@@ -36,7 +36,6 @@ use crate::error::StartError;
 /// Every section, in the order of the reference page.
 pub const SECTIONS: &[&Section] = &[
     &listen::SECTION,
-    &http::SECTION,
     &store::SECTION,
     &executors::SECTION,
     &outbound::SECTION,
@@ -126,6 +125,8 @@ mod tests {
         let settings: Vec<_> =
             SECTIONS.iter().flat_map(|it| it.settings.iter().map(move |setting| (it, setting))).collect();
         let mut taken = BTreeSet::new();
+        let sections: BTreeSet<_> = SECTIONS.iter().map(|it| it.name).collect();
+        assert_eq!(sections.len(), SECTIONS.len(), "a section is there twice");
         for (section, setting) in settings {
             assert_eq!(setting.key.split('.').next(), Some(section.name), "{}", setting.key);
             assert!(!setting.doc.is_empty() && !setting.doc.ends_with('.'), "{}", setting.key);

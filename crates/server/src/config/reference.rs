@@ -64,7 +64,9 @@ fn of_section(section: &Section) -> String {
         text += &format!("# {}\n", setting.doc);
         text += &match setting.default {
             Some(default) => format!("{} = {}\n", setting.name(), written(setting.kind, default)),
-            None => format!("# {} = \"\"\n", setting.name()),
+            None => {
+                format!("# {} = {}\n", setting.name(), if let Kind::List(_) = setting.kind { "[]" } else { "\"\"" })
+            }
         };
     }
     text

@@ -36,15 +36,16 @@ impl Model {
         let rows = self.tasks.iter().rev().filter(|(id, kept)| {
             below.is_none_or(|below| **id < below) && origin.is_none_or(|it| *kept.task.facts.scope.origin == *it)
         });
-        let mut last = None;
+        let (mut last, mut bytes) = (None, 0);
         for (examined, (id, kept)) in rows.enumerate() {
-            if page.tasks.len() >= most || examined >= limit::READ_ROWS {
+            if page.tasks.len() >= most || examined >= limit::READ_ROWS || bytes >= limit::LIST_BYTES {
                 page.next = last;
                 break;
             }
             last = Some(*id);
             let facts = &kept.task.facts;
             if lane_fits(filter, &facts.lane, &facts.scope) && task_fits(filter, &kept.task) {
+                bytes += kept.task.bytes();
                 page.tasks.push(kept.task.clone());
             }
         }

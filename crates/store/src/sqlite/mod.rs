@@ -189,7 +189,7 @@ impl Store for SqliteStore {
     fn lanes(&self) -> BoxFuture<'_, Result<Vec<LaneCounts>, StoreError>> {
         let lanes = inspect::lanes::lanes(&look(&self.view));
         // Read like the others, so that a closed store says so.
-        Box::pin(self.readers.read(move |_| Ok(lanes)))
+        Box::pin(self.readers.read(move |_| Ok(inspect::lanes::in_order(lanes))))
     }
 
     fn events(&self, after: Position, limit: usize) -> BoxFuture<'_, Result<EventPage, StoreError>> {

@@ -7,14 +7,14 @@ use tasklane_core::lease::{LaneFilter, TypeFilter};
 use tasklane_core::limit;
 
 use crate::json::{Array, Object, Value, string};
-use crate::read::{self, Findings, Path, put};
+use crate::read::{self, Findings, Mistake, Path, put};
 use crate::{duration, name};
 
 /// How long a lease is unless the request says otherwise.
 pub const DEFAULT_LENGTH: Duration = Duration::from_secs(30);
 /// Most lanes of a request.
 pub const LANES: usize = 1000;
-/// Most types of one lane of a request.
+/// Most types of a request, over all its lanes.
 pub const TYPES: usize = 1000;
 
 /// A wish for work.
@@ -122,7 +122,12 @@ fn lanes(value: Value<'_>, at: &Path<'_>, findings: &mut Findings) -> Vec<LaneFi
     if value.items().is_some_and(|mut it| it.next().is_none()) {
         findings.invalid(at, "name at least one lane");
     }
-    lanes.into_iter().flatten().collect()
+    let lanes: Vec<LaneFilter> = lanes.into_iter().flatten().collect();
+    let named = |it: &LaneFilter| if let TypeFilter::Only(names) = &it.types { names.len() } else { 0 };
+    if lanes.iter().map(named).sum::<usize>() > TYPES {
+        findings.note(Mistake::TooLarge, at, format!("name more than {TYPES} types in all; \"*\" is every type"));
+    }
+    lanes
 }
 
 /// One lane of the request: more than one filter where types are named beside `*`.

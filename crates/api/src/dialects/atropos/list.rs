@@ -1,7 +1,6 @@
 //! GET `/tasks`: every task up to [`TASKS`], newest first; then the newest, with the true number and a `Link` to the rest.
 
 use axum::response::Response;
-use bytes::Bytes;
 use http::HeaderValue;
 use http::header::LINK;
 use tasklane_core::limit;
@@ -14,7 +13,6 @@ use super::{ORIGIN, error, words, write};
 use crate::answer::{self, Answer};
 use crate::call::Call;
 use crate::error::Refused;
-use crate::limits;
 
 /// Most tasks of one answer.
 const TASKS: usize = 1000;
@@ -29,10 +27,7 @@ pub(super) async fn list(call: Call) -> Answer {
         Err(wrong) => return Ok(error::unprocessable(&[wrong])),
     };
     let (total, page) = match wanted.filter() {
-        Some(filter) => {
-            let total = total(&call, &filter).await?;
-            (total, gather(&call, filter, &wanted, total).await?)
-        }
+        Some(filter) => gather(&call, filter, &wanted).await?,
         None => (0, TaskPage::default()),
     };
     Ok(write_list(&wanted, total, &page))
@@ -48,32 +43,27 @@ async fn total(call: &Call, filter: &TaskFilter) -> Result<u64, Refused> {
     })
 }
 
-/// Reads until the answer is full or the list ends: a read that examined its fill may find few tasks, or none.
-async fn gather(call: &Call, filter: TaskFilter, wanted: &Wanted, total: u64) -> Result<TaskPage, Refused> {
+/// Reads until the answer is full or the list ends: a read that examined its fill may find few tasks, or none. Answers
+/// with the number of all, too, counted after the reads so that it is not smaller than what they found.
+async fn gather(call: &Call, filter: TaskFilter, wanted: &Wanted) -> Result<(u64, TaskPage), Refused> {
     let mut whole = TaskPage { tasks: Vec::new(), next: wanted.below };
-    let (mut bytes, mut piece) = (0, limits::PAGE_PIECE);
-    for _ in 0..READS {
-        piece = piece.clamp(1, limit::PAGE_ITEMS.min(TASKS - whole.tasks.len()));
+    let (mut bytes, mut reads) = (0, 0);
+    loop {
+        let piece = limit::PAGE_ITEMS.min(TASKS - whole.tasks.len());
         let page = call.engine().list(filter.clone(), whole.next, piece).await?;
-        bytes += page.tasks.iter().map(size).sum::<usize>();
+        bytes += page.tasks.iter().map(Task::bytes).sum::<usize>();
         whole.tasks.extend(page.tasks);
         whole.next = page.next;
+        reads += 1;
+        let total = total(call, &filter).await?;
         if wanted.below.is_none() && whole.tasks.len() as u64 >= total {
             // These are all: what is older need not be looked through.
             whole.next = None;
         }
-        if whole.next.is_none() || whole.tasks.len() >= TASKS || bytes >= BYTES {
-            break;
+        if whole.next.is_none() || whole.tasks.len() >= TASKS || bytes >= BYTES || reads >= READS {
+            return Ok((total, whole));
         }
-        // What fits if the rest is like what came.
-        piece = ((BYTES - bytes) * whole.tasks.len()).checked_div(bytes).unwrap_or(piece);
     }
-    Ok(whole)
-}
-
-fn size(task: &Task) -> usize {
-    let failure = task.failure.as_ref().map_or(0, |it| it.message.len());
-    task.payload.len() + task.result.as_ref().map_or(0, Bytes::len) + failure
 }
 
 fn write_list(wanted: &Wanted, total: u64, page: &TaskPage) -> Response {

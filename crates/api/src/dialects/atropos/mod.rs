@@ -50,7 +50,6 @@ pub(crate) const GUEST_ROUTES: &[Route] =
 pub(crate) const ROOT_ROUTES: &[Route] = &[
     route(Get, "/", Everyone, |it| Box::pin(root::root(it))),
     route(Get, "/health", Everyone, |it| Box::pin(root::health(it))),
-    route(Get, "/docs", Everyone, |it| Box::pin(docs::page(it))),
     route(Get, "/openapi.json", Everyone, |it| Box::pin(docs::openapi(it))),
 ];
 

@@ -1,10 +1,9 @@
 //! GET `/v1/tasks`: newest first.
 
-use bytes::Bytes;
 use tasklane_core::limit;
-use tasklane_core::ports::store::{Hidden, TaskFilter, TaskPage};
+use tasklane_core::ports::store::{Hidden, TaskFilter};
 use tasklane_core::state::State;
-use tasklane_core::task::{Task, TaskId};
+use tasklane_core::task::TaskId;
 use tasklane_wire::bulk::SEARCH_BYTES;
 use tasklane_wire::name::{is_name, is_type};
 use tasklane_wire::page;
@@ -13,7 +12,6 @@ use tasklane_wire::task::write;
 use crate::answer::{self, Answer};
 use crate::call::Call;
 use crate::error::{BAD_CURSOR, Refused};
-use crate::limits;
 use crate::query::Query;
 
 /// Items of a page unless the caller says otherwise.
@@ -26,33 +24,9 @@ pub(crate) async fn list(call: Call) -> Answer {
     let cursor = query.take("cursor");
     query.finish()?;
     let below = cursor.map(|it| read_cursor(&it)).transpose()?;
-    let page = bounded(&call, &filter, below, limit).await?;
+    let page = call.engine().list(filter, below, limit).await?;
     let next = page.next.map(page::encode);
     Ok(answer::page(&page.tasks, write, next.as_deref()))
-}
-
-/// A page of at most about [`limits::PAGE_BYTES`]: it is read in pieces, and ends early where tasks are large.
-async fn bounded(call: &Call, filter: &TaskFilter, below: Option<TaskId>, limit: usize) -> Result<TaskPage, Refused> {
-    let mut whole = TaskPage { tasks: Vec::new(), next: below };
-    let (mut bytes, mut piece) = (0, limits::PAGE_PIECE);
-    loop {
-        piece = piece.min(limit - whole.tasks.len());
-        let page = call.engine().list(filter.clone(), whole.next, piece).await?;
-        let is_short = page.tasks.len() < piece;
-        bytes += page.tasks.iter().map(size).sum::<usize>();
-        whole.tasks.extend(page.tasks);
-        whole.next = page.next;
-        if is_short || whole.next.is_none() || whole.tasks.len() >= limit || bytes >= limits::PAGE_BYTES {
-            return Ok(whole);
-        }
-        // What fits if the rest is like what came: small tasks are read in two pieces.
-        piece = (limits::PAGE_BYTES - bytes) * whole.tasks.len() / bytes.max(1) + 1;
-    }
-}
-
-fn size(task: &Task) -> usize {
-    let failure = task.failure.as_ref().map_or(0, |it| it.message.len() + it.stack.as_ref().map_or(0, String::len));
-    task.payload.len() + task.result.as_ref().map_or(0, Bytes::len) + failure
 }
 
 fn filter(query: &mut Query) -> TaskFilter {

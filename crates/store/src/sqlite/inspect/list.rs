@@ -42,10 +42,10 @@ pub(crate) fn list(
         None => find.query((below, rows))?,
     };
     let mut page = TaskPage::default();
-    let (mut last, mut examined) = (None, 0);
+    let (mut last, mut examined, mut bytes) = (None, 0, 0);
     let mut fitting = Fitting::default();
     while let Some(row) = rows.next()? {
-        if page.tasks.len() >= most || examined >= limit::READ_ROWS {
+        if page.tasks.len() >= most || examined >= limit::READ_ROWS || bytes >= limit::LIST_BYTES {
             page.next = last;
             break;
         }
@@ -63,6 +63,7 @@ pub(crate) fn list(
         }
         if task_fits(filter, &kept.task) {
             kept.take_payload(row)?;
+            bytes += kept.task.bytes();
             page.tasks.push(kept.task);
         }
     }
