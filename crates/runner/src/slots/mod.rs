@@ -153,8 +153,8 @@ impl Ledger {
         named.map(|held| Arc::clone(&held.attempt)).collect()
     }
 
-    /// Whether nothing is left to be said.
+    /// Whether nothing is left to be said, and no answer is on its way that may bring work to give back.
     pub(crate) fn all_said(&self) -> bool {
-        self.outbox.is_empty() && self.reporting == 0 && self.noting.is_empty()
+        self.outbox.is_empty() && self.reporting == 0 && self.wanting == 0 && self.noting.is_empty()
     }
 }

@@ -62,6 +62,8 @@ pub struct State_ {
     pub away: bool,
     /// Outcomes that make it refuse a report.
     pub refuses: Option<Bytes>,
+    /// An answer that brings tasks waits for this.
+    pub gate: Option<Arc<Notify>>,
     /// Answered in the next exchange, whatever is true.
     pub false_lost: Vec<TaskId>,
 }
@@ -170,6 +172,10 @@ impl FakeServer {
             self.state().lease(0, self.lease, &mut reply);
         }
         self.lag().await;
+        let gate = self.state().gate.clone().filter(|_| !reply.tasks.is_empty());
+        if let Some(gate) = gate {
+            gate.notified().await;
+        }
         if self.chance(self.script.lose_answer) || self.state().away {
             return Err(SourceError::Away("lost answer".into()));
         }
