@@ -130,7 +130,7 @@ impl Submitter {
         if gathered.flights < FLIGHTS && gathered.is_worth_a_flight() {
             gathered.flights += 1;
             drop(gathered);
-            tokio::spawn(fly(Arc::clone(self)));
+            tokio::spawn(fly(Flight { submitter: Arc::clone(self), carries: 0, is_over: false }));
         }
         Ok(answer)
     }
@@ -138,11 +138,22 @@ impl Submitter {
     fn gathered(&self) -> MutexGuard<'_, Gathered> {
         self.gathered.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
 
-    /// What the next request of a flight that just `landed` carries; none ends the flight.
-    fn board(&self, landed: usize) -> Vec<Waiting> {
-        let mut gathered = self.gathered();
-        gathered.in_the_air -= landed;
+/// One of the flights that may be under way; dropped before its end, as with the runtime it runs on, it makes room for
+/// another.
+struct Flight {
+    submitter: Arc<Submitter>,
+    /// Tasks it has in the air.
+    carries: usize,
+    is_over: bool,
+}
+
+impl Flight {
+    /// What the next request carries, the one before having landed; none ends the flight.
+    fn board(&mut self) -> Vec<Waiting> {
+        let mut gathered = self.submitter.gathered();
+        gathered.in_the_air -= std::mem::take(&mut self.carries);
         let (mut boarded, mut bytes) = (Vec::new(), 0);
         let most = if gathered.is_worth_a_flight() { FLIGHT_TASKS } else { 0 };
         while boarded.len() < most
@@ -155,6 +166,8 @@ impl Submitter {
             bytes += next.json.len();
             boarded.push(next);
         }
+        self.carries = boarded.len();
+        self.is_over = boarded.is_empty();
         gathered.bytes -= bytes;
         gathered.in_the_air += boarded.len();
         gathered.flights -= usize::from(boarded.is_empty());
@@ -162,18 +175,34 @@ impl Submitter {
     }
 }
 
+impl Drop for Flight {
+    fn drop(&mut self) {
+        if self.is_over {
+            return;
+        }
+        let mut gathered = self.submitter.gathered();
+        gathered.in_the_air -= self.carries;
+        gathered.flights -= 1;
+        if gathered.flights == 0 {
+            // Nobody is left to carry these, and here there may be no runtime to send another: their callers are told.
+            gathered.bytes = 0;
+            let left = std::mem::take(&mut gathered.waiting);
+            drop(gathered);
+            drop(left);
+        }
+    }
+}
+
 /// Sends what has gathered until nothing has.
-async fn fly(submitter: Arc<Submitter>) {
-    let mut landed = 0;
+async fn fly(mut flight: Flight) {
     loop {
         // Callers that are ready to submit, too, get aboard.
         tokio::task::yield_now().await;
-        let boarded = submitter.board(landed);
+        let boarded = flight.board();
         if boarded.is_empty() {
             return;
         }
-        landed = boarded.len();
-        deliver(&submitter.transport, boarded).await;
+        deliver(&flight.submitter.transport, boarded).await;
     }
 }
 

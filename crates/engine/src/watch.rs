@@ -14,8 +14,8 @@ use crate::inside::{Inside, lock};
 
 /// Most transitions an ear remembers; past it the stream reads the event log.
 const REMEMBERED: usize = 100;
-/// Events of a page of the log.
-const PAGE: usize = 1_000;
+/// Events of a page of the log; it is full if it has so many, or more, as commits are not cut.
+pub(crate) const PAGE: usize = 1_000;
 /// Pages kept for streams that are not far behind the first.
 const PAGES: usize = 4;
 

@@ -121,6 +121,21 @@ async fn a_place_that_is_no_more_resets_the_stream() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_stream_that_is_far_behind_does_not_rest() {
+    let world = World::new();
+    for _ in 0..3_500 {
+        world.submit("a").await;
+    }
+    let from = Cursor { position: Position(0), ..Cursor::default() };
+    let mut stream = world.engine.subscribe(EventFilter::default(), Some(from)).await.unwrap();
+    let (began, mut told) = (tokio::time::Instant::now(), 0);
+    while told < 3_500 {
+        told += next(&mut stream).await.len();
+    }
+    assert_eq!(began.elapsed(), Duration::ZERO, "on the paused clock");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_filter_lets_through_what_fits() {
     let world = World::new();
     let filter = EventFilter { to: vec![State::Running], task_type: Some("b".into()), ..EventFilter::default() };

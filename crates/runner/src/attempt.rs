@@ -139,8 +139,10 @@ impl Attempt {
 
     /// Takes back what an exchange did not carry; answers whether the ledger does not know that there is something.
     pub(crate) fn put_back(&self, taken: Taken) -> bool {
-        let mut notes = self.notes();
-        notes.put_back(taken);
+        let (mut notes, now) = (self.notes(), Instant::now());
+        for name in notes.put_back(taken) {
+            notes.log(Level::Warn, not_kept(&name), None, now);
+        }
         notes.list()
     }
 
@@ -198,7 +200,7 @@ impl Context for Attempt {
             self.noted(is_new, Instant::now());
             self.shared.hurry();
         } else {
-            self.log(Level::Warn, format!("checkpoint {name:?} was not kept: a task keeps 1 MiB in all"), None);
+            self.log(Level::Warn, not_kept(&name), None);
         }
     }
 
@@ -210,6 +212,10 @@ impl Context for Attempt {
             }
         })
     }
+}
+
+fn not_kept(name: &str) -> String {
+    format!("checkpoint {name:?} was not kept: a task keeps {} of them and 1 MiB in all", limit::CHECKPOINTS)
 }
 
 /// The progress within the limits of the wire.

@@ -77,11 +77,11 @@ impl Notes {
     /// Puts something aside; `false` where there is too much of it that no exchange has carried.
     pub(crate) fn checkpoint(&mut self, checkpoint: Checkpoint) -> bool {
         let known = self.checkpoints.get(&checkpoint.name).map_or(0, Checkpoint::bytes);
-        let aside = self.aside - known + checkpoint.bytes();
-        if aside > limit::CHECKPOINT_BYTES {
+        let others = self.checkpoints.len() - usize::from(self.checkpoints.contains_key(&checkpoint.name));
+        if !checkpoint.fits(others, self.aside - known) {
             return false;
         }
-        self.aside = aside;
+        self.aside = self.aside - known + checkpoint.bytes();
         self.checkpoints.insert(checkpoint.name.clone(), checkpoint);
         true
     }
@@ -94,7 +94,8 @@ impl Notes {
     /// Everything there is.
     pub(crate) fn take(&mut self, now: Instant) -> Taken {
         self.listed = false;
-        if self.dropped > 0 {
+        // Lines that were taken back end with such a word already.
+        if self.dropped > 0 && self.lines.len() <= NOTED_LINES {
             let message = format!("… [{} lines are missing: they came faster than they could be sent]", self.dropped);
             self.dropped = 0;
             let line = Line { n: self.next, level: Level::Warn, message, fields: None, after: Duration::ZERO };
@@ -106,16 +107,22 @@ impl Notes {
         Taken { lines: std::mem::take(&mut self.lines), checkpoints }
     }
 
-    /// Takes back what was not carried, to be said again before what came since.
-    pub(crate) fn put_back(&mut self, taken: Taken) {
-        self.bytes += taken.lines.iter().map(|it| it.line.bytes()).sum::<usize>();
-        self.lines.splice(0..0, taken.lines);
-        for checkpoint in taken.checkpoints {
-            if !self.checkpoints.contains_key(&checkpoint.name) {
-                self.aside += checkpoint.bytes();
-                self.checkpoints.insert(checkpoint.name.clone(), checkpoint);
+    /// Takes back what was not carried, to be said again before what came since; of that, lines for which there is no
+    /// room are lost, and counted. Answers the names of checkpoints for which there is none.
+    pub(crate) fn put_back(&mut self, taken: Taken) -> Vec<Box<str>> {
+        let since = std::mem::replace(&mut self.lines, taken.lines);
+        self.bytes = self.lines.iter().map(|it| it.line.bytes()).sum();
+        for pending in since {
+            if self.lines.len() >= NOTED_LINES || self.bytes + pending.line.bytes() > NOTED_BYTES {
+                self.dropped += 1;
+                continue;
             }
+            self.bytes += pending.line.bytes();
+            self.lines.push(pending);
         }
+        let known = |checkpoint: &Checkpoint| self.checkpoints.contains_key(&checkpoint.name);
+        let missing: Vec<_> = taken.checkpoints.into_iter().filter(|it| !known(it)).collect();
+        missing.into_iter().filter_map(|it| Some(it.name.clone()).filter(|_| !self.checkpoint(it))).collect()
     }
 }
 

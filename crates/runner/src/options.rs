@@ -62,6 +62,9 @@ impl Options {
 pub(crate) const REPORT_OUTCOMES: usize = 1000;
 /// Most bytes of results, failures and progress one exchange carries; a single larger outcome still goes, alone.
 pub(crate) const REPORT_BYTES: usize = 8 << 20;
+/// Most lines and checkpoints of one exchange; what the attempt that passes it has still goes. A source over HTTP takes
+/// 10 000 items of a list.
+pub(crate) const REPORT_NOTES: usize = 5_000;
 /// Progress of one attempt is reported at most once in this time (a third of its `heartbeat_timeout` if that is shorter).
 pub(crate) const PROGRESS_EVERY: Duration = Duration::from_secs(1);
 /// Most lines an attempt may have that no exchange has carried; those beyond are lost, and counted.

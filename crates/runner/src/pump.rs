@@ -63,6 +63,8 @@ async fn exchange(shared: &Shared, plan: &Plan) -> Result<Reply, SourceError> {
     let exchange = tokio::time::timeout(most, shared.source.exchange(copy(&plan.report)));
     let mut draining = shared.draining.subscribe();
     tokio::select! {
+        // The answer first: one that is here is not to be dropped with the leases it brings.
+        biased;
         reply = exchange => reply.unwrap_or_else(|_| Err(SourceError::Away(format!("no answer within {most:?}")))),
         // The sender lives in `shared`, so the wait ends for no other reason.
         _ = draining.wait_for(|it| *it), if plan.only_waits() => Ok(Reply::default()),

@@ -5,11 +5,13 @@ use std::sync::Arc;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::ser::Error;
 use tasklane_core::checkpoint::Checkpoint;
 use tasklane_core::lease::Leased;
 use tasklane_core::log::Level;
 use tasklane_core::ports::executor::Context;
 use tasklane_core::task::{Progress, TaskId};
+use tasklane_wire::name::is_name;
 
 /// What a handler knows about its attempt, and what it may say; cheap to clone.
 #[derive(Clone)]
@@ -84,8 +86,11 @@ impl TaskContext {
     /// that it is not kept, and the task's log says so.
     ///
     /// # Errors
-    /// It cannot be written as JSON.
+    /// It cannot be written as JSON, or its name is not 1 to 200 bytes without control characters.
     pub fn checkpoint(&self, name: &str, data: &impl Serialize) -> Result<(), serde_json::Error> {
+        if !is_name(name) {
+            return Err(Error::custom("the name of a checkpoint must be 1 to 200 bytes without control characters"));
+        }
         let data = serde_json::to_vec(data)?.into();
         self.context.checkpoint(Checkpoint { name: name.into(), data });
         Ok(())

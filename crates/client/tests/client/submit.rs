@@ -255,3 +255,27 @@ async fn what_is_no_url_or_key_is_told_before_anything_is_sent() {
     }
     assert!(matches!(Client::builder().api_key("a\nb").build(), Err(Error::Invalid(_))));
 }
+
+#[tokio::test]
+async fn a_runtime_that_ends_takes_no_others_submits_with_it() {
+    let stub = Stub::start(|seen: Seen| async move {
+        if seen.json()[0]["payload"] == 0 {
+            std::future::pending::<()>().await;
+        }
+        accept(seen).await
+    })
+    .await;
+    let client = stub.client();
+    for round in 1..=4 {
+        let other = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        let submitting = client.clone();
+        let unheard = other.spawn(async move { submitting.submit(NewTask::new("t", &0)).await });
+        while stub.seen().len() < 2 * round - 1 {
+            tokio::task::yield_now().await;
+        }
+        other.shutdown_background();
+        unheard.await.unwrap_err();
+        let submitted = client.submit(NewTask::new("t", &round)).await.unwrap();
+        assert_eq!(submitted.id.to_string(), id(round));
+    }
+}

@@ -100,6 +100,22 @@ async fn what_handlers_return_is_what_is_reported() {
     assert_eq!(wish["wait"], json!("20s"));
 }
 
+#[tokio::test]
+async fn the_name_of_a_checkpoint_is_checked_where_it_is_given() {
+    let shop = Shop::with(vec![leased(1, "put", &json!(null))]);
+    let serving = Arc::clone(&shop);
+    let stub = Stub::start(move |seen| Arc::clone(&serving).answer(seen)).await;
+    let put = |context: TaskContext, (): ()| async move {
+        let long = "x".repeat(201);
+        let refused = ["", "a\nb", &long].map(|name| context.checkpoint(name, &1).is_err());
+        context.checkpoint("good", &1)?;
+        Ok::<_, HandlerError>(refused)
+    };
+    let (worker, outcomes) = (stub.client().worker().handle("put", put).queue("texts"), Arc::clone(&shop));
+    worker.run_until(async move { drop(outcomes.reported(1).await) }).await.unwrap();
+    assert_eq!(shop.reported(1).await[0].1["result"], json!([true, true, true]));
+}
+
 fn shown(mut item: Value) -> Value {
     let members = item.as_object_mut().unwrap();
     assert!(members.remove("id").is_some() && members.remove("lease").is_some());

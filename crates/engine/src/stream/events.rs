@@ -12,9 +12,10 @@ use tokio::time::{Instant, sleep_until, timeout};
 use super::Said;
 use crate::calls::StreamError;
 use crate::inside::Inside;
-use crate::watch::Place;
+use crate::watch::{PAGE, Place};
 
-/// The time between two looks at least: under load a look sees many commits instead of one.
+/// The time between two looks at least, unless the first one filled its page: under load a look sees many commits
+/// instead of one.
 const LOOK_REST: Duration = Duration::from_millis(20);
 /// The longest sleep between two looks, should a hint be lost.
 const LOOK_AT_LEAST: Duration = Duration::from_secs(1);
@@ -63,7 +64,8 @@ impl EventStream {
             sleep_until(self.next_look).await;
             self.position.borrow_and_update();
             let page = self.inside.watches.page(&self.inside, self.at.position).await?;
-            self.next_look = Instant::now() + LOOK_REST;
+            let rest = if page.events.len() < PAGE { LOOK_REST } else { Duration::ZERO };
+            self.next_look = Instant::now() + rest;
             if page.reset {
                 self.at = Cursor { position: page.next, ..Cursor::default() };
                 return Ok(Some(vec![Said::Reset(self.at)]));

@@ -22,6 +22,7 @@ use crate::source::Report;
 
 pub(crate) use notes::Noting;
 pub(crate) use plan::Plan;
+use plan::Turn;
 
 /// How far the runner's life has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -68,6 +69,8 @@ pub(crate) struct Ledger {
     busy: bool,
     /// Most outcomes of the next report; falls while the source refuses, to find the one it refuses.
     most_outcomes: usize,
+    /// What the next report says.
+    turn: Turn,
 }
 
 impl Ledger {
@@ -88,6 +91,7 @@ impl Ledger {
             wanting: 0,
             busy: false,
             most_outcomes: REPORT_OUTCOMES,
+            turn: Turn::Both,
         }
     }
 
@@ -153,8 +157,8 @@ impl Ledger {
         named.map(|held| Arc::clone(&held.attempt)).collect()
     }
 
-    /// Whether nothing is left to be said.
+    /// Whether nothing is left to be said, and no answer is on its way that may bring work to give back.
     pub(crate) fn all_said(&self) -> bool {
-        self.outbox.is_empty() && self.reporting == 0 && self.noting.is_empty()
+        self.outbox.is_empty() && self.reporting == 0 && self.wanting == 0 && self.noting.is_empty()
     }
 }

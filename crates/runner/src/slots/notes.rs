@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use super::Ledger;
 use crate::attempt::Attempt;
 use crate::notes::Taken;
-use crate::options::REPORT_BYTES;
+use crate::options::{REPORT_BYTES, REPORT_NOTES};
 use crate::source::Report;
 
 /// Attempts that have something to say.
@@ -21,6 +21,8 @@ pub(crate) struct Noting {
     /// When an exchange is to go for this alone.
     due: Option<Instant>,
     ripe: bool,
+    /// Most attempts whose notes the next exchange carries; falls while the source refuses, to find the ones it refuses.
+    most: Option<usize>,
 }
 
 /// What an exchange carries.
@@ -72,14 +74,17 @@ impl Noting {
         if self.waiting.is_empty() {
             return Flight::new();
         }
-        let mut flight = Flight::new();
+        let (mut flight, mut count) = (Flight::new(), 0);
+        let most = self.most.unwrap_or(usize::MAX);
         for attempt in std::mem::take(&mut self.waiting) {
-            if self.flying.contains(&attempt.key) || *bytes >= REPORT_BYTES {
+            let is_full = *bytes >= REPORT_BYTES || count >= REPORT_NOTES || flight.len() >= most;
+            if is_full || self.flying.contains(&attempt.key) {
                 self.waiting.push(attempt);
                 continue;
             }
             let taken = attempt.take_notes(now);
             *bytes += taken.bytes();
+            count += taken.lines.len() + taken.checkpoints.len();
             flight.push((attempt, taken));
         }
         (self.ripe, self.due) = (!self.waiting.is_empty(), None);
@@ -95,6 +100,27 @@ impl Noting {
     pub(super) fn landed(&mut self, flight: &Flight) {
         for (attempt, _) in flight {
             self.flying.remove(&attempt.key);
+        }
+    }
+
+    /// The source took these: it may be given as many as there are.
+    pub(super) fn accepted(&mut self, flight: &Flight) {
+        if !flight.is_empty() {
+            self.most = None;
+        }
+    }
+
+    /// The source refused these: the next exchange carries half as many. What is refused alone is dropped: repeating it
+    /// would hold the attempt's outcome back for ever.
+    pub(super) fn refused(&mut self, flight: &mut Flight) {
+        if let [(attempt, taken)] = &flight[..] {
+            let (lines, checkpoints) = (taken.lines.len(), taken.checkpoints.len());
+            tracing::error!(task = %attempt.key.id, lines, checkpoints, "the server refuses what an attempt said; it is dropped");
+            self.landed(flight);
+            flight.clear();
+            self.most = None;
+        } else {
+            self.most = Some((flight.len() / 2).max(1));
         }
     }
 

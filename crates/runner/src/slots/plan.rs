@@ -21,6 +21,18 @@ pub(crate) struct Plan {
     notes: Flight,
 }
 
+/// Whether a report carries notes and outcomes. After one with both was refused they go by turns, until it is known
+/// which of them it was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Turn {
+    /// Both.
+    Both,
+    /// Notes alone if there are any, else outcomes.
+    Notes,
+    /// Outcomes alone if there are any, else notes.
+    Outcomes,
+}
+
 impl Plan {
     /// Whether it only waits for work, so that nothing is lost by giving it up.
     pub(crate) fn only_waits(&self) -> bool {
@@ -46,8 +58,7 @@ impl Ledger {
     /// What the next exchange says and wants; `None` where there is nothing to do.
     pub(crate) fn plan(&mut self, options: &Options) -> Option<Plan> {
         let (mut bytes, now) = (0, Instant::now());
-        let notes = if self.has_word() { self.noting.take(&mut bytes, now) } else { Flight::new() };
-        let outcomes = self.take_outcomes(&mut bytes);
+        let (notes, outcomes) = self.take_turn(&mut bytes, now);
         self.noting.fly(&notes);
         let progress = self.take_progress(&mut bytes);
         let renew: Vec<_> = self.renew.drain().collect();
@@ -65,6 +76,19 @@ impl Ledger {
         let mut report = Report { renew, progress, outcomes, want, ..Report::default() };
         write(&mut report, &notes, now);
         Some(Plan { report, reserved, outcomes: count, notes })
+    }
+
+    fn take_turn(&mut self, bytes: &mut usize, now: Instant) -> (Flight, Vec<(LeaseKey, Outcome)>) {
+        let mut outcomes = if self.turn == Turn::Outcomes { self.take_outcomes(bytes) } else { Vec::new() };
+        let carries_notes = outcomes.is_empty() && self.has_word();
+        let notes = if carries_notes { self.noting.take(bytes, now) } else { Flight::new() };
+        if self.turn == Turn::Both || (self.turn == Turn::Notes && notes.is_empty()) {
+            outcomes = self.take_outcomes(bytes);
+        }
+        if self.turn != Turn::Both {
+            self.turn = if notes.is_empty() { Turn::Notes } else { Turn::Outcomes };
+        }
+        (notes, outcomes)
     }
 
     /// A wish for the free slots. One that only waits goes alone: outcomes are not to wait for work. While there is
@@ -122,7 +146,10 @@ impl Ledger {
     /// The exchange came back: its slots are free again, but for what `taken` brings.
     pub(crate) fn answered(&mut self, plan: &Plan, taken: usize) {
         self.let_go(plan);
-        self.most_outcomes = REPORT_OUTCOMES;
+        self.noting.accepted(&plan.notes);
+        if plan.outcomes > 0 {
+            (self.most_outcomes, self.turn) = (REPORT_OUTCOMES, Turn::Both);
+        }
         if let Some(want) = plan.report.want {
             self.busy = taken >= want.limit;
         }
@@ -145,18 +172,23 @@ impl Ledger {
         self.renew.extend(plan.report.renew.into_iter().filter(|key| self.held.contains_key(key)));
     }
 
-    /// The source refused the exchange: the next one carries half as many outcomes. One that is refused alone is
-    /// returned: repeating it would hold its slot for ever. Progress may be what was refused, and is not worth a try.
+    /// The source refused the exchange: the next one carries half as many outcomes, or notes of half as many attempts. An
+    /// outcome that is refused alone is returned: repeating it would hold its slot for ever. Progress may be what was
+    /// refused, and is not worth a try.
     pub(crate) fn refused(&mut self, mut plan: Plan) -> Option<(LeaseKey, Outcome)> {
-        let poison = if plan.outcomes == 1 && plan.report.want.is_none() { plan.report.outcomes.pop() } else { None };
-        self.busy = false;
+        let mut poison = None;
         plan.report.progress.clear();
-        self.noting.landed(&plan.notes);
-        if !plan.notes.is_empty() {
-            tracing::warn!(attempts = plan.notes.len(), "logs and checkpoints of a refused report are dropped");
-            plan.notes.clear();
+        match (plan.notes.len(), plan.outcomes) {
+            (0, 1) if plan.report.want.is_none() => {
+                poison = plan.report.outcomes.pop();
+                (self.most_outcomes, self.turn) = (REPORT_OUTCOMES, Turn::Both);
+            }
+            (0, outcomes) => self.most_outcomes = (outcomes / 2).max(1),
+            (1, 0) if plan.report.want.is_some() => {}
+            (_, 0) => self.noting.refused(&mut plan.notes),
+            _ => self.turn = Turn::Notes,
         }
-        self.most_outcomes = if poison.is_some() { REPORT_OUTCOMES } else { (plan.outcomes / 2).max(1) };
+        self.busy = false;
         self.unanswered(plan);
         poison
     }

@@ -8,6 +8,7 @@ use tasklane_core::outcome::{FailureKind, Outcome};
 use tasklane_core::ports::executor::Context;
 use tasklane_core::task::Spec;
 use tasklane_runner::{Drained, LeaseSource, Options, Runner};
+use tokio::sync::Notify;
 use tokio::time::{Instant, sleep};
 
 use crate::fake::{FakeServer, Handler, Script, done, handler, secs, start};
@@ -155,4 +156,20 @@ async fn a_dropped_handle_leaves_nothing_running() {
     sleep(secs(5)).await;
     assert_eq!(alive.load(Ordering::Relaxed), 0);
     assert_eq!(Arc::strong_count(&server), 1, "the loops and all they shared are gone");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_an_answer_brings_at_the_moment_of_a_drain_is_given_back() {
+    for round in 0..20 {
+        let (server, gate) = (FakeServer::new(Script::default()), Arc::new(Notify::new()));
+        server.state().gate = Some(Arc::clone(&gate));
+        server.add(0..1, "nap", Spec::default());
+        let runner = start(&server, nap(secs(5)), 1);
+        server.until(|state| state.task(0).lease.is_some()).await;
+        // Both are there when the pump looks.
+        gate.notify_one();
+        runner.drain(secs(10)).await;
+        let state = server.state();
+        assert!(state.task(0).lease.is_none() && !state.task(0).accepted.is_empty(), "round {round}");
+    }
 }

@@ -31,6 +31,9 @@ pub struct Script {
     pub impatient: bool,
 }
 
+/// Most items of a list, as over HTTP.
+const ITEMS: usize = 10_000;
+
 #[derive(Debug)]
 pub struct FakeTask {
     lane: Arc<Lane>,
@@ -57,11 +60,15 @@ pub struct State_ {
     pub checkpoints: Vec<(Instant, LeaseKey, Checkpoint)>,
     /// Refuses checkpoints of this name.
     pub refuses_checkpoint: Option<Box<str>>,
+    /// Refuses reports with a checkpoint of this name.
+    pub poison_checkpoint: Option<Box<str>>,
     pub lost: usize,
     /// Every exchange fails.
     pub away: bool,
     /// Outcomes that make it refuse a report.
     pub refuses: Option<Bytes>,
+    /// An answer that brings tasks waits for this.
+    pub gate: Option<Arc<Notify>>,
     /// Answered in the next exchange, whatever is true.
     pub false_lost: Vec<TaskId>,
 }
@@ -170,6 +177,10 @@ impl FakeServer {
             self.state().lease(0, self.lease, &mut reply);
         }
         self.lag().await;
+        let gate = self.state().gate.clone().filter(|_| !reply.tasks.is_empty());
+        if let Some(gate) = gate {
+            gate.notified().await;
+        }
         if self.chance(self.script.lose_answer) || self.state().away {
             return Err(SourceError::Away("lost answer".into()));
         }
@@ -226,6 +237,10 @@ impl State_ {
         let refused = self.refuses.clone().map(Outcome::Succeeded);
         if report.outcomes.iter().any(|(_, outcome)| Some(outcome) == refused.as_ref()) {
             return Err(SourceError::Refused("bad JSON".into()));
+        }
+        let poison = report.checkpoints.iter().any(|(_, it)| Some(&it.name) == self.poison_checkpoint.as_ref());
+        if poison || report.logs.len().max(report.checkpoints.len()) > ITEMS {
+            return Err(SourceError::Refused("no such list".into()));
         }
         self.expire(now);
         for key in &report.renew {

@@ -105,3 +105,49 @@ async fn a_drain_says_what_is_left() {
     assert_eq!((drained.stopped, drained.unreported), (0, 0));
     assert_eq!(server.state().logs.len(), 3);
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_many_say_at_once_goes_in_reports_of_bounded_lists() {
+    let server = FakeServer::new(Script::default());
+    server.add(0..20, "talk", Spec::default());
+    let talk = handler("talk", |_, context| async move {
+        for line in 0..1_000 {
+            say(&*context, line.to_string());
+            context.checkpoint(Checkpoint { name: line.to_string().into(), data: "1".into() });
+        }
+        done()
+    });
+    let runner = start(&server, talk, 20);
+    server.all_done().await;
+    let state = server.state();
+    assert_eq!(state.logs.values().map(Vec::len).collect::<Vec<_>>(), [1_000; 20]);
+    assert_eq!(state.checkpoints.len(), 20_000);
+    drop(state);
+    drop(runner);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refused_note_takes_neither_those_of_others_nor_outcomes_with_it() {
+    let server = FakeServer::new(Script { latency: Duration::from_millis(30), ..Script::default() });
+    server.state().poison_checkpoint = Some("poison".into());
+    server.add(0..300, "talk", Spec::default());
+    let talk = handler("talk", |task, context| async move {
+        let n = task.facts.id.0.as_u128() as u64;
+        say(&*context, "first");
+        sleep(secs(2)).await;
+        say(&*context, "second");
+        put(&*context, if n % 97 == 37 { "poison" } else { "good" }, "1");
+        sleep(Duration::from_millis(mix(n, 2) % 2_000 * (n % 2))).await;
+        done()
+    });
+    let runner = start(&server, talk, 100);
+    server.all_done().await;
+    let state = server.state();
+    assert!(state.tasks.values().all(|it| it.attempt == 1));
+    let good = state.checkpoints.iter().map(|(_, key, _)| key.id).collect::<std::collections::HashSet<_>>();
+    assert_eq!(good.len(), 300 - 3);
+    let told = state.logs.iter().filter(|(key, lines)| lines.len() == 2 && good.contains(&key.id));
+    assert_eq!(told.count(), 300 - 3);
+    drop(state);
+    drop(runner);
+}
