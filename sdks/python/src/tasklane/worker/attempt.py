@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Callable, Optional
 
 from ..duration import seconds, text
 from . import settings
-from .text import dumps, quoted
+from .text import dumps, quoted, repaired
 
 if TYPE_CHECKING:
     from .ledger import Ledger
@@ -122,7 +122,7 @@ class Attempt(Printing):
     def log(self, level: str, message: str, fields: Optional[Mapping[str, Any]]) -> None:
         """Takes a line, until there are more than the server keeps."""
         message = quoted(message, settings.LOG_LINE)
-        more = f',"fields":{dumps(fields)}' if fields else ""
+        more = f',"fields":{repaired(fields)}' if fields else ""
         with self.ledger.lock:
             if self.lines > settings.LOG_LINES or self.log_size > settings.LOG_BYTES:
                 return
