@@ -158,7 +158,7 @@ class Words:
         self.attempt = attempt
         self.progress, attempt.words = attempt.words, None
         self.logs, attempt.logs = attempt.logs[:most_lines], attempt.logs[most_lines:]
-        self.checkpoints, attempt.checkpoints = attempt.checkpoints, []
+        self.checkpoints, attempt.checkpoints = attempt.checkpoints[:most_lines], attempt.checkpoints[most_lines:]
         self.size = sum(map(len, self.logs)) + sum(map(len, self.checkpoints)) + 1000
         attempt.spoken = now
         attempt.in_flight += 1
