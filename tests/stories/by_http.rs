@@ -47,10 +47,10 @@ fn bash_and_curl_are_a_worker() {
     }
     story("by_http", || {
         let server = ServerOptions::without_executors().start();
-        let mut worker = start(&server, "3");
+        let mut worker = start(&server, "6");
 
-        // Longer than its lease of 3 s, and with one attempt: it was renewed.
-        let long = submit(&server, json!({ "text": "long", "seconds": 5 }));
+        // Longer than its lease of 6 s, and with one attempt: it was renewed.
+        let long = submit(&server, json!({ "text": "long", "seconds": 8 }));
         assert_eq!(server.finished(&long)["result"], "LONG");
 
         let failed = server.finished(&submit(&server, json!({ "text": 7 })));

@@ -91,6 +91,7 @@ fn greeting(url: &str, dir: &Path) -> Vec<String> {
         format!("  tasks    {url}/v1/tasks"),
         format!("  health   {url}/health"),
         format!("  metrics  {url}/metrics"),
+        format!("  docs     {url}/docs"),
         "Try in another terminal:".to_owned(),
     ];
     if url != DEFAULT_URL {

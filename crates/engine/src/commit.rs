@@ -1,6 +1,7 @@
 //! Commits, and what follows a commit whoever asked for it: waiters are woken, seats are served, facts are held or
 //! forgotten.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use tasklane_core::error::StoreError;
@@ -8,7 +9,7 @@ use tasklane_core::event::Transition;
 use tasklane_core::lease::{LeaseKey, Leased};
 use tasklane_core::ports::store::{Answers, Batch};
 use tasklane_core::state::{Reason, State};
-use tasklane_core::task::TaskId;
+use tasklane_core::task::{Lane, TaskId};
 use tokio::time::Instant;
 
 use crate::inside::Inside;
@@ -145,14 +146,14 @@ impl Inside {
             self.waits.wake(finals);
             self.watches.moved(answers);
             self.unseat_lost(&answers.transitions);
-            let stopped = answers.transitions.iter().filter(|it| it.from == Some(State::Running)).map(|it| it.task);
-            self.facts.forget(stopped);
+            let stopped = answers.transitions.iter().filter(|it| it.from == Some(State::Running));
+            self.facts.forget(stopped.map(|it| (it.task, it.attempt)));
             self.metrics.moved(&answers.transitions);
             self.wake_seats(answers);
         }
         for task in answers.hand.iter().flatten() {
             if task.facts.state == State::Running && task.facts.cancel_requested {
-                self.tell(task.facts.id);
+                self.tell(task.facts.id, task.facts.attempt);
             }
         }
     }
@@ -161,22 +162,20 @@ impl Inside {
     /// lose it again. They are answered with nothing; a worker that lives asks again.
     fn unseat_lost(self: &Arc<Self>, transitions: &[Transition]) {
         let lost = transitions.iter().filter(|it| matches!(it.reason, Reason::LeaseLost | Reason::CrashLoop));
-        for worker in self.facts.workers_of(lost.map(|it| it.task)) {
+        for worker in self.facts.workers_of(lost.map(|it| (it.task, it.attempt))) {
             for seat in self.parked.take_of(&worker) {
                 drop(seat.reply.send(Handed::nothing(self)));
             }
         }
     }
 
-    /// Serves seats of lanes in which the commit left more queued than before.
+    /// Serves seats of lanes in which the commit queued more than it leased.
     fn wake_seats(self: &Arc<Self>, answers: &Answers) {
-        let transitions = &answers.transitions;
-        let queued = transitions.iter().filter(|it| it.to == State::Queued).count();
-        let taken = transitions.iter().filter(|it| it.from == Some(State::Queued)).count();
-        if queued > taken {
+        let left = left_queued(&answers.transitions);
+        if !left.is_empty() {
             self.parked.announce();
-            let lanes = transitions.iter().filter(|it| it.to == State::Queued).map(|it| &it.lane);
-            self.serve(self.parked.take_for(lanes, queued - taken));
+            let tasks = left.iter().map(|(_, tasks)| tasks).sum();
+            self.serve(self.parked.take_for(left.iter().map(|(lane, _)| *lane), tasks));
         }
     }
 
@@ -187,8 +186,8 @@ impl Inside {
     }
 
     /// Tells the worker of a running task, at once if it waits for work, that the task is to be cancelled.
-    fn tell(self: &Arc<Self>, id: TaskId) {
-        if let Some(worker) = self.facts.request_cancel(id) {
+    fn tell(self: &Arc<Self>, id: TaskId, attempt: u32) {
+        if let Some(worker) = self.facts.request_cancel(id, attempt) {
             for seat in self.parked.take_of(&worker) {
                 drop(seat.reply.send(Handed::nothing(self)));
             }
@@ -213,5 +212,45 @@ impl Inside {
                 tracing::warn!(%error, "the grace of a cancellation was not written; the lease's own end bounds it");
             }
         });
+    }
+}
+
+/// Lanes in which a commit queued more than it leased, and how much more. A lane's surplus says nothing of another's.
+fn left_queued(transitions: &[Transition]) -> Vec<(&Arc<Lane>, usize)> {
+    if transitions.iter().all(|it| it.to != State::Queued) {
+        return Vec::new();
+    }
+    let mut left: HashMap<&Arc<Lane>, isize> = HashMap::new();
+    for run in transitions.chunk_by(|a, b| Arc::ptr_eq(&a.lane, &b.lane)) {
+        let queued = run.iter().filter(|it| it.to == State::Queued).count();
+        let leased = run.iter().filter(|it| it.to == State::Running).count();
+        *left.entry(&run[0].lane).or_default() += queued as isize - leased as isize;
+    }
+    left.into_iter().filter_map(|(lane, left)| Some((lane, usize::try_from(left).ok().filter(|it| *it > 0)?))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use tasklane_core::task::Scope;
+    use tasklane_core::time::Timestamp;
+
+    use super::*;
+
+    fn moved(lane: &Arc<Lane>, from: Option<State>, to: State) -> Transition {
+        let task = TaskId::from_bytes([0; 16]);
+        let (lane, scope, at) = (Arc::clone(lane), Scope::native(), Timestamp::default());
+        Transition { task, lane, scope, from, to, reason: Reason::Due, attempt: 1, at }
+    }
+
+    #[test]
+    fn what_leaves_a_lane_hides_nothing_that_came_into_another() {
+        let (a, b) = (Lane::new("q", "a"), Lane::new("q", "b"));
+        let released = moved(&a, Some(State::Running), State::Queued);
+        let leased = moved(&b, Some(State::Queued), State::Running);
+        let expired = moved(&b, Some(State::Queued), State::Expired);
+        let due = moved(&b, Some(State::Scheduled), State::Queued);
+        assert_eq!(left_queued(&[released, leased.clone()]), [(&a, 1)]);
+        assert_eq!(left_queued(&[expired.clone(), expired, due.clone()]), [(&b, 1)]);
+        assert_eq!(left_queued(&[due, leased]), []);
     }
 }

@@ -1,5 +1,6 @@
 //! The facts of tasks this server leased, held until they are settled, so that a report is decided without a read.
 
+use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -26,8 +27,8 @@ struct Table {
     held: HashMap<TaskId, Held>,
     /// Those of `held` that somebody asked to cancel: few, so that each reply can look through them.
     asked: HashSet<TaskId>,
-    /// Cancelled between the commit of their lease and the news of it.
-    early: HashSet<TaskId>,
+    /// Attempts cancelled between the commit of their lease and the news of it.
+    early: HashMap<TaskId, u32>,
 }
 
 struct Held {
@@ -57,7 +58,7 @@ impl HeldFacts {
         for task in leased {
             let id = task.facts.id;
             let mut facts = task.facts.clone();
-            facts.cancel_requested |= table.early.remove(&id);
+            facts.cancel_requested |= table.early.remove(&id) == Some(facts.attempt);
             if facts.cancel_requested {
                 table.asked.insert(id);
             }
@@ -77,36 +78,66 @@ impl HeldFacts {
         lock(&self.table).held.get(&key.id).is_some_and(|it| it.holds(key))
     }
 
-    /// The workers that these tasks were leased to, each once.
-    pub fn workers_of(&self, ids: impl Iterator<Item = TaskId>) -> HashSet<Arc<str>> {
-        let mut ids = ids.peekable();
-        if ids.peek().is_none() {
+    /// The workers that these attempts were leased to, each once.
+    pub fn workers_of(&self, attempts: impl Iterator<Item = (TaskId, u32)>) -> HashSet<Arc<str>> {
+        let mut attempts = attempts.peekable();
+        if attempts.peek().is_none() {
             return HashSet::new();
         }
         let table = lock(&self.table);
-        ids.filter_map(|id| table.held.get(&id)).map(|it| Arc::clone(&it.worker)).collect()
+        let held = attempts.filter_map(|(id, attempt)| table.held.get(&id).filter(|it| it.facts.attempt <= attempt));
+        held.map(|it| Arc::clone(&it.worker)).collect()
     }
 
-    /// Forgets tasks that left `running`.
-    pub fn forget(&self, ids: impl Iterator<Item = TaskId>) {
-        let mut table = lock(&self.table);
-        for id in ids {
-            table.held.remove(&id);
-            if !table.asked.is_empty() {
-                table.asked.remove(&id);
+    /// Forgets attempts that ended. The news of a later attempt may have come before that of its predecessor's end: what
+    /// is held of it stays.
+    pub fn forget(&self, attempts: impl Iterator<Item = (TaskId, u32)>) {
+        let mut guard = lock(&self.table);
+        let table = &mut *guard;
+        for (id, attempt) in attempts {
+            if let Entry::Occupied(held) = table.held.entry(id)
+                && held.get().facts.attempt <= attempt
+            {
+                held.remove();
+                if !table.asked.is_empty() {
+                    table.asked.remove(&id);
+                }
+            }
+            if !table.early.is_empty() && table.early.get(&id).is_some_and(|it| *it <= attempt) {
+                table.early.remove(&id);
             }
         }
     }
 
-    /// Notes that somebody asked to cancel a running task; answers with its worker.
-    pub fn request_cancel(&self, id: TaskId) -> Option<Arc<str>> {
+    /// Those of `keys` whose lease this server does not hold.
+    pub fn unknown(&self, keys: &[LeaseKey]) -> Vec<LeaseKey> {
+        let table = lock(&self.table);
+        let is_held = |key: &LeaseKey| table.held.get(&key.id).is_some_and(|it| it.holds(*key));
+        keys.iter().filter(|key| !is_held(key)).copied().collect()
+    }
+
+    /// Holds the facts of a task that runs on `worker` under a lease of another start of the server.
+    pub fn adopt(&self, worker: &Arc<str>, facts: Facts) {
+        let mut guard = lock(&self.table);
+        let table = &mut *guard;
+        let id = facts.id;
+        if facts.cancel_requested {
+            table.asked.insert(id);
+        }
+        let worker = Arc::clone(worker);
+        let held = Held { facts, worker, told: false, progress_written: None, progress: None };
+        table.held.entry(id).or_insert(held);
+    }
+
+    /// Notes that somebody asked to cancel this attempt; answers with its worker.
+    pub fn request_cancel(&self, id: TaskId, attempt: u32) -> Option<Arc<str>> {
         let mut guard = lock(&self.table);
         let table = &mut *guard;
         let Some(entry) = table.held.get_mut(&id) else {
             if table.early.len() >= EARLY_CANCELS {
                 table.early.clear();
             }
-            table.early.insert(id);
+            table.early.insert(id, attempt);
             return None;
         };
         entry.facts.cancel_requested = true;

@@ -20,7 +20,7 @@ struct Chore {
 const CHORES: &[Chore] = &[
     Chore { name: "write put-off progress", every: Duration::from_secs(1), run: |it| Box::pin(progress::flush(it)) },
     Chore { name: "sweep", every: Duration::from_secs(1), run: |it| Box::pin(sweep::run(it)) },
-    Chore { name: "forget", every: Duration::from_secs(10), run: |it| Box::pin(forget(it)) },
+    Chore { name: "forget", every: Duration::from_secs(1), run: |it| Box::pin(forget(it)) },
 ];
 
 /// Starts a loop a chore.
@@ -43,5 +43,5 @@ async fn keep(chore: &'static Chore, inside: Arc<Inside>) {
 async fn forget(inside: Arc<Inside>) {
     let now = Instant::now();
     inside.workers.forget_gone(now);
-    inside.requests.forget_old(now);
+    inside.requests.forget_old(now, &inside.facts);
 }

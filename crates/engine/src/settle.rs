@@ -23,6 +23,7 @@ pub(crate) async fn report(inside: &Arc<Inside>, call: ReportCall) -> Result<Rep
     let ReportCall { worker, renew, progress, logs, checkpoints, outcomes, want } = call;
     let mut lost = Lost::default();
     let settle = settlements(inside, outcomes, &mut lost).await?;
+    adopt(inside, &worker, &renew).await?;
     let progress = progress::sort(inside, progress);
     let logs = notes::by_attempt(logs);
     let mut batch = Batch { renew, progress, logs, checkpoints, settle, ..Batch::default() };
@@ -125,6 +126,20 @@ async fn settlements(inside: &Arc<Inside>, outcomes: Outcomes, lost: &mut Lost) 
         settlements.push(Settlement { key, facts, decision, then: Vec::new() });
     }
     Ok(settlements)
+}
+
+/// Holds the facts of tasks whose leases an earlier start of the server granted: only so is their worker told when somebody
+/// asks to cancel them, or already has.
+async fn adopt(inside: &Arc<Inside>, worker: &Arc<str>, renew: &[LeaseKey]) -> Result<(), StoreError> {
+    let unknown = inside.facts.unknown(renew);
+    let mut loaded = load(inside, unknown.iter().map(|key| key.id).collect()).await?;
+    for key in unknown {
+        let held = |it: &Facts| it.attempt == key.attempt && it.lease.as_ref().is_some_and(|it| it.token == key.token);
+        if let Some(facts) = loaded.remove(&key.id).filter(held) {
+            inside.facts.adopt(worker, facts);
+        }
+    }
+    Ok(())
 }
 
 async fn load(inside: &Inside, ids: Vec<TaskId>) -> Result<HashMap<TaskId, Facts>, StoreError> {

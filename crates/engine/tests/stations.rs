@@ -184,6 +184,39 @@ async fn a_cancellation_reaches_a_parked_worker_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_cancellation_reaches_a_worker_that_leased_before_the_last_start() {
+    let before = World::new();
+    let id = before.submit("a").await;
+    let task = before.lease_one(Duration::ZERO).await.unwrap();
+    let world = before.again();
+    world.engine.hand(id, Hand::Cancel).await.unwrap();
+    assert_eq!(world.renew(&task).await.cancel, [id]);
+    world.report(&task, Outcome::Cancelled).await;
+    assert_eq!(world.task(id).await.facts.state, State::Cancelled);
+    world.engine.hand(id, Hand::Retry).await.unwrap();
+    let again = world.lease_one(Duration::ZERO).await.unwrap();
+    assert_eq!(world.renew(&again).await.cancel, [], "an old cancellation is not of this attempt");
+    world.report(&again, Outcome::Succeeded("1".into())).await;
+    assert_eq!(world.task(id).await.facts.state, State::Succeeded);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cancellation_nobody_could_be_told_of_is_not_of_a_later_attempt() {
+    let before = World::new();
+    let id = before.submit("a").await;
+    let task = before.lease_one(Duration::ZERO).await.unwrap();
+    let world = before.again();
+    world.engine.hand(id, Hand::Cancel).await.unwrap();
+    world.report(&task, Outcome::Cancelled).await;
+    world.engine.hand(id, Hand::Retry).await.unwrap();
+    let again = world.lease_one(Duration::ZERO).await.unwrap();
+    assert!(!again.facts.cancel_requested);
+    assert_eq!(world.renew(&again).await.cancel, []);
+    world.report(&again, Outcome::Succeeded("1".into())).await;
+    assert_eq!(world.task(id).await.facts.state, State::Succeeded);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_worker_that_ignores_a_cancellation_has_ten_seconds() {
     let world = World::new();
     let id = world.submit("a").await;

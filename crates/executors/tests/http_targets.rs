@@ -154,7 +154,7 @@ async fn what_may_help_is_tried_again_and_the_rest_is_not() {
 
 #[tokio::test]
 async fn a_cancelled_attempt_ends_its_call() {
-    let url = server(Router::new().route("/", post(|| std::future::pending::<()>()))).await;
+    let url = server(Router::new().route("/", post(std::future::pending::<()>))).await;
     let outcome = targets(&url, "127.0.0.1").unwrap().run(task(), Arc::new(Cancelled)).await;
     assert_eq!(outcome, Outcome::Cancelled);
 }

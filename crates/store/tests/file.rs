@@ -8,14 +8,16 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use conformance::world::{LEASE, SECOND, World, beginning, success};
+use conformance::world::{LEASE, SECOND, World, beginning, id, spec, success};
 use rusqlite::Connection;
-use tasklane_core::error::StoreError;
+use tasklane_core::accept::{NewTask, UniquePolicy};
+use tasklane_core::error::{Refusal, StoreError};
 use tasklane_core::hand::Hand;
 use tasklane_core::ports::clock::Clock;
 use tasklane_core::ports::store::{Batch, Store};
 use tasklane_core::settle::Settled;
 use tasklane_core::state::{Reason, State};
+use tasklane_core::task::Unique;
 use tasklane_store::sqlite::{self, BackupError, DATABASE, Migrate, OpenError, Options, RestoreError, SqliteStore};
 use tasklane_testkit::ManualClock;
 
@@ -303,4 +305,40 @@ async fn concurrent_callers_share_commits_and_get_their_own_answers() {
     let stats = store.stats().await.unwrap();
     assert_eq!(stats.counts.of(State::Queued), 200);
     assert!(stats.commits - commits < 200, "every caller paid for a commit of its own");
+}
+
+#[tokio::test]
+async fn a_unique_key_holds_again_after_a_start_and_a_retry() {
+    let dir = tempfile::tempdir().unwrap();
+    let world = open(dir.path());
+    let unique = |world: &World, n| {
+        let spec = spec(|spec| spec.unique = Some(Unique { key: "k".into(), held_for: None }));
+        NewTask { id: id(n), spec, unique_policy: UniquePolicy::Reject, ..world.task("t") }
+    };
+    let first = world.accept(unique(&world, 100)).await.id;
+    world.hand(first, Hand::Cancel).await.unwrap();
+    world.store.close().await;
+    let world = open(dir.path());
+    world.hand(first, Hand::Retry).await.unwrap();
+    let refused = world.submit(vec![unique(&world, 101)]).await.unwrap_err().refusal;
+    assert!(matches!(refused, Refusal::UniqueHeld { .. }), "two unfinished tasks hold the key: {refused:?}");
+}
+
+#[tokio::test]
+async fn a_new_task_does_not_get_the_place_of_one_that_a_grant_still_names() {
+    let dir = tempfile::tempdir().unwrap();
+    let world = open(dir.path());
+    let (stays, goes) = (world.accept(world.task("t")).await.id, world.accept(world.task("t")).await.id);
+    let leased = world.lease(2).await;
+    let last = leased.iter().find(|it| it.facts.id == goes).unwrap();
+    world.report(last, success("1")).await;
+    world.hand(goes, Hand::Delete).await.unwrap();
+    world.store.close().await;
+    let world = open(dir.path());
+    let new = world.accept(NewTask { id: id(100), ..world.task("t") }).await.id;
+    world.store.close().await;
+    let world = open(dir.path());
+    assert_eq!(world.get(new).await.facts.state, State::Queued);
+    assert_eq!(world.get(stays).await.facts.state, State::Running);
+    assert_eq!(world.lease(9).await.iter().map(|it| it.facts.id).collect::<Vec<_>>(), [new]);
 }

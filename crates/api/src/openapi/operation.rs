@@ -195,12 +195,12 @@ impl Content {
                 json!({ "description": name, "content": { "application/json": { "schema": schema::of(name) } } })
             }
             Self::JsonOrEvents(name) => {
-                let content = json!({ "application/json": { "schema": schema::of(name) }, EVENT_STREAM: text() });
+                let content = json!({ "application/json": { "schema": schema::of(name) }, EVENT_STREAM: stream() });
                 json!({ "description": format!("{name}, or its lines as they come."), "content": content })
             }
             Self::Events => {
                 let about = "Server-sent events; the data of `task.*` is an `Event`.";
-                json!({ "description": about, "content": { EVENT_STREAM: text() } })
+                json!({ "description": about, "content": { EVENT_STREAM: stream() } })
             }
             Self::Assets => {
                 let text = json!({ "schema": { "type": "string" } });
@@ -217,8 +217,9 @@ impl Content {
 
 const EVENT_STREAM: &str = "text/event-stream";
 
-fn text() -> Value {
-    json!({ "schema": { "type": "string" } })
+/// A stream has no schema: JSON Schema describes a whole, and a stream has none.
+fn stream() -> Value {
+    json!({})
 }
 
 fn problem(codes: &[Code]) -> Value {

@@ -109,10 +109,10 @@ async fn a_page_of_large_tasks_ends_early_and_the_list_is_whole() {
         world.submit(&json!({ "type": "demo", "payload": "x".repeat(1 << 19) })).await;
     }
     let page = world.get("/v1/tasks?limit=200").await.expect(200).json();
-    assert_eq!(page["items"].as_array().unwrap().len(), 25);
+    assert_eq!(page["items"].as_array().unwrap().len(), 16, "8 MiB of them");
     let rest = world.get(&format!("/v1/tasks?limit=200&cursor={}", page["next_cursor"].as_str().unwrap())).await;
     let rest = rest.expect(200).json();
-    assert_eq!((rest["items"].as_array().unwrap().len(), rest.get("next_cursor")), (5, None));
+    assert_eq!((rest["items"].as_array().unwrap().len(), rest.get("next_cursor")), (14, None));
 }
 
 #[tokio::test(start_paused = true)]

@@ -7,6 +7,7 @@ use tasklane_core::accept::{Deadlines, NewTask, Start, Submission, UniquePolicy}
 use tasklane_core::lease::{LaneFilter, LeaseKey, Leased, TypeFilter};
 use tasklane_core::outcome::Outcome;
 use tasklane_core::ports::clock::Clock;
+use tasklane_core::ports::store::SharedStore;
 use tasklane_core::task::{Lane, Scope, Spec, Task, TaskId};
 use tasklane_core::time::Timestamp;
 use tasklane_engine::{Engine, LeaseCall, LeaseReply, Options, ReportCall, ReportReply, Wish};
@@ -31,12 +32,18 @@ impl Clock for TokioClock {
 
 pub struct World {
     pub engine: Engine,
+    store: SharedStore,
 }
 
 impl World {
     pub fn new() -> Self {
-        let store = MemoryStore::new(Arc::new(TokioClock(Instant::now())));
-        Self { engine: Engine::start(store, Options::default()) }
+        let store: SharedStore = MemoryStore::new(Arc::new(TokioClock(Instant::now())));
+        Self { engine: Engine::start(Arc::clone(&store), Options::default()), store }
+    }
+
+    /// The same store under another engine, as after a start that found leases of the one before.
+    pub fn again(&self) -> Self {
+        Self { engine: Engine::start(Arc::clone(&self.store), Options::default()), store: Arc::clone(&self.store) }
     }
 
     pub async fn submit(&self, task_type: &str) -> TaskId {

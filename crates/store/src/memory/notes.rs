@@ -43,7 +43,7 @@ impl Tx<'_> {
 impl Model {
     pub(super) fn logs(&self, id: TaskId, query: LogQuery) -> Option<LogPage> {
         let mut filling = Filling::new(query);
-        let mut lines = self.tasks.get(&id)?.lines.clone();
+        let mut lines = self.shown(id)?.lines.clone();
         lines.sort_by_key(|line| line.id);
         let _full = lines.into_iter().all(|line| filling.offer(line));
         Some(filling.page())

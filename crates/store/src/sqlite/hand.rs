@@ -57,6 +57,7 @@ impl Tx<'_, '_> {
         }
         let row = KeyRow { id: facts.id, fingerprint: None, until: None, gone: None };
         keys::put(db, Kind::Unique, tenant, &unique.key, row)?;
+        self.live.keys = true;
         Ok(None)
     }
 }

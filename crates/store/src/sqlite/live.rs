@@ -33,7 +33,12 @@ pub(crate) struct Live {
     pub due: Option<Timestamp>,
     pub sweep: Cursor,
     pub commits: u64,
+    /// About how many bytes the event log has: after a crash it lacks what was added since the counters were written.
+    pub log_bytes: u64,
 }
+
+/// The fact that says how large the event log is.
+pub(crate) const LOG_SIZE: &str = "log_bytes";
 
 impl Live {
     pub(crate) fn load(db: &Connection) -> Result<Self> {
@@ -41,7 +46,9 @@ impl Live {
         let position = Position(db.query_row("SELECT coalesce(max(position), 0) FROM log", [], u64_of)?);
         let counters = Counters::load(db, Position(fact(db, COUNTED_TO)?.unwrap_or(0) as u64))?;
         let takeable = Takeable::load(counters.each().map(|(lane, _, counts)| (lane, counts.of(State::Queued))));
-        let next_seq = db.query_row("SELECT coalesce(max(seq), 0) + 1 FROM tasks", [], |row| row.get(0))?;
+        let last_seq: i64 = db.query_row("SELECT coalesce(max(seq), 0) FROM tasks", [], |row| row.get(0))?;
+        // A grant may still name a task that is gone: another of its number would be taken for it.
+        let granted = grants(db, &names)?.into_iter().flat_map(|(_, grant)| grant.tasks).map(|(seq, _)| seq).max();
         let greatest = db.query_row("SELECT max(id) FROM tasks", [], |row| row.get::<_, Option<[u8; 16]>>(0))?;
         let due = db.query_row("SELECT min(at) FROM due", [], |row| row.get::<_, Option<i64>>(0))?;
         let running = load_running(db, &names)?;
@@ -51,12 +58,13 @@ impl Live {
             running,
             tallies: Tallies::default(),
             position,
-            next_seq,
+            next_seq: granted.unwrap_or(0).max(last_seq) + 1,
             greatest: greatest.map(TaskId::from_bytes),
             keys: keys::any(db)?,
             due: due.map(Timestamp::from_micros),
             sweep: Cursor::default(),
             commits: 0,
+            log_bytes: fact(db, LOG_SIZE)?.unwrap_or(0) as u64,
             names,
         })
     }

@@ -90,16 +90,18 @@ impl Tx<'_, '_> {
     /// Cuts the oldest commits off the event log: those older than [`LOG_KEPT`], and more while it is larger than
     /// [`LOG_BYTES`]. The last commit stays, for its position and its stamp.
     fn trim_log(&mut self, limit: usize) -> Result<()> {
-        let mut find =
-            self.sql.db.prepare_cached("SELECT position, at FROM log WHERE position < ? ORDER BY position LIMIT ?")?;
+        let mut find = self.sql.db.prepare_cached(
+            "SELECT position, at, length(body) FROM log WHERE position < ? ORDER BY position LIMIT ?",
+        )?;
         let before = self.live.counters.counted_to().0.min(self.live.position.0);
         let mut rows = find.query((before as i64, limit as i64))?;
         let mut upto = None;
         while let Some(row) = rows.next()? {
             let at = tasklane_core::time::Timestamp::from_micros(row.get(1)?);
-            if self.now.since(at) < LOG_KEPT {
+            if self.now.since(at) < LOG_KEPT && self.live.log_bytes <= LOG_BYTES {
                 break;
             }
+            self.live.log_bytes = self.live.log_bytes.saturating_sub(row.get::<_, i64>(2)?.unsigned_abs());
             upto = Some(row.get::<_, i64>(0)?);
         }
         drop(rows);

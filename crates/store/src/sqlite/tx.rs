@@ -15,7 +15,7 @@ use super::checksum::sum;
 use super::counters;
 use super::error::Result;
 use super::keys;
-use super::live::Live;
+use super::live::{LOG_SIZE, Live};
 use super::log::{Body, Way};
 use super::notes::Room;
 use super::row::{HAS_LOGS, Kept, Mark};
@@ -96,10 +96,12 @@ impl<'a, 'c> Tx<'a, 'c> {
         if !self.body.bytes().is_empty() {
             self.live.position = Position(self.live.position.0 + 1);
             self.sql.log_add(self.live.position, self.now, self.body.bytes())?;
+            self.live.log_bytes += self.body.bytes().len() as u64;
         }
         let uncounted = self.live.position.0 - self.live.counters.counted_to().0;
         if uncounted >= counters::EVERY || (self.count_now && uncounted > 0) {
             self.live.counters.write(self.sql, self.live.position)?;
+            self.sql.fact_put(LOG_SIZE, self.live.log_bytes as i64)?;
         }
         if self.due_touched {
             self.live.due = self.sql.due_next()?;

@@ -69,6 +69,8 @@ struct Writer<'c> {
     machine: Arc<dyn Clock>,
     reserve: Reserve,
     checkpoint: Checkpoint,
+    /// Memory may say what the file does not.
+    stale: bool,
 }
 
 fn run(parts: Parts, asked: &Receiver<Ask>) {
@@ -77,7 +79,7 @@ fn run(parts: Parts, asked: &Receiver<Ask>) {
         Ok(sql) => sql,
         Err(fault) => return tracing::error!(%fault, "the store's statements do not fit its schema"),
     };
-    let writer = Writer { sql, live, view, clock, machine, reserve, checkpoint };
+    let writer = Writer { stale: false, sql, live, view, clock, machine, reserve, checkpoint };
     let closing = serve(writer, asked);
     let _ = db.close();
     // The next server may open the file from here on.
@@ -192,9 +194,14 @@ impl Writer<'_> {
 
     /// One transaction, from its beginning to the disk. After a fault nothing of it is left.
     fn transact(&mut self, batches: &mut [Batch], room: Room) -> Result<Vec<Answers>> {
-        let done = self.try_to(batches, room);
-        if done.is_err() {
+        if self.stale {
             self.forget()?;
+        }
+        let done = self.try_to(batches, room);
+        if done.is_err()
+            && let Err(fault) = self.forget()
+        {
+            tracing::error!(%fault, "memory could not be read anew after a fault; the next commit tries again");
         }
         done
     }
@@ -215,12 +222,15 @@ impl Writer<'_> {
         Ok(answers)
     }
 
-    /// Rolls back, and reads again what memory should hold. Leases count anew: the store was away.
+    /// Rolls back, and reads again what memory should hold. Leases count anew: the store was away. Until that has
+    /// succeeded nothing is committed on what memory says.
     fn forget(&mut self) -> Result<()> {
+        self.stale = true;
         self.sql.rollback()?;
         self.live = Live { commits: self.live.commits, ..Live::load(self.sql.db)? };
         self.live.running.count_anew(self.clock.now());
         *self.view_mut() = View::of(&self.live);
+        self.stale = false;
         Ok(())
     }
 
