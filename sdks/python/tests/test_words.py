@@ -112,6 +112,16 @@ def test_words_come_from_processes_too(server, app, program):
     assert [it["message"] for it in lines(server, handle)] == ["printed x", "logged x", "said x"] * 2
 
 
+def test_half_characters_are_replaced_in_lines_and_refused_in_data(server, app, program):
+    queue = uuid.uuid4().hex
+    program("talker.py", queue)
+    handle = app.enqueue_sync("halves", queue=queue, max_attempts=1)
+    assert handle.result_sync(30) == ["the", "checkpoint", "the"]
+    logged, said = lines(server, handle)
+    assert (logged["message"], said["message"], said["fields"]) == ("logged ?", "said ?", {"half": "?"})
+    assert "ValueError: half ?" in logged["fields"]["stack"]
+
+
 @pytest.mark.parametrize("twin", ["sync", "async"])
 def test_events_are_heard_until_the_end(app, work, twin):
     begun, gate = threading.Event(), threading.Event()

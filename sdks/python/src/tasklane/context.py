@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import unicodedata
 from collections.abc import Mapping
 from contextvars import ContextVar
 from typing import Any, Optional, Protocol
@@ -12,6 +13,8 @@ LEVELS = ("debug", "info", "warn", "error")
 """The levels of a log line."""
 CHECKPOINT_BYTES = 1 << 20
 """Most bytes of checkpoints a task keeps."""
+NAME_BYTES = 200
+"""Most bytes of the name of a checkpoint."""
 _WORDS = {"warning": "warn", "critical": "error", "fatal": "error", "trace": "debug"}
 
 
@@ -100,7 +103,7 @@ class Context:
         if message is not None:
             members["message"] = str(message)
         if data is not None:
-            json.dumps(data, allow_nan=False)  # Raises here, where it was said.
+            _json(data, "the data of progress")
             members["data"] = data
         self._sink.progress(members)
 
@@ -123,13 +126,32 @@ class Context:
     def checkpoint(self, name: str, data: Any) -> None:
         """Keeps JSON under a name for the next attempt, which finds it in `ctx.checkpoints`; the latest of a name counts.
 
-        It goes out with the next report, within half a second and before the outcome. Raises `ValueError` for more than
-        1 MiB; a task's checkpoints together are refused beyond that, which the worker logs.
+        It goes out with the next report, within half a second and before the outcome. Raises `ValueError` for a name that
+        is not 1 to 200 bytes without control characters, and for more than 1 MiB; a task's checkpoints together are
+        refused beyond that, which the worker logs.
         """
-        if len(json.dumps(data, allow_nan=False, ensure_ascii=False).encode("utf-8")) > CHECKPOINT_BYTES:
+        _check_name(name)
+        if len(_json(data, f"checkpoint {name!r}")) > CHECKPOINT_BYTES:
             raise ValueError(f"checkpoint {name!r} has more than {CHECKPOINT_BYTES} bytes; keep it elsewhere")
         self.checkpoints[name] = data
         self._sink.checkpoint(name, data)
+
+
+def _json(data: Any, what: str) -> bytes:
+    """Raises `TypeError` or `ValueError` here, where it was said."""
+    try:
+        return json.dumps(data, allow_nan=False, ensure_ascii=False).encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise ValueError(f"{what} has half of a character, which cannot be sent: {error}") from None
+
+
+def _check_name(name: str) -> None:
+    try:
+        size = len(name.encode("utf-8"))
+    except UnicodeEncodeError:
+        size = 0
+    if not 1 <= size <= NAME_BYTES or any(unicodedata.category(it) == "Cc" for it in name):
+        raise ValueError(f"the name of a checkpoint must be 1 to {NAME_BYTES} bytes without control characters: {name!r}")
 
 
 def _by_name(found: Any) -> dict[str, Any]:

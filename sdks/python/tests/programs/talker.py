@@ -19,5 +19,23 @@ def talk(word, *, ctx=CTX):
     return [ctx.checkpoints["kept"]]
 
 
+@app.task(max_attempts=1)
+def halves(*, ctx=CTX):
+    half = "\ud800"
+    try:
+        raise ValueError(f"half {half}")
+    except ValueError:
+        logging.exception("logged %s", half)
+    ctx.log(f"said {half}", half=half)
+    ctx.progress(message=half)
+    refused = []
+    for say in (lambda: ctx.progress(data=half), lambda: ctx.checkpoint("a", half), lambda: ctx.checkpoint(half, 1)):
+        try:
+            say()
+        except ValueError as error:
+            refused.append(str(error).split()[0])
+    return refused
+
+
 if __name__ == "__main__":
     app.run(concurrency=1, mode="processes", queues=sys.argv[1:])

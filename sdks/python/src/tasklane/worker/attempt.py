@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Callable, Optional
 
 from ..duration import seconds, text
 from . import settings
-from .text import dumps, quoted
+from .text import dumps, quoted, repaired
 
 if TYPE_CHECKING:
     from .ledger import Ledger
@@ -122,7 +122,7 @@ class Attempt(Printing):
     def log(self, level: str, message: str, fields: Optional[Mapping[str, Any]]) -> None:
         """Takes a line, until there are more than the server keeps."""
         message = quoted(message, settings.LOG_LINE)
-        more = f',"fields":{dumps(fields)}' if fields else ""
+        more = f',"fields":{repaired(fields)}' if fields else ""
         with self.ledger.lock:
             if self.lines > settings.LOG_LINES or self.log_size > settings.LOG_BYTES:
                 return
@@ -158,7 +158,7 @@ class Words:
         self.attempt = attempt
         self.progress, attempt.words = attempt.words, None
         self.logs, attempt.logs = attempt.logs[:most_lines], attempt.logs[most_lines:]
-        self.checkpoints, attempt.checkpoints = attempt.checkpoints, []
+        self.checkpoints, attempt.checkpoints = attempt.checkpoints[:most_lines], attempt.checkpoints[most_lines:]
         self.size = sum(map(len, self.logs)) + sum(map(len, self.checkpoints)) + 1000
         attempt.spoken = now
         attempt.in_flight += 1

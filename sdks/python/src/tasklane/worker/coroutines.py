@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Mapping
 from functools import partial
 from typing import Any
@@ -11,6 +12,8 @@ from ..task import Task
 from . import call
 from .attempt import Attempt
 from .ledger import CANCEL, COROUTINE, Ledger
+
+log = logging.getLogger("tasklane.worker")
 
 
 class Coroutines:
@@ -58,7 +61,12 @@ class Coroutines:
                 cancel()
 
     async def _run(self, attempt: Attempt) -> None:
-        outcome = await call.run_async(self._tasks[attempt.type], attempt.leased, attempt)
+        try:
+            outcome = await call.run_async(self._tasks[attempt.type], attempt.leased, attempt)
+        except Exception as error:
+            # Without an outcome its lease would be renewed for ever.
+            log.exception("task %s could not be run", attempt.id)
+            outcome = call.failed(error)
         with self._ledger.lock:
             attempt.on_tell = attempt.on_force = None
             self._ledger.end(attempt, outcome)

@@ -12,6 +12,8 @@ from .attempt import Attempt, Outcome, Words
 from .call import failure
 from .ledger import WORKING, Ledger
 
+# What a report says. After one with words and outcomes was refused they go by turns, until it is known which it was.
+BOTH, WORDS, OUTCOMES = range(3)
 LISTS = ("succeed", "fail", "release", "snooze", "cancelled")
 
 
@@ -76,14 +78,16 @@ class Planner:
         self._busy = False
         #: Most outcomes of the next report; falls while the server refuses, to find the one it refuses.
         self._most = settings.REPORT_OUTCOMES
+        #: Most attempts whose words the next report carries; falls likewise.
+        self._most_talking = settings.REPORT_OUTCOMES
+        self._turn = BOTH
 
     def plan(self) -> Optional[Plan]:
         """What the next exchange says and wants; `None` where there is nothing to do."""
         plan = Plan()
         ledger = self._ledger
         if ledger.outbox or ledger.due:
-            size = self._take_words(plan)
-            self._take_outcomes(plan, size)
+            self._take_turn(plan)
         plan.want = self._want(plan.speaks)
         if plan.want is None and not plan.speaks:
             return None
@@ -95,26 +99,36 @@ class Planner:
         ledger.reporting += len(plan.outcomes)
         return plan
 
+    def _take_turn(self, plan: Plan) -> None:
+        if self._turn == OUTCOMES:
+            self._take_outcomes(plan, 0)
+        size = 0 if plan.outcomes else self._take_words(plan)
+        if self._turn == BOTH or (self._turn == WORDS and not plan.words):
+            self._take_outcomes(plan, size)
+        if self._turn != BOTH:
+            self._turn = OUTCOMES if plan.words else WORDS
+
     def _take_words(self, plan: Plan) -> int:
         size, lines, now, ledger = 0, settings.REPORT_LINES, time.monotonic(), self._ledger
         for attempt in list(ledger.due):
-            if size > settings.REPORT_BYTES or lines <= 0 or len(plan.words) >= settings.REPORT_OUTCOMES:
+            if size > settings.REPORT_BYTES or lines <= 0 or len(plan.words) >= self._most_talking:
                 break
             plan.words.append(Words(attempt, now, lines))
             size += plan.words[-1].size
             lines -= len(plan.words[-1].logs) + len(plan.words[-1].checkpoints)
-            if not attempt.logs:
+            if not (attempt.logs or attempt.checkpoints):
                 del ledger.due[attempt]
                 attempt.talking = False
         return size
 
     def _take_outcomes(self, plan: Plan, size: int) -> None:
         outbox, due = self._ledger.outbox, self._ledger.due
+        here = {it.attempt for it in plan.words}
         while outbox and len(plan.outcomes) < self._most:
             attempt, (_, members) = outbox[0]
             size += len(members)
-            # An outcome never goes before the words of its attempt.
-            if attempt in due or (size > settings.REPORT_BYTES and plan.outcomes):
+            # An outcome never goes before the words of its attempt, nor beside a report that carries them.
+            if attempt in due or attempt.in_flight > (attempt in here) or (size > settings.REPORT_BYTES and plan.outcomes):
                 break
             plan.outcomes.append(outbox.popleft())
 
@@ -134,7 +148,10 @@ class Planner:
     def answered(self, plan: Plan, taken: int) -> None:
         """The exchange came back: its slots are free again, but for what was taken in."""
         self._let_go(plan)
-        self._most = settings.REPORT_OUTCOMES
+        if plan.outcomes:
+            self._most, self._turn = settings.REPORT_OUTCOMES, BOTH
+        if plan.words:
+            self._most_talking = settings.REPORT_OUTCOMES
         if plan.want is not None and plan.want.limit:
             self._busy = taken >= plan.want.limit
         for words in plan.words:
@@ -145,27 +162,34 @@ class Planner:
         self._let_go(plan)
         ledger = self._ledger
         ledger.outbox.extendleft(reversed(plan.outcomes))
+        ended = {it for it, _ in ledger.outbox} if plan.words else set()
         for words in plan.words:
             attempt = words.attempt
             words.put_back()
-            if attempt.lease in ledger.held or attempt.parked is not None or any(it[0] is attempt for it in plan.outcomes):
+            if attempt.lease in ledger.held or attempt.parked is not None or attempt in ended:
                 attempt.talking = True
                 ledger.due[attempt] = None
             ledger.landed(attempt)
 
     def refused(self, plan: Plan, reason: str) -> Optional[str]:
-        """The server refused the exchange: the next one carries no such words and half as many outcomes. One that is
-        refused alone becomes a failure that says so; a failure that is refused is dropped. What was dropped is told."""
+        """The server refused the exchange: the next one carries half as many outcomes, or words of half as many attempts.
+        Words of one attempt that are refused are dropped. An outcome that is refused alone becomes a failure that says
+        so; a failure that is refused is dropped. What was dropped is told."""
         dropped = None
-        if plan.words:
-            dropped = f"words of {len(plan.words)} attempts"
-            for words in plan.words:
-                self._ledger.landed(words.attempt)
-            plan.words = []
+        if plan.words and plan.outcomes:
+            self._turn = WORDS
+        elif len(plan.words) == 1:
+            attempt = plan.words.pop().attempt
+            dropped = f"what task {attempt.id} said"
+            self._most_talking = settings.REPORT_OUTCOMES
+            self._ledger.landed(attempt)
+        elif plan.words:
+            self._most_talking = len(plan.words) // 2
         elif len(plan.outcomes) == 1:
             attempt, (name, members) = plan.outcomes.pop()
             dropped = f"the outcome {name!r} of task {attempt.id}"
             self._ledger.reporting -= 1
+            self._most, self._turn = settings.REPORT_OUTCOMES, BOTH
             if '"kind":"rejected"' not in members:
                 said = f"the server refused the handler's outcome: {reason}"
                 self._ledger.outbox.append((attempt, failure("rejected", said, ',"retryable":false')))

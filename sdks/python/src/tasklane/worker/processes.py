@@ -34,29 +34,46 @@ class Process:
 
     def __call__(self, attempt: Attempt) -> Outcome:
         """Runs an attempt; its process dying is an outcome, too."""
-        self._ensure()
+        try:
+            self._ensure()
+            return self._run(attempt)
+        except Exception as error:
+            log.exception("task %s cannot be run in a process", attempt.id)
+            # What it says next may be of this attempt, so no other one is given to it.
+            self._kill()
+            self.end()
+            return failure("error", f"the task cannot be run in a process: {error!r}")
+
+    def _ensure(self) -> None:
+        if self._process is not None and self._process.is_alive():
+            return
+        self.end()
+        near, far = _spawn.Pipe()
+        process = _spawn.Process(target=child.main, args=(far,), name="tasklane-handler")
+        try:
+            process.start()
+        except BaseException:
+            near.close()
+            raise
+        finally:
+            far.close()
+        self._pipe, self._process = near, process
+
+    def _run(self, attempt: Attempt) -> Outcome:
+        task = self._tasks[attempt.type]
         with attempt.ledger.lock:
             attempt.on_tell = lambda: self._send({"stop": attempt.stop})
             attempt.on_force = self._kill
-        task = self._tasks[attempt.type]
         try:
             self._send({"module": task.__module__, "path": task.__qualname__, "leased": attempt.leased})
             if attempt.stopped:
                 self._send({"stop": attempt.stop})
-            outcome = self._listen(attempt)
+            return self._listen(attempt)
         except (EOFError, OSError):
-            outcome = self._died(attempt)
-        with attempt.ledger.lock:
-            attempt.on_tell = attempt.on_force = None
-        return outcome
-
-    def _ensure(self) -> None:
-        if self._process is None or not self._process.is_alive():
-            self.end()
-            self._pipe, far = _spawn.Pipe()
-            self._process = _spawn.Process(target=child.main, args=(far,), name="tasklane-handler")
-            self._process.start()
-            far.close()
+            return self._died(attempt)
+        finally:
+            with attempt.ledger.lock:
+                attempt.on_tell = attempt.on_force = None
 
     def _send(self, message: dict[str, Any]) -> None:
         with self._lock:

@@ -7,7 +7,7 @@ EXCHANGES = 4
 REPORT_OUTCOMES = 1000
 """Most outcomes one exchange carries."""
 REPORT_LINES = 5000
-"""Most log lines one exchange carries; the server takes 10 000 items of a list."""
+"""Most log lines, and most checkpoints, one exchange carries; the server takes 10 000 items of a list."""
 REPORT_BYTES = 8 << 20
 """Most characters of results, failures and words one exchange carries; a single larger item still goes, alone."""
 AHEAD = 0.1

@@ -18,6 +18,11 @@ def dumps(value: Any) -> str:
     return text
 
 
+def repaired(value: Any) -> str:
+    """`value` for people as JSON: half characters are replaced. Raises `TypeError` or `ValueError` where it is none."""
+    return _encode(value).encode("utf-8", "replace").decode("utf-8")
+
+
 def quoted(text: str, most: int) -> str:
     """Text of people as a JSON string: cut, and with half characters replaced."""
     if len(text) > most:

@@ -9,6 +9,7 @@ from typing import Callable, Optional
 
 from ..outcome import Stopped
 from .attempt import NO, Attempt, Outcome
+from .call import failed
 from .ledger import OVER, PLAIN, Ledger
 
 log = logging.getLogger("tasklane.worker")
@@ -60,7 +61,7 @@ class Threads:
                 ended = None
                 if attempt is None:
                     break
-                ended = attempt, run(attempt)
+                ended = attempt, _run(run, attempt)
                 if attempt.stop != NO:
                     _leave(attempt)
             except Stopped:
@@ -84,6 +85,16 @@ class Threads:
                 finally:
                     self._idle -= 1
             return attempt
+
+
+def _run(run: Run, attempt: Attempt) -> Outcome:
+    """Whatever happens, the attempt ends: without an outcome its lease would be renewed for ever."""
+    try:
+        return run(attempt)
+    except BaseException as error:
+        if attempt.stop == NO:
+            log.exception("task %s could not be run", attempt.id)
+        return failed(error)
 
 
 def forcer() -> Callable[[], None]:
