@@ -33,4 +33,5 @@ mod unwritten;
 
 pub use dialects::Dialect;
 pub use host::Hosts;
+pub use metrics::TurnedAway;
 pub use router::{Options, router};

@@ -47,6 +47,17 @@ struct ByCode {
     limit: &'static str,
 }
 
+/// Counts connections that were one too many: whoever listens turns them away before a request is read.
+#[derive(Debug, Clone, Default)]
+pub struct TurnedAway(Counter);
+
+impl TurnedAway {
+    /// One more.
+    pub fn count(&self) {
+        self.0.inc();
+    }
+}
+
 /// The metrics.
 pub(crate) struct Metrics {
     registry: Registry,
@@ -56,8 +67,10 @@ pub(crate) struct Metrics {
 }
 
 impl Metrics {
-    pub fn new() -> Self {
+    pub fn new(turned_away: &TurnedAway) -> Self {
         let mut registry = Registry::with_prefix("tasklane_http");
+        let help = "Connections turned away, as there were as many as there may be";
+        registry.register("connections_turned_away", help, turned_away.0.clone());
         let requests = Family::<Seen, Counter>::default();
         let seconds = Family::<ByRoute, Histogram>::new_with_constructor(|| {
             // From a quarter of a millisecond to beyond the longest wait of a minute.

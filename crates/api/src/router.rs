@@ -11,7 +11,7 @@ use crate::body;
 use crate::dialects::Dialect;
 use crate::edge::{self, App};
 use crate::host::Hosts;
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, TurnedAway};
 use crate::openapi;
 use crate::request_id::RequestIds;
 use crate::route::{Access, Handler, Route, Verb, groups};
@@ -77,11 +77,19 @@ pub struct Options {
     pub cors_origins: Arc<[Box<str>]>,
     /// The dialect that has the root routes: `/`, `/health` and the like are its own, not Tasklane's.
     pub alone: Option<Dialect>,
+    /// Counted by whoever listens, shown in `/metrics`.
+    pub turned_away: TurnedAway,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { hosts: Hosts::Loopback, database: "sqlite", cors_origins: Arc::default(), alone: None }
+        Self {
+            hosts: Hosts::Loopback,
+            database: "sqlite",
+            cors_origins: Arc::default(),
+            alone: None,
+            turned_away: TurnedAway::default(),
+        }
     }
 }
 
@@ -101,7 +109,8 @@ fn table(alone: Option<Dialect>) -> Vec<Route> {
 pub fn router(engine: Engine, options: Options) -> Router {
     let request_ids = RequestIds::new(&engine.draw_id().0);
     let table = table(options.alone);
-    let app = Arc::new(App { engine, options, metrics: Metrics::new(), request_ids, bodies: body::budget() });
+    let metrics = Metrics::new(&options.turned_away);
+    let app = Arc::new(App { engine, options, metrics, request_ids, bodies: body::budget() });
     let mut router = Router::new();
     for group in groups(&table) {
         let (app, pattern, group) = (Arc::clone(&app), group.pattern.clone(), Arc::new(group));

@@ -56,7 +56,9 @@ impl Server {
         let engine = Engine::start(open(&config.store)?, engine_options(&config.store));
         let mut runners = vec![run_bulks(&engine)];
         runners.extend(executors.map(|it| run(it, &engine, config.executors.slots)));
-        let listener = bound.serve(router(engine.clone(), api_options(&config)));
+        let options = api_options(&config);
+        let turned_away = options.turned_away.clone();
+        let listener = bound.serve(router(engine.clone(), options), turned_away);
         tracing::info!(%address, data = %config.store.dir.display(), "ready");
         Ok(Self { engine, runners, listener, signals, address, drain: config.executors.drain })
     }

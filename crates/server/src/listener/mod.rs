@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use tasklane_api::TurnedAway;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
@@ -56,13 +57,13 @@ impl Bound {
         self.address
     }
 
-    /// Begins to serve `router`.
-    pub fn serve(self, router: Router) -> Listener {
+    /// Begins to serve `router`; counts connections for which there is no place.
+    pub fn serve(self, router: Router, turned_away: TurnedAway) -> Listener {
         let max_connections = nofile::room_for(self.max_connections);
         let (stop, stopping) = watch::channel(());
         let places = Arc::new(Semaphore::new(max_connections));
-        let serving = Serving::new(router, stopping.clone());
-        let accepting = tokio::spawn(accept(self.socket, serving, Arc::clone(&places), stopping));
+        let gate = Gate { serving: Serving::new(router, stopping.clone()), places: Arc::clone(&places), turned_away };
+        let accepting = tokio::spawn(accept(self.socket, gate, stopping));
         Listener { stop, places, max_connections, accepting }
     }
 }
@@ -115,7 +116,7 @@ impl Listener {
 }
 
 /// Accepts until told to stop. No error ends it: a server that accepts nobody is worse than one that tries again.
-async fn accept(socket: TcpListener, serving: Serving, places: Arc<Semaphore>, mut stopping: watch::Receiver<()>) {
+async fn accept(socket: TcpListener, gate: Gate, mut stopping: watch::Receiver<()>) {
     let mut refused = false;
     loop {
         let accepted = tokio::select! {
@@ -125,7 +126,7 @@ async fn accept(socket: TcpListener, serving: Serving, places: Arc<Semaphore>, m
         match accepted {
             Ok((stream, _)) => {
                 refused = false;
-                admit(stream, &serving, &places);
+                gate.admit(stream);
             }
             Err(error) if is_of_one_caller(&error) => {}
             Err(error) => {
@@ -140,10 +141,22 @@ async fn accept(socket: TcpListener, serving: Serving, places: Arc<Semaphore>, m
     }
 }
 
-fn admit(stream: TcpStream, serving: &Serving, places: &Arc<Semaphore>) {
-    match Arc::clone(places).try_acquire_owned() {
-        Ok(place) => drop(tokio::spawn(serving.clone().connection(stream, place))),
-        Err(_) => turn_away::busy(stream),
+/// Where connections come in.
+struct Gate {
+    serving: Serving,
+    places: Arc<Semaphore>,
+    turned_away: TurnedAway,
+}
+
+impl Gate {
+    fn admit(&self, stream: TcpStream) {
+        match Arc::clone(&self.places).try_acquire_owned() {
+            Ok(place) => drop(tokio::spawn(self.serving.clone().connection(stream, place))),
+            Err(_) => {
+                self.turned_away.count();
+                turn_away::busy(stream);
+            }
+        }
     }
 }
 

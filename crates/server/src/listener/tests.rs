@@ -17,7 +17,7 @@ fn anywhere(max_connections: usize) -> Listen {
 
 async fn serve(router: Router, max_connections: usize) -> (SocketAddr, Listener) {
     let bound = Bound::bind(&anywhere(max_connections)).unwrap();
-    (bound.address(), bound.serve(router))
+    (bound.address(), bound.serve(router, TurnedAway::default()))
 }
 
 async fn say(address: SocketAddr, text: &str) -> TcpStream {
