@@ -53,6 +53,9 @@ pub fn script(page: &str, server: &Server) -> String {
     let programs = binary::programs();
     commands
         .replace("http://127.0.0.1:8000", &server.url())
+        .replace("/var/lib/tasklane", server.data_dir().to_str().unwrap())
+        .replace("/var/lib/again", server.dir().join("again").to_str().unwrap())
+        .replace("/backup/", &format!("{}/", server.dir().display()))
         .replace("$PWD/target/release", programs.to_str().unwrap())
         .replace("cargo run --release --package word-counts --", "word-counts")
 }
