@@ -75,6 +75,11 @@ pub enum TypeFilter {
 }
 
 impl LaneFilter {
+    /// Whether it names a system queue: what such a worker does is the server's own affair.
+    pub fn is_of_system(&self) -> bool {
+        self.queue.as_ref().is_some_and(|queue| queue.starts_with('~'))
+    }
+
     /// Whether a task of this queue and type is for the worker.
     pub fn matches(&self, queue: &str, task_type: &str) -> bool {
         let queue_fits = match &self.queue {

@@ -93,8 +93,8 @@ impl Executor for Bulks {
     }
 }
 
-/// Page by page, from the newest task to the oldest. A second attempt begins anew: what the first
-/// one changed is not concerned any more, or is as it was asked to be.
+/// Page by page, from the newest task to the oldest. A second attempt begins anew: what the first one changed is not
+/// concerned any more, or is as it was asked to be.
 async fn carry_out(
     inside: &Arc<Inside>,
     bulk: &Bulk,

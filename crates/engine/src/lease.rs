@@ -17,7 +17,7 @@ use crate::parked::{Sat, Seat};
 /// Gives work to a worker, or waits for it.
 pub(crate) async fn lease(inside: &Arc<Inside>, call: LeaseCall) -> Result<LeaseReply, StoreError> {
     let LeaseCall { worker, wish } = call;
-    inside.workers.note(&worker, &wish.lanes);
+    note_worker(inside, &worker, &wish);
     let again = given_before(inside, &worker, &wish);
     if !again.is_empty() {
         return Ok(LeaseReply { tasks: again, cancel: inside.cancels(&worker).ids });
@@ -56,8 +56,17 @@ pub(crate) fn given_before(inside: &Inside, worker: &Arc<str>, wish: &Wish) -> V
 
 /// Remembers what a named request got.
 pub(crate) fn remember(inside: &Inside, worker: &Arc<str>, wish: &Wish, tasks: &[Leased]) {
-    if let Some(request) = wish.request.as_deref().filter(|_| !tasks.is_empty()) {
-        inside.requests.remember(worker, request, tasks, wish.length);
+    if let Some(request) = wish.request.as_deref().filter(|_| !tasks.is_empty())
+        && !inside.requests.remember(worker, request, tasks, wish.length)
+    {
+        inside.metrics.limit_hit("named_requests");
+    }
+}
+
+/// Notes that the worker was heard of, and what it serves.
+pub(crate) fn note_worker(inside: &Inside, worker: &Arc<str>, wish: &Wish) {
+    if !inside.workers.note(worker, &wish.lanes) {
+        inside.metrics.limit_hit("workers");
     }
 }
 

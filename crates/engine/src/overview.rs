@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use tasklane_core::error::StoreError;
-use tasklane_core::lease::{LaneFilter, TypeFilter};
+use tasklane_core::lease::TypeFilter;
 use tasklane_core::ports::store::StoreStats;
 use tasklane_core::queue::Counts;
 
@@ -20,7 +20,7 @@ pub(crate) fn workers(inside: &Inside) -> Vec<WorkerOverview> {
     let now = inside.store.now();
     let mut workers = inside.workers.all();
     // The server's own, for system queues, are nobody's concern.
-    workers.retain(|(_, lanes, _)| lanes.iter().any(|it| !is_of_system(it)));
+    workers.retain(|(_, lanes, _)| lanes.iter().any(|it| !it.is_of_system()));
     workers.sort_unstable_by(|a, b| a.0.cmp(&b.0));
     let one = |(name, lanes, silent): (Arc<str>, _, _)| {
         let running = running.get(&name).copied().unwrap_or_default();
@@ -45,7 +45,7 @@ pub(crate) async fn types(inside: &Inside) -> Result<Vec<TypeOverview>, StoreErr
     // Types of system queues are not shown.
     let mut of_all = 0;
     for (_, lanes, _) in &workers {
-        let lanes = || lanes.iter().filter(|it| !is_of_system(it));
+        let lanes = || lanes.iter().filter(|it| !it.is_of_system());
         if lanes().any(|it| it.types == TypeFilter::Any) {
             of_all += 1;
             continue;
@@ -59,10 +59,6 @@ pub(crate) async fn types(inside: &Inside) -> Result<Vec<TypeOverview>, StoreErr
     Ok(types.into_values().collect())
 }
 
-fn is_of_system(filter: &LaneFilter) -> bool {
-    filter.queue.as_ref().is_some_and(|queue| queue.starts_with('~'))
-}
-
 fn empty(name: &str) -> TypeOverview {
     TypeOverview { name: name.into(), queues: Vec::new(), queue_count: 0, counts: Counts::default(), workers: 0 }
 }
@@ -71,5 +67,5 @@ fn empty(name: &str) -> TypeOverview {
 pub(crate) async fn overview(inside: &Inside) -> Result<Overview, StoreError> {
     let store: StoreStats = inside.store.stats().await?;
     let queues = inside.store.queues(None).await?.len();
-    Ok(Overview { store, queues, workers: workers(inside).len(), uptime: inside.started.elapsed() })
+    Ok(Overview { store, queues, workers: inside.workers.live(), uptime: inside.started.elapsed() })
 }

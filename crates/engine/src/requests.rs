@@ -44,16 +44,18 @@ impl Requests {
         lock(&self.known).given.get(&key).filter(|it| it.until > now).map(|it| it.tasks.clone()).unwrap_or_default()
     }
 
-    /// Remembers what it got for as long as the lease lasts; over the limits it is not remembered, which costs a worker
-    /// whose answer is lost the time of a lease.
-    pub fn remember(&self, worker: &Arc<str>, request: &str, tasks: &[Leased], length: Duration) {
+    /// Remembers what it got for as long as the lease lasts. `false`: it is over the limits and not remembered, which costs
+    /// a worker whose answer is lost the time of a lease.
+    pub fn remember(&self, worker: &Arc<str>, request: &str, tasks: &[Leased], length: Duration) -> bool {
         let mut known = lock(&self.known);
         let bytes = size(tasks);
-        if known.given.len() < self.most && known.bytes + bytes <= BYTES {
+        let is_room = known.given.len() < self.most && known.bytes + bytes <= BYTES;
+        if is_room {
             let given = Given { tasks: tasks.to_vec(), until: Instant::now() + length };
             known.bytes += bytes;
             known.given.insert((Arc::clone(worker), request.into()), given);
         }
+        is_room
     }
 
     /// Forgets what is over or settled: in a long drain that is nearly all of it.

@@ -29,7 +29,7 @@ pub(crate) async fn report(inside: &Arc<Inside>, call: ReportCall) -> Result<Rep
     let mut batch = Batch { renew, progress, logs, checkpoints, settle, ..Batch::default() };
     let mut given = Vec::new();
     if let Some(wish) = &want {
-        inside.workers.note(&worker, &wish.lanes);
+        lease::note_worker(inside, &worker, wish);
         given = lease::given_before(inside, &worker, wish);
         if given.is_empty() && wish.limit > 0 && !inside.is_draining() {
             batch.lease.push(lease::request(&worker, wish));

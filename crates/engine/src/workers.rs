@@ -38,19 +38,22 @@ impl Workers {
         Self { most, heard: Mutex::default() }
     }
 
-    /// `worker` asked for work of these lanes.
-    pub fn note(&self, worker: &Arc<str>, lanes: &Arc<[LaneFilter]>) {
+    /// `worker` asked for work of these lanes. `false`: there are too many to remember it.
+    pub fn note(&self, worker: &Arc<str>, lanes: &Arc<[LaneFilter]>) -> bool {
         let at = Instant::now();
         let mut heard = lock(&self.heard);
-        if let Some(known) = heard.get_mut(worker) {
+        // Most ask for what they asked for before.
+        if let Some(known) = heard.get_mut(worker).filter(|it| it.lanes == *lanes) {
             known.at = at;
-            // A worker of another process sends its lanes anew each time.
-            if known.lanes != *lanes {
-                known.lanes = Arc::clone(lanes);
-            }
-        } else if heard.len() < self.most && heard.values().map(Heard::names).sum::<usize>() < NAMES {
-            heard.insert(Arc::clone(worker), Heard { at, lanes: Arc::clone(lanes) });
+            return true;
         }
+        heard.remove(worker);
+        let new = Heard { at, lanes: Arc::clone(lanes) };
+        let is_room = heard.len() < self.most && heard.values().map(Heard::names).sum::<usize>() + new.names() <= NAMES;
+        if is_room {
+            heard.insert(Arc::clone(worker), new);
+        }
+        is_room
     }
 
     /// Whether a worker heard of lately serves the lane.
@@ -65,9 +68,11 @@ impl Workers {
     /// How many that do somebody's work were heard of lately; those of system queues alone are the server's own.
     pub fn live(&self) -> usize {
         let now = Instant::now();
-        let works = |it: &LaneFilter| it.queue.as_ref().is_none_or(|queue| !queue.starts_with('~'));
         let heard = lock(&self.heard);
-        heard.values().filter(|it| now.duration_since(it.at) < GONE_AFTER && it.lanes.iter().any(works)).count()
+        heard
+            .values()
+            .filter(|it| now.duration_since(it.at) < GONE_AFTER && it.lanes.iter().any(|lane| !lane.is_of_system()))
+            .count()
     }
 
     /// Workers heard of lately, what they serve, and how long ago they asked.
@@ -84,5 +89,24 @@ impl Workers {
 
     pub fn len(&self) -> usize {
         lock(&self.heard).len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn serving(names: usize) -> Arc<[LaneFilter]> {
+        let names = (0..names).map(|n| n.to_string().into()).collect();
+        [LaneFilter { queue: None, types: TypeFilter::Only(names) }].into()
+    }
+
+    #[tokio::test]
+    async fn names_are_bounded_whoever_brings_them() {
+        let (workers, a, b) = (Workers::new(10), "a".into(), "b".into());
+        assert!(workers.note(&a, &serving(1)) && workers.note(&b, &serving(NAMES - 1)));
+        assert!(!workers.note(&a, &serving(2)), "a worker that is known brings more");
+        assert_eq!(workers.len(), 1);
+        assert!(workers.note(&a, &serving(1)));
     }
 }

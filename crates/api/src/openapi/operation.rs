@@ -1,5 +1,7 @@
 //! What the document says about a route beyond what the table of routes says.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Map, Value, json};
 use tasklane_wire::schema;
 
@@ -153,8 +155,8 @@ impl Operation {
     }
 
     /// Statuses of problems, each with what it may mean.
-    fn refusals(&self) -> std::collections::BTreeMap<u16, Vec<Code>> {
-        let mut refusals: std::collections::BTreeMap<u16, Vec<Code>> = std::collections::BTreeMap::new();
+    fn refusals(&self) -> BTreeMap<u16, Vec<Code>> {
+        let mut refusals: BTreeMap<u16, Vec<Code>> = BTreeMap::new();
         let has_body = !matches!(self.body, Body::None);
         let parts: [(bool, &[Code]); 5] = [
             (true, &OF_ALL),
