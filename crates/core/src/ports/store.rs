@@ -1,6 +1,7 @@
 //! The store port. All writes go through one door: a [`Batch`] holds, verb by verb in the order of the road, what many
 //! callers want, and is one commit. Reads stand beside it.
 
+use std::future::{pending, ready};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -95,7 +96,8 @@ pub struct Answers {
     pub sweep: usize,
     /// Every transition of the commit, in order.
     pub transitions: Vec<Transition>,
-    /// The next moment at which some task is due for promote or rescue, as a distance from the commit.
+    /// The next moment at which some task is due for promote or rescue, as a distance from the commit. A shared store knows
+    /// it of a batch that promotes or rescues, else of what the commit itself did.
     pub next_due: Option<Duration>,
     /// Where the commit stands in the event log.
     pub position: Position,
@@ -240,6 +242,22 @@ pub struct StoreStats {
     pub clock_behind: Duration,
 }
 
+/// What other servers did to the same store. A hint may come late, twice or not at all: who acts on it also looks by
+/// himself every so often.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Hint {
+    /// Lanes in which there may be something to take.
+    pub lanes: Vec<Arc<Lane>>,
+    /// Tasks that became final.
+    pub ended: Vec<TaskId>,
+    /// Somebody asked to cancel a running task.
+    pub cancels: bool,
+    /// The last commit of the event log.
+    pub position: Position,
+    /// Hints were lost, or were too many to tell: anything may have happened.
+    pub all: bool,
+}
+
 /// Keeps tasks.
 pub trait Store: Send + Sync + 'static {
     /// Makes one commit of `batch`, on disk before it answers.
@@ -281,6 +299,34 @@ pub trait Store: Send + Sync + 'static {
 
     /// Whether this lane ever had a task; known without reading.
     fn knows(&self, lane: &Lane) -> bool;
+
+    /// Whether other servers may write to what this store keeps. Where none can, what follows need not be asked, as every
+    /// commit's answers tell it: the hints never come and the reads find nothing.
+    fn is_shared(&self) -> bool {
+        false
+    }
+
+    /// The next hint of what other servers did; never, where the store is not shared. One caller at a time.
+    fn hint(&self) -> BoxFuture<'_, Hint> {
+        Box::pin(pending())
+    }
+
+    /// Those of `ids` that are final, or are no more.
+    fn ended(&self, ids: Vec<TaskId>) -> BoxFuture<'_, Result<Vec<TaskId>, StoreError>> {
+        drop(ids);
+        Box::pin(ready(Ok(Vec::new())))
+    }
+
+    /// Those of `keys` whose lease is no longer valid.
+    fn lost(&self, keys: Vec<LeaseKey>) -> BoxFuture<'_, Result<Vec<LeaseKey>, StoreError>> {
+        drop(keys);
+        Box::pin(ready(Ok(Vec::new())))
+    }
+
+    /// Running attempts that somebody asked to cancel, at most [`crate::limit::READ_ROWS`].
+    fn cancels(&self) -> BoxFuture<'_, Result<Vec<(TaskId, u32)>, StoreError>> {
+        Box::pin(ready(Ok(Vec::new())))
+    }
 
     /// Events after `after`, at most about `limit`.
     fn events(&self, after: Position, limit: usize) -> BoxFuture<'_, Result<EventPage, StoreError>>;

@@ -52,6 +52,17 @@ impl Model {
         page
     }
 
+    pub(super) fn ended(&self, mut ids: Vec<TaskId>) -> Vec<TaskId> {
+        ids.retain(|id| self.tasks.get(id).is_none_or(|kept| kept.task.facts.state.is_final()));
+        ids
+    }
+
+    pub(super) fn cancels(&self) -> Vec<(TaskId, u32)> {
+        let running = self.tasks.values().map(|kept| &kept.task.facts).filter(|it| it.state == State::Running);
+        let asked = running.filter(|it| it.cancel_requested).map(|it| (it.id, it.attempt));
+        asked.take(limit::READ_ROWS).collect()
+    }
+
     pub(super) fn attempts(&self, id: TaskId) -> Option<Vec<Attempt>> {
         self.shown(id).map(|kept| history(kept.history.clone(), &kept.task))
     }

@@ -186,6 +186,18 @@ impl Store for MemoryStore {
         self.read(Model::lanes)
     }
 
+    fn ended(&self, ids: Vec<TaskId>) -> BoxFuture<'_, Result<Vec<TaskId>, StoreError>> {
+        self.read(|model| model.ended(ids))
+    }
+
+    fn lost(&self, keys: Vec<LeaseKey>) -> BoxFuture<'_, Result<Vec<LeaseKey>, StoreError>> {
+        self.read(|model| keys.into_iter().filter(|key| !model.is_held(key)).collect())
+    }
+
+    fn cancels(&self) -> BoxFuture<'_, Result<Vec<(TaskId, u32)>, StoreError>> {
+        self.read(Model::cancels)
+    }
+
     fn events(&self, after: Position, limit: usize) -> BoxFuture<'_, Result<EventPage, StoreError>> {
         self.read(|model| model.events(after, limit))
     }
@@ -291,6 +303,14 @@ impl Model {
         let lease = task.facts.lease.as_ref()?;
         let holds = task.facts.state == State::Running && task.facts.attempt == key.attempt && lease.token == key.token;
         holds.then_some(task)
+    }
+
+    /// Whether a task runs under this lease.
+    fn is_held(&self, key: &LeaseKey) -> bool {
+        let facts = self.tasks.get(&key.id).map(|kept| &kept.task.facts);
+        facts.is_some_and(|facts| {
+            facts.attempt == key.attempt && facts.lease.as_ref().is_some_and(|lease| lease.token == key.token)
+        })
     }
 
     /// A task became final: its unique key is free, or is from the moment it was to be held to.
