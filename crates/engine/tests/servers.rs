@@ -144,6 +144,32 @@ async fn a_cancellation_reaches_a_worker_of_another_server_once() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_cancellation_reaches_a_worker_whose_seat_is_just_being_looked_for() {
+    let ([a], _bus) = World::several();
+    let id = a.submit("a").await;
+    a.lease_one(Duration::ZERO).await.unwrap();
+    a.engine.control("default", QueueState::Paused).await.unwrap();
+    let parked = a.park(30 * SECOND);
+    a.settle_down().await;
+    let before = Instant::now();
+    let (_, asked) = tokio::join!(a.submit("a"), a.engine.hand(id, Hand::Cancel));
+    asked.unwrap();
+    assert_eq!(parked.await.unwrap().cancel, [id]);
+    assert_eq!(before.elapsed(), Duration::ZERO);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_whose_store_takes_no_commits_is_not_ready() {
+    let ([a], bus) = World::several();
+    bus.read_only.store(true, Relaxed);
+    sleep(2 * SECOND).await;
+    assert!(a.engine.stats().await.is_ok() && a.engine.ready().await.is_err());
+    bus.read_only.store(false, Relaxed);
+    sleep(2 * SECOND).await;
+    assert!(a.engine.ready().await.is_ok());
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_report_may_go_to_any_server() {
     let ([a, b, c], bus) = World::several();
     bus.deaf.store(true, Relaxed);

@@ -26,6 +26,8 @@ pub struct Bus {
     pub deaf: AtomicBool,
     /// The store does not answer.
     pub away: AtomicBool,
+    /// It answers reads, and takes no commits.
+    pub read_only: AtomicBool,
     /// Commits above this one cannot be read yet.
     pub readable: AtomicU64,
     /// Lease requests that came to the store.
@@ -39,6 +41,7 @@ impl Bus {
             to: Mutex::default(),
             deaf: AtomicBool::new(false),
             away: AtomicBool::new(false),
+            read_only: AtomicBool::new(false),
             readable: AtomicU64::new(u64::MAX),
             asked: AtomicUsize::new(0),
         })
@@ -96,8 +99,13 @@ type Answer<'a, T> = BoxFuture<'a, Result<T, StoreError>>;
 impl Store for Shared {
     fn commit(&self, batch: Batch) -> Answer<'_, Answers> {
         Box::pin(async move {
-            // As a database: there is time between a question and its answer.
-            tokio::task::yield_now().await;
+            // As a database: there is time between a question and its answer, and more of it where leases are asked for.
+            for _ in 0..if batch.lease.is_empty() { 1 } else { 10 } {
+                tokio::task::yield_now().await;
+            }
+            if self.bus.read_only.load(Ordering::Relaxed) {
+                return Err(StoreError::Away("read only".into()));
+            }
             self.bus.asked.fetch_add(batch.lease.len(), Ordering::Relaxed);
             let answers = self.ask(|it| it.commit(batch)).await?;
             self.bus.tell_others(self.me, &answers);
