@@ -1,6 +1,7 @@
 //! Draws ids and random numbers: the only randomness of the engine.
 
 use std::sync::Mutex;
+use std::time::Duration;
 
 use tasklane_core::task::TaskId;
 use tasklane_core::time::Timestamp;
@@ -52,6 +53,12 @@ impl Last {
         }
         (self.millis, self.random)
     }
+}
+
+/// Somewhat less than `most`: what servers do every so often, they do not do at once.
+pub(crate) fn jittered(most: Duration) -> Duration {
+    let part = f64::from(seed() as u32) / f64::from(u32::MAX);
+    most.mul_f64(1.0 - part / 4.0)
 }
 
 /// Random bytes drawn from the operating system at once: a system call for each id would be most of what an id costs.

@@ -46,6 +46,11 @@ impl Waits {
         }
     }
 
+    /// The tasks somebody waits for.
+    pub fn ids(&self) -> Vec<TaskId> {
+        lock(&self.waiting).keys().copied().collect()
+    }
+
     pub fn len(&self) -> usize {
         lock(&self.waiting).len()
     }
