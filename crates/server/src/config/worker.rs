@@ -62,8 +62,8 @@ pub const LEASE: Setting = Setting {
     variable: Some("TASKLANE_WORKER_LEASE_SECONDS"),
     flag: Some(Flag::Takes { long: "lease-seconds", value: "N" }),
     doc: "How long a worker's leases last without renewal",
-    more: "So long its tasks wait if it dies, and about three quarters of it an outage of all servers may last without \
-           interrupting what runs.",
+    more: "So long its tasks wait if it dies. An outage of all servers of a third of it interrupts nothing that runs; in a \
+           longer one work may be stopped before its lease can have run out.",
     ..Setting::NEW
 };
 
