@@ -149,9 +149,9 @@ impl Worker {
     /// What it serves: what there are handlers for, unless less was asked for.
     fn types(&self) -> Result<Vec<Box<str>>, Error> {
         let has: Vec<_> = self.executors.iter().flat_map(|it| it.types()).collect();
-        let serves = |it: &Box<str>| has.iter().any(|of| of == it || &**of == "*");
+        let serves = |it: &str| has.iter().any(|of| **of == *it || **of == *"*");
         let types = match &self.only {
-            Some(only) => match only.iter().find(|it| !serves(it)) {
+            Some(only) => match only.iter().find(|it| !serves(it.as_ref())) {
                 Some(odd) => {
                     return Err(Error::Invalid(format!("the worker has no handler for {odd:?}; it has {has:?}")));
                 }
