@@ -234,7 +234,7 @@ pub struct StoreStats {
     pub lanes: usize,
     /// Bytes of the main file or relation.
     pub bytes: u64,
-    /// Bytes of the write-ahead log.
+    /// Bytes of the write-ahead log; 0 where it is not this store's alone.
     pub wal_bytes: u64,
     /// Commits since start.
     pub commits: u64,
