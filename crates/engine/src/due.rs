@@ -7,7 +7,6 @@ use std::sync::atomic::Ordering;
 use tasklane_core::ports::store::Batch;
 use tokio::time::{Instant, sleep_until};
 
-use crate::ids::seed;
 use crate::inside::Inside;
 
 /// Moves what is due until the engine stops.
@@ -23,7 +22,7 @@ pub(crate) async fn run(inside: Arc<Inside>) {
 /// One commit; whether there may be more to move at once.
 async fn move_due(inside: &Arc<Inside>) -> bool {
     let most = inside.options.due_batch;
-    let batch = Batch { promote: most, rescue: most, seed: seed(), ..Batch::default() };
+    let batch = Batch { promote: most, rescue: most, seed: inside.ids.seed(), ..Batch::default() };
     match inside.commit(batch).await {
         Ok(committed) => committed.answers.promote >= most || committed.answers.rescue >= most,
         Err(error) => {
@@ -39,9 +38,10 @@ async fn sleep(inside: &Inside) {
     loop {
         let until = inside.due.peek().map_or(floor, |next| next.min(floor));
         tokio::select! {
+            biased;
+            () = inside.stopping.notified() => return,
             () = sleep_until(until) => return,
             () = inside.due.rung() => {}
-            () = inside.stopping.notified() => return,
         }
     }
 }

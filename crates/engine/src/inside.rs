@@ -51,7 +51,7 @@ pub(crate) struct Inside {
 impl Inside {
     pub fn new(store: SharedStore, options: Options) -> Arc<Self> {
         Arc::new(Self {
-            ids: Ids::default(),
+            ids: Ids::new(Arc::clone(&options.randomness)),
             facts: HeldFacts::default(),
             parked: Parked::new(options.parked),
             requests: Requests::new(options.requests),

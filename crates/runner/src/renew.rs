@@ -29,7 +29,7 @@ fn shortest_lease(shared: &Shared) -> Duration {
 fn look(shared: &Shared, now: Instant) {
     let mut ledger = shared.ledger();
     let mut due = Vec::new();
-    for held in ledger.held.values() {
+    for held in ledger.in_order() {
         let (length, age) = (held.attempt.lease_length(&shared.options), now - held.since);
         if age >= length {
             if held.attempt.stop() == Stop::No {
@@ -55,6 +55,7 @@ pub(crate) async fn speak(shared: Arc<Shared>) {
         match next {
             None => shared.spoke.notified().await,
             Some(at) => tokio::select! {
+                biased;
                 () = sleep_until(at) => {}
                 () = shared.spoke.notified() => {}
             },

@@ -61,7 +61,7 @@ impl Ledger {
         let (notes, outcomes) = self.take_turn(&mut bytes, now);
         self.noting.fly(&notes);
         let progress = self.take_progress(&mut bytes);
-        let renew: Vec<_> = self.renew.drain().collect();
+        let renew: Vec<_> = std::mem::take(&mut self.renew).into_iter().collect();
         // An outcome that waits for a flight of what its attempt said is no word yet.
         let speaks = !(outcomes.is_empty() && progress.is_empty() && renew.is_empty() && notes.is_empty());
         let want = self.want(speaks, options);
