@@ -95,6 +95,15 @@ pub enum Parcel {
     Answer(Back, Answer),
     /// At a server.
     Hint(usize, Hint),
+    /// At a server: the asker's end of a connection.
+    Gone(Arc<Gone>),
+}
+
+/// What arrives when a process ends without a word, drawn while it lives: in which order a dying process drops what it
+/// has is no part of the seed.
+pub struct Parting {
+    after: Duration,
+    number: u64,
 }
 
 #[derive(Default)]
@@ -127,10 +136,20 @@ impl Net {
     }
 
     fn put(&self, after: Duration, parcel: Parcel) {
+        let number = self.number();
+        self.put_as(&Parting { after, number }, parcel);
+    }
+
+    fn put_as(&self, parting: &Parting, parcel: Parcel) {
+        let mut flying = lock(&self.0);
+        let at = (flying.now.saturating_add(parting.after), parting.number);
+        flying.parcels.insert(at, parcel);
+    }
+
+    fn number(&self) -> u64 {
         let mut flying = lock(&self.0);
         flying.number += 1;
-        let at = (flying.now + after, flying.number);
-        flying.parcels.insert(at, parcel);
+        flying.number
     }
 }
 
@@ -162,9 +181,18 @@ impl Ground {
 
     /// The asker learns that the connection broke, or nothing at all.
     pub fn lose(&self, back: &Back) {
-        if self.dice.chance(500) {
-            self.net.put(self.delay(), Parcel::Answer(Arc::clone(back), Answer::Away));
-        }
+        self.part(&self.parting(), Parcel::Answer(Arc::clone(back), Answer::Away));
+    }
+
+    /// Draws when a parcel of parting arrives, if ever.
+    pub fn parting(&self) -> Parting {
+        let after = if self.dice.chance(500) { self.delay() } else { Duration::MAX };
+        Parting { after, number: self.net.number() }
+    }
+
+    /// Sends a parcel of parting.
+    pub fn part(&self, parting: &Parting, parcel: Parcel) {
+        self.net.put_as(parting, parcel);
     }
 
     /// Tells a server what another one did.

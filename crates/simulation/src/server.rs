@@ -8,7 +8,7 @@ use tasklane_runner::{Reply, SourceError};
 use tasklane_store::memory::MemoryStore;
 
 use crate::ground::{Ground, lock};
-use crate::net::{Answer, Back, Call, Request};
+use crate::net::{Answer, Back, Call, Parcel, Parting, Request};
 use crate::process::Process;
 use crate::shared::Port;
 
@@ -44,7 +44,7 @@ impl Server {
     pub fn take(&self, request: Request) {
         let (engine, ground) = (self.engine.clone(), Arc::clone(&self.ground));
         let Request { server: _, call, back, gone } = request;
-        let mut owed = Owed { ground, back: Some(back) };
+        let mut owed = Owed { parting: ground.parting(), ground, back: Some(back) };
         self.process.spawn(async move {
             tokio::select! {
                 biased;
@@ -67,6 +67,7 @@ impl Server {
 /// An answer that somebody waits for: a server that crashes breaks the connection.
 struct Owed {
     ground: Arc<Ground>,
+    parting: Parting,
     back: Option<Back>,
 }
 
@@ -81,7 +82,7 @@ impl Owed {
 impl Drop for Owed {
     fn drop(&mut self) {
         if let Some(back) = self.back.take() {
-            self.ground.lose(&back);
+            self.ground.part(&self.parting, Parcel::Answer(back, Answer::Away));
         }
     }
 }

@@ -12,7 +12,7 @@ use tokio::sync::oneshot;
 
 use crate::ground::{Ground, lock};
 use crate::handler::Handler;
-use crate::net::{Answer, Call, Gone, Request};
+use crate::net::{Answer, Call, Gone, Parcel, Parting, Request};
 use crate::process::Process;
 
 /// A worker that runs.
@@ -125,7 +125,7 @@ impl Link {
         };
         let call = self.call(report, wish);
         let server = self.ground.dice.below(self.servers as u64) as usize;
-        let closing = Closing { ground: &self.ground, gone: Arc::default() };
+        let closing = Closing { ground: &self.ground, parting: self.ground.parting(), gone: Arc::default() };
         if !self.cut.load(Ordering::Relaxed) {
             self.ground.send(Request { server, call, back: Arc::new(back), gone: Arc::clone(&closing.gone) });
         }
@@ -166,13 +166,12 @@ impl Drop for Unheard<'_> {
 /// A connection; the server notices its end, or does not.
 struct Closing<'l> {
     ground: &'l Ground,
+    parting: Parting,
     gone: Arc<Gone>,
 }
 
 impl Drop for Closing<'_> {
     fn drop(&mut self) {
-        if self.ground.dice.chance(500) {
-            self.gone.close();
-        }
+        self.ground.part(&self.parting, Parcel::Gone(Arc::clone(&self.gone)));
     }
 }

@@ -124,6 +124,7 @@ impl World {
     fn deliver(&self, parcel: Parcel) {
         match parcel {
             Parcel::Answer(back, answer) => back(answer),
+            Parcel::Gone(gone) => gone.close(),
             Parcel::Hint(server, hint) => {
                 if let Place::Up(server, _) = &self.servers[server] {
                     server.hear(hint);

@@ -31,6 +31,6 @@ fn marks(program: &[u8]) -> Vec<String> {
 fn the_program_has_none_of_it() {
     let own = std::fs::read(std::env::current_exe().unwrap()).unwrap();
     assert_eq!(marks(&own).len(), Sabotage::ALL.len(), "this very program has them, and they are not found");
-    let program = std::fs::read(tasklane_testkit::binary::path()).unwrap();
+    let program = std::fs::read(tasklane_testkit::binary::tasklane()).unwrap();
     assert_eq!(marks(&program), Vec::<String>::new());
 }
