@@ -17,8 +17,7 @@ pub enum Sabotage {
 
 impl Sabotage {
     /// All of them.
-    pub const ALL: &'static [Self] =
-        &[Self::BrokenFence, Self::EarlyAnswer, Self::LostWake, Self::RescueWithoutGrace];
+    pub const ALL: &'static [Self] = &[Self::BrokenFence, Self::EarlyAnswer, Self::LostWake, Self::RescueWithoutGrace];
 }
 
 /// Whether this rule is broken, on this thread.

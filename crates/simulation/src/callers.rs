@@ -125,7 +125,8 @@ impl Callers {
                 Answer::Submit(Ok(_)) => true,
                 Answer::Submit(Err(SubmitError::Refused(refused))) => {
                     if let Refusal::IdTaken { .. } | Refusal::IdempotencyMismatch { .. } = refused.refusal {
-                        lock(&ground.ledger).break_law(|| format!("a repeated submit was refused: {}", refused.refusal));
+                        lock(&ground.ledger)
+                            .break_law(|| format!("a repeated submit was refused: {}", refused.refusal));
                     }
                     true
                 }

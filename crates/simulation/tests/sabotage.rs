@@ -1,6 +1,5 @@
 //! The checks are checked: each rule is broken in turn, and some seed must notice. And the program itself has none of it.
 
-#![cfg(feature = "sabotage")]
 #![allow(clippy::unwrap_used)]
 
 use tasklane_core::sabotage::{Sabotage, choose};

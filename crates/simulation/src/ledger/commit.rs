@@ -90,7 +90,9 @@ impl Ledger {
                 Settled::Repeated => before && !is_valid,
                 Settled::Lost => !is_valid,
             };
-            self.demand(right, || format!("an outcome of {id} attempt {attempt} was {settled:?}, its lease {is_valid}"));
+            self.demand(right, || {
+                format!("an outcome of {id} attempt {attempt} was {settled:?}, its lease {is_valid}")
+            });
             match settled {
                 Settled::Held => {
                     let is_honest = *to != Next::Succeeded || is_returned;
