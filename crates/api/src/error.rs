@@ -192,7 +192,8 @@ impl From<StoreError> for Refused {
         match error {
             StoreError::DiskFull => disk_full(),
             StoreError::Away(why) => {
-                tracing::warn!(why, "the store is away");
+                // The engine says so once, when it begins.
+                tracing::debug!(why, "the store is away");
                 Self::new(STORE_AWAY, "the store does not answer; try again").retry_after(SOON)
             }
             StoreError::Damaged(why) => {

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use tasklane_core::error::StoreError;
 use tasklane_core::event::Transition;
@@ -85,26 +86,56 @@ impl Inside {
         }
     }
 
-    async fn commit_here(self: &Arc<Self>, mut batch: Batch, seats: Vec<Seat>) -> Result<Committed, StoreError> {
+    async fn commit_here(self: &Arc<Self>, batch: Batch, seats: Vec<Seat>) -> Result<Committed, StoreError> {
         let arrivals = self.parked.arrivals();
+        match self.commit_for(batch, &seats).await {
+            Ok((answers, handed, for_seats)) => {
+                self.answer(seats, for_seats, arrivals);
+                Ok(Committed { answers, handed })
+            }
+            Err(error) => {
+                self.seat_again(seats, arrivals);
+                Err(error)
+            }
+        }
+    }
+
+    /// Leases for `seats` and answers them; the lanes of what those got who got all they wanted, and how many tasks.
+    pub async fn lease_for(self: &Arc<Self>, seats: Vec<Seat>) -> Result<(Vec<Arc<Lane>>, usize), StoreError> {
+        let arrivals = self.parked.arrivals();
+        let for_seats = match self.commit_for(Batch::default(), &seats).await {
+            Ok((_, _, for_seats)) => for_seats,
+            Err(error) => {
+                self.seat_again(seats, arrivals);
+                return Err(error);
+            }
+        };
+        let full = seats.iter().zip(&for_seats).filter(|(seat, handed)| handed.tasks.len() >= seat.limit);
+        let tasks = full.flat_map(|(_, handed)| &handed.tasks);
+        let lanes: Vec<_> = tasks.map(|task| Arc::clone(&task.facts.lane)).collect();
+        let count = lanes.len();
+        self.answer(seats, for_seats, arrivals);
+        Ok((lanes, count))
+    }
+
+    /// Commits; the answers, the batch's own leases, and those for `seats`.
+    async fn commit_for(
+        self: &Arc<Self>,
+        mut batch: Batch,
+        seats: &[Seat],
+    ) -> Result<(Answers, Vec<Handed>, Vec<Handed>), StoreError> {
         let own = batch.lease.len();
         batch.lease.extend(seats.iter().map(|seat| seat.request(self.ids.seed())));
         let workers: Vec<Arc<str>> = batch.lease.iter().map(|it| Arc::clone(&it.worker)).collect();
         let started = Instant::now();
         let answered = self.store.commit(batch).await;
         self.metrics.committed(started.elapsed(), &answered);
-        let mut answers = match answered {
-            Ok(answers) => answers,
-            Err(error) => {
-                self.seat_again(seats, arrivals);
-                return Err(error);
-            }
-        };
+        self.outage.heard(&answered, self.stopped.load(Ordering::Acquire));
+        let mut answers = answered?;
         self.after(&answers);
         let mut handed = self.hold(&workers, std::mem::take(&mut answers.lease));
         let for_seats = handed.split_off(own.min(handed.len()));
-        self.answer(seats, for_seats, arrivals);
-        Ok(Committed { answers, handed })
+        Ok((answers, handed, for_seats))
     }
 
     /// Holds the facts of what was leased, request by request.
@@ -132,9 +163,30 @@ impl Inside {
     }
 
     fn seat_again(self: &Arc<Self>, seats: Vec<Seat>, arrivals: u64) {
-        let sat = seats.into_iter().map(|seat| self.parked.sit(seat, arrivals));
+        let sat = seats.into_iter().map(|seat| self.sit(seat, arrivals));
         let stale = sat.filter_map(|sat| if let Sat::Stale(seat) = sat { Some(seat) } else { None }).collect();
         self.serve(stale);
+    }
+
+    /// Sits down; who stood while news came for him is answered at once.
+    pub fn sit(self: &Arc<Self>, seat: Seat, arrivals: u64) -> Sat {
+        let worker = Arc::clone(&seat.worker);
+        let sat = self.parked.sit(seat, arrivals);
+        if matches!(sat, Sat::Down(_)) {
+            if self.is_draining() {
+                self.dismiss(self.parked.take_all());
+            } else if self.facts.has_news(&worker) {
+                self.dismiss(self.parked.take_of(&worker));
+            }
+        }
+        sat
+    }
+
+    /// Answers these seats with nothing; a worker that lives asks again.
+    pub fn dismiss(self: &Arc<Self>, seats: Vec<Seat>) {
+        for seat in seats {
+            drop(seat.reply.send(Handed::nothing(self)));
+        }
     }
 
     /// What follows every commit.
@@ -145,7 +197,11 @@ impl Inside {
         if !answers.transitions.is_empty() {
             let finals = answers.transitions.iter().filter(|it| it.to.is_final()).map(|it| it.task);
             self.waits.wake(finals);
-            self.watches.moved(answers);
+            if self.is_shared {
+                self.watches.rumour(answers.position);
+            } else {
+                self.watches.moved(answers.position, &answers.transitions);
+            }
             self.unseat_lost(&answers.transitions);
             let stopped = answers.transitions.iter().filter(|it| it.from == Some(State::Running));
             self.facts.forget(stopped.map(|it| (it.task, it.attempt)));
@@ -160,13 +216,11 @@ impl Inside {
     }
 
     /// A worker that lost a lease may be frozen with its connections open: its seats would catch the very task it lost, and
-    /// lose it again. They are answered with nothing; a worker that lives asks again.
+    /// lose it again. They are answered with nothing.
     fn unseat_lost(self: &Arc<Self>, transitions: &[Transition]) {
         let lost = transitions.iter().filter(|it| matches!(it.reason, Reason::LeaseLost | Reason::CrashLoop));
         for worker in self.facts.workers_of(lost.map(|it| (it.task, it.attempt))) {
-            for seat in self.parked.take_of(&worker) {
-                drop(seat.reply.send(Handed::nothing(self)));
-            }
+            self.dismiss(self.parked.take_of(&worker));
         }
     }
 
@@ -187,11 +241,9 @@ impl Inside {
     }
 
     /// Tells the worker of a running task, at once if it waits for work, that the task is to be cancelled.
-    fn tell(self: &Arc<Self>, id: TaskId, attempt: u32) {
+    pub fn tell(self: &Arc<Self>, id: TaskId, attempt: u32) {
         if let Some(worker) = self.facts.request_cancel(id, attempt) {
-            for seat in self.parked.take_of(&worker) {
-                drop(seat.reply.send(Handed::nothing(self)));
-            }
+            self.dismiss(self.parked.take_of(&worker));
         }
     }
 

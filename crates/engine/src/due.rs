@@ -8,6 +8,7 @@ use tasklane_core::ports::store::Batch;
 use tokio::time::{Instant, sleep_until};
 
 use crate::inside::Inside;
+use crate::outage;
 
 /// Moves what is due until the engine stops.
 pub(crate) async fn run(inside: Arc<Inside>) {
@@ -26,7 +27,7 @@ async fn move_due(inside: &Arc<Inside>) -> bool {
     match inside.commit(batch).await {
         Ok(committed) => committed.answers.promote >= most || committed.answers.rescue >= most,
         Err(error) => {
-            tracing::warn!(%error, "what is due was not moved; trying again within a second");
+            outage::complain(&error, "what is due was not moved; trying again within a second");
             false
         }
     }
@@ -34,7 +35,8 @@ async fn move_due(inside: &Arc<Inside>) -> bool {
 
 /// Sleeps to the announced moment, or the floor; wakes for an earlier one.
 async fn sleep(inside: &Inside) {
-    let floor = Instant::now() + inside.options.due_every;
+    let every = inside.options.due_every;
+    let floor = Instant::now() + if inside.is_shared { inside.ids.jittered(every) } else { every };
     loop {
         let until = inside.due.peek().map_or(floor, |next| next.min(floor));
         tokio::select! {

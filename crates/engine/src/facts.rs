@@ -14,11 +14,15 @@ use crate::inside::lock;
 /// How often the progress of one task is written at most.
 const PROGRESS_EVERY: Duration = Duration::from_secs(1);
 
+/// How long after its end a lease is rescued at the latest, while the store answers.
+const RESCUED_WITHIN: Duration = Duration::from_secs(1);
+
 /// Most cancellations remembered for tasks whose lease this server has not heard of yet.
 const EARLY_CANCELS: usize = 10_000;
 
-#[derive(Default)]
 pub(crate) struct HeldFacts {
+    /// Other servers hold facts, too.
+    is_shared: bool,
     table: Mutex<Table>,
 }
 
@@ -27,6 +31,8 @@ struct Table {
     held: HashMap<TaskId, Held>,
     /// Those of `held` that somebody asked to cancel: few, so that each reply can look through them.
     asked: BTreeSet<TaskId>,
+    /// The first moment at which one of `held` may be overdue, unless its lease was renewed since.
+    next_overdue: Option<Instant>,
     /// Attempts cancelled between the commit of their lease and the news of it.
     early: HashMap<TaskId, u32>,
 }
@@ -36,6 +42,8 @@ struct Held {
     worker: Arc<str>,
     /// The worker was told of the cancellation.
     told: bool,
+    /// When the lease was last granted or renewed here, or known to be valid.
+    renewed: Instant,
     progress_written: Option<Instant>,
     progress: Option<Progress>,
 }
@@ -51,10 +59,16 @@ pub(crate) enum Heard {
 }
 
 impl HeldFacts {
+    /// None yet; `is_shared`: other servers hold facts of tasks of the same store.
+    pub fn new(is_shared: bool) -> Self {
+        Self { is_shared, table: Mutex::default() }
+    }
+
     /// Holds the facts of tasks just leased to `worker`.
     pub fn hold(&self, worker: &Arc<str>, leased: &[Leased]) {
         let mut guard = lock(&self.table);
         let table = &mut *guard;
+        let now = Instant::now();
         for task in leased {
             let id = task.facts.id;
             let mut facts = task.facts.clone();
@@ -63,7 +77,7 @@ impl HeldFacts {
                 table.asked.insert(id);
             }
             let worker = Arc::clone(worker);
-            table.held.insert(id, Held { facts, worker, told: false, progress_written: None, progress: None });
+            table.add(Held { facts, worker, told: false, renewed: now, progress_written: None, progress: None });
         }
     }
 
@@ -76,6 +90,11 @@ impl HeldFacts {
     /// Whether this server holds this lease.
     pub fn holds(&self, key: LeaseKey) -> bool {
         lock(&self.table).held.get(&key.id).is_some_and(|it| it.holds(key))
+    }
+
+    /// Whether this server holds a lease of this task.
+    pub fn holds_any(&self, id: TaskId) -> bool {
+        lock(&self.table).held.contains_key(&id)
     }
 
     /// The workers that these attempts were leased to, each once.
@@ -109,6 +128,51 @@ impl HeldFacts {
         }
     }
 
+    /// Forgets leases that are no more.
+    pub fn forget_leases(&self, keys: &[LeaseKey]) {
+        let held: Vec<_> = keys.iter().filter(|key| self.holds(**key)).map(|key| (key.id, key.attempt)).collect();
+        self.forget(held.into_iter());
+    }
+
+    /// The leases held here of these tasks.
+    pub fn keys_of(&self, ids: &[TaskId]) -> Vec<LeaseKey> {
+        let table = lock(&self.table);
+        ids.iter().filter_map(|id| table.held.get(id)?.key()).collect()
+    }
+
+    /// These leases are valid at `now`.
+    pub fn renewed(&self, keys: &[LeaseKey], now: Instant) {
+        let mut table = lock(&self.table);
+        for key in keys {
+            if let Some(held) = table.held.get_mut(&key.id).filter(|it| it.holds(*key)) {
+                held.renewed = now;
+            }
+        }
+    }
+
+    /// Leases that were not renewed here for longer than they last.
+    pub fn silent(&self, now: Instant) -> Vec<LeaseKey> {
+        let mut table = lock(&self.table);
+        let overdue = table.overdue(now);
+        // A little later, so that whoever rescues them has.
+        let silent = overdue.iter().filter(|it| it.renewed + it.length() + RESCUED_WITHIN <= now);
+        let mut silent: Vec<_> = silent.filter_map(|it| it.key()).collect();
+        silent.sort_unstable();
+        silent
+    }
+
+    /// Workers that have hardly any time left to renew a lease.
+    pub fn overdue(&self, now: Instant) -> BTreeSet<Arc<str>> {
+        lock(&self.table).overdue(now).iter().map(|it| Arc::clone(&it.worker)).collect()
+    }
+
+    /// Whether there is a cancellation that this worker was not told of.
+    pub fn has_news(&self, worker: &str) -> bool {
+        let table = lock(&self.table);
+        let of_worker = |it: &&Held| *it.worker == *worker && !it.told;
+        table.asked.iter().filter_map(|id| table.held.get(id)).any(|it| of_worker(&it))
+    }
+
     /// Those of `keys` whose lease this server does not hold.
     pub fn unknown(&self, keys: &[LeaseKey]) -> Vec<LeaseKey> {
         let table = lock(&self.table);
@@ -121,28 +185,38 @@ impl HeldFacts {
         let mut guard = lock(&self.table);
         let table = &mut *guard;
         let id = facts.id;
+        // What is held of a later attempt stays. An earlier one was lost to another server.
+        if table.held.get(&id).is_some_and(|it| it.facts.attempt >= facts.attempt) {
+            return;
+        }
+        table.asked.remove(&id);
         if facts.cancel_requested {
             table.asked.insert(id);
         }
-        let worker = Arc::clone(worker);
-        let held = Held { facts, worker, told: false, progress_written: None, progress: None };
-        table.held.entry(id).or_insert(held);
+        let (worker, renewed) = (Arc::clone(worker), Instant::now());
+        table.add(Held { facts, worker, told: false, renewed, progress_written: None, progress: None });
     }
 
-    /// Notes that somebody asked to cancel this attempt; answers with its worker.
+    /// Notes that somebody asked to cancel this attempt; answers with its worker, unless it was told.
     pub fn request_cancel(&self, id: TaskId, attempt: u32) -> Option<Arc<str>> {
         let mut guard = lock(&self.table);
         let table = &mut *guard;
         let Some(entry) = table.held.get_mut(&id) else {
-            if table.early.len() >= EARLY_CANCELS {
-                table.early.clear();
+            // Of a shared store the next look at its cancellations says it again.
+            if !self.is_shared {
+                if table.early.len() >= EARLY_CANCELS {
+                    table.early.clear();
+                }
+                table.early.insert(id, attempt);
             }
-            table.early.insert(id, attempt);
             return None;
         };
+        if entry.facts.attempt != attempt {
+            return None;
+        }
         entry.facts.cancel_requested = true;
         table.asked.insert(id);
-        Some(Arc::clone(&entry.worker))
+        (!entry.told).then(|| Arc::clone(&entry.worker))
     }
 
     /// The tasks of `worker` to be cancelled, and the leases of those it is told of for the first time.
@@ -206,7 +280,34 @@ impl HeldFacts {
     }
 }
 
+impl Table {
+    fn add(&mut self, held: Held) {
+        let overdue = held.overdue_at();
+        self.next_overdue = Some(self.next_overdue.map_or(overdue, |it| it.min(overdue)));
+        self.held.insert(held.facts.id, held);
+    }
+
+    /// Those that have hardly any time left to be renewed. Looks through all only where the oldest may be so far: every
+    /// so often, for leases that are renewed.
+    fn overdue(&mut self, now: Instant) -> Vec<&Held> {
+        if self.next_overdue.is_none_or(|at| now < at) {
+            return Vec::new();
+        }
+        self.next_overdue = self.held.values().map(Held::overdue_at).min();
+        self.held.values().filter(|it| it.overdue_at() <= now).collect()
+    }
+}
+
 impl Held {
+    fn length(&self) -> Duration {
+        self.facts.lease.as_ref().map_or(Duration::ZERO, |it| it.length)
+    }
+
+    /// When nine tenths of the lease are over.
+    fn overdue_at(&self) -> Instant {
+        self.renewed + self.length().mul_f64(0.9)
+    }
+
     /// How often a sign of life is written: where the task may not be silent for long, often enough that one put off
     /// hardly shortens what it may be silent.
     fn written_every(&self) -> Duration {

@@ -13,16 +13,19 @@ use tasklane_core::ports::store::{EventPage, LogPage, LogQuery, SharedStore, Sto
 use tasklane_core::queue::{Counts, Queue, QueueState};
 use tasklane_core::task::{Attempt, Lane, Task, TaskId};
 use tasklane_core::time::Timestamp;
+use tokio::time::timeout;
 
 use crate::calls::{
     HandCallError, LeaseCall, LeaseReply, Overview, ReportCall, ReportReply, RerunError, StreamError, SubmitError,
     Submitted, TypeOverview, Why, WorkerOverview,
 };
-use crate::commit::Handed;
 use crate::inside::{Inside, lock};
 use crate::options::Options;
-use crate::stream::{EventStream, Following, TaskStream};
-use crate::{accept, due, hand, housekeeping, lease, metrics, overview, settle, why};
+use crate::stream::{self, EventStream, Following, TaskStream};
+use crate::{accept, due, hand, hints, housekeeping, lease, metrics, overview, settle, why};
+
+/// How long the store may take to say that it is there.
+const READY_WITHIN: Duration = Duration::from_secs(5);
 
 /// The engine's handle.
 #[derive(Clone)]
@@ -35,7 +38,12 @@ impl Engine {
     pub fn start(store: SharedStore, options: Options) -> Self {
         let inside = Inside::new(store, options);
         tokio::spawn(due::run(Arc::clone(&inside)));
-        *lock(&inside.chores) = housekeeping::start(&inside);
+        let mut chores = housekeeping::start(&inside);
+        if inside.is_shared {
+            chores.push(tokio::spawn(hints::run(Arc::clone(&inside))));
+            chores.push(tokio::spawn(stream::read_log(Arc::clone(&inside))));
+        }
+        *lock(&inside.chores) = chores;
         Self { inside }
     }
 
@@ -274,7 +282,13 @@ impl Engine {
         if self.inside.is_draining() {
             return Err("the server is stopping".to_owned());
         }
-        self.stats().await.map_err(|error| error.to_string())
+        let stats = timeout(READY_WITHIN, self.stats()).await;
+        let stats = stats.map_err(|_| "the store does not answer".to_owned())?.map_err(|error| error.to_string())?;
+        // Reads may go on where commits do not: at a database's standby, say.
+        if self.inside.outage.is_now() {
+            return Err("the store takes no commits".to_owned());
+        }
+        Ok(stats)
     }
 
     /// Every metric of the engine in the OpenMetrics text format.
@@ -285,9 +299,7 @@ impl Engine {
     /// Stops handing out work and answers parked lease requests with nothing; submits, reports and reads go on.
     pub fn drain(&self) {
         self.inside.draining.store(true, Ordering::Release);
-        for seat in self.inside.parked.take_all() {
-            drop(seat.reply.send(Handed::nothing(&self.inside)));
-        }
+        self.inside.dismiss(self.inside.parked.take_all());
     }
 
     /// Ends the engine's loops and closes the store. Callers that wait are answered with what there is.

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use tasklane_core::ports::BoxFuture;
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, MissedTickBehavior, interval};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
 
 use crate::inside::Inside;
-use crate::{progress, sweep};
+use crate::{hints, progress, seats, sweep};
 
 /// One chore.
 struct Chore {
@@ -23,9 +23,29 @@ const CHORES: &[Chore] = &[
     Chore { name: "forget", every: Duration::from_secs(1), run: |it| Box::pin(forget(it)) },
 ];
 
+/// The floor under lost hints, over a store that other servers write to.
+const SHARED: &[Chore] = &[
+    Chore { name: "look for work", every: Duration::from_secs(1), run: |it| Box::pin(seats::look(it)) },
+    Chore { name: "look for ends", every: Duration::from_millis(500), run: |it| Box::pin(hints::look_for_ends(it)) },
+    Chore { name: "look for cancels", every: Duration::from_secs(1), run: |it| Box::pin(hints::look_for_cancels(it)) },
+    Chore { name: "look for lost", every: Duration::from_secs(1), run: |it| Box::pin(hints::look_for_lost(it)) },
+];
+
 /// Starts a loop a chore.
 pub(crate) fn start(inside: &Arc<Inside>) -> Vec<JoinHandle<()>> {
+    if inside.is_shared {
+        let chores = CHORES.iter().chain(SHARED);
+        return chores.map(|chore| tokio::spawn(keep_out_of_step(chore, Arc::clone(inside)))).collect();
+    }
     CHORES.iter().map(|chore| tokio::spawn(keep(chore, Arc::clone(inside)))).collect()
+}
+
+/// Servers of one store do not all do the same at once.
+async fn keep_out_of_step(chore: &'static Chore, inside: Arc<Inside>) {
+    loop {
+        sleep(inside.ids.jittered(chore.every)).await;
+        (chore.run)(Arc::clone(&inside)).await;
+    }
 }
 
 async fn keep(chore: &'static Chore, inside: Arc<Inside>) {

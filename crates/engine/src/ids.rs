@@ -1,6 +1,7 @@
 //! Draws ids and random numbers: the only randomness of the engine.
 
 use std::sync::Mutex;
+use std::time::Duration;
 
 use tasklane_core::task::TaskId;
 use tasklane_core::time::Timestamp;
@@ -35,6 +36,12 @@ impl Ids {
     /// 64 random bits.
     pub fn seed(&self) -> u64 {
         lock(&self.pool).draw()
+    }
+
+    /// Somewhat less than `most`: what servers do every so often, they do not do at once.
+    pub fn jittered(&self, most: Duration) -> Duration {
+        let part = f64::from(self.seed() as u32) / f64::from(u32::MAX);
+        most.mul_f64(1.0 - part / 4.0)
     }
 
     /// The next id, for the moment `now`.

@@ -12,6 +12,7 @@ use crate::facts::HeldFacts;
 use crate::ids::Ids;
 use crate::metrics::Metrics;
 use crate::options::Options;
+use crate::outage::Outage;
 use crate::parked::Parked;
 use crate::requests::Requests;
 use crate::wake::Waits;
@@ -21,6 +22,9 @@ use crate::workers::Workers;
 /// The engine's inside. Every member locks for itself; no lock is held over a wait, and none while another is taken.
 pub(crate) struct Inside {
     pub store: SharedStore,
+    /// Other servers write to the store, too: what they do is heard of by hints, and looked for.
+    pub is_shared: bool,
+    pub outage: Outage,
     pub options: Options,
     pub ids: Ids,
     /// Facts of the tasks this server leased.
@@ -52,7 +56,9 @@ impl Inside {
     pub fn new(store: SharedStore, options: Options) -> Arc<Self> {
         Arc::new(Self {
             ids: Ids::new(Arc::clone(&options.randomness)),
-            facts: HeldFacts::default(),
+            is_shared: store.is_shared(),
+            outage: Outage::default(),
+            facts: HeldFacts::new(store.is_shared()),
             parked: Parked::new(options.parked),
             requests: Requests::new(options.requests),
             waits: Waits::new(options.waits),

@@ -17,7 +17,7 @@ use crate::parked::{Sat, Seat};
 pub(crate) async fn lease(inside: &Arc<Inside>, call: LeaseCall) -> Result<LeaseReply, StoreError> {
     let LeaseCall { worker, wish } = call;
     note_worker(inside, &worker, &wish);
-    let again = given_before(inside, &worker, &wish);
+    let again = given_before(inside, &worker, &wish).await?;
     if !again.is_empty() {
         return Ok(LeaseReply { tasks: again, cancel: inside.cancels(&worker).ids });
     }
@@ -45,12 +45,23 @@ pub(crate) fn request(inside: &Inside, worker: &Arc<str>, wish: &Wish) -> LeaseR
     }
 }
 
-/// What this very request got before and nobody reported yet.
-pub(crate) fn given_before(inside: &Inside, worker: &Arc<str>, wish: &Wish) -> Vec<Leased> {
-    let Some(request) = &wish.request else { return Vec::new() };
+/// What this very request got before and nobody reported yet. Known to the server that was asked: another one, asked by
+/// the same name, cannot know and gives other tasks; what was lost on the way comes back when its leases run out.
+pub(crate) async fn given_before(
+    inside: &Arc<Inside>,
+    worker: &Arc<str>,
+    wish: &Wish,
+) -> Result<Vec<Leased>, StoreError> {
+    let Some(request) = &wish.request else { return Ok(Vec::new()) };
     let mut given = inside.requests.given(worker, request, Instant::now());
     given.retain(|task| inside.facts.holds(task.key()));
-    given
+    if inside.is_shared && !given.is_empty() {
+        // They may have been reported to another server.
+        let lost = inside.store.lost(given.iter().map(Leased::key).collect()).await?;
+        inside.facts.forget_leases(&lost);
+        given.retain(|task| !lost.contains(&task.key()));
+    }
+    Ok(given)
 }
 
 /// Remembers what a named request got.
@@ -90,13 +101,15 @@ pub(crate) async fn park(
     while Instant::now() < until && !inside.is_draining() {
         let (reply, answer) = oneshot::channel();
         let (worker, lanes) = (Arc::clone(worker), Arc::clone(&wish.lanes));
-        let seat = Seat { worker: Arc::clone(&worker), lanes, limit: wish.limit, length: wish.length, reply };
-        match inside.parked.sit(seat, arrivals) {
+        let (limit, length) = (wish.limit, wish.length);
+        let seat = Seat { worker: Arc::clone(&worker), lanes, limit, length, until, number: 0, reply };
+        match inside.sit(seat, arrivals) {
             Sat::Down(number) => return Ok(Sitting { inside, number }.wait(answer, until).await),
             Sat::Full => {
                 inside.metrics.limit_hit("parked_leases");
                 break;
             }
+            Sat::Over => break,
             Sat::Stale(_) => {
                 arrivals = inside.parked.arrivals();
                 let found = look(inside, &worker, wish).await?;

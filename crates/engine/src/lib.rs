@@ -20,8 +20,11 @@ mod settle;
 // Beside the road.
 pub mod bulk;
 mod hand;
+mod hints;
 mod housekeeping;
+mod outage;
 mod overview;
+mod seats;
 mod sweep;
 mod why;
 

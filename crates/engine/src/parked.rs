@@ -1,12 +1,14 @@
 //! Lease requests that wait for work: seats, found by the lanes they serve.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::ops::Bound;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tasklane_core::lease::{LaneFilter, LeaseRequest, TypeFilter};
 use tasklane_core::task::Lane;
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 
 use crate::commit::Handed;
 use crate::inside::lock;
@@ -17,11 +19,20 @@ pub(crate) struct Seat {
     pub lanes: Arc<[LaneFilter]>,
     pub limit: usize,
     pub length: Duration,
+    /// When the caller gives up.
+    pub until: Instant,
+    /// Its place in the line, kept when it sits down again; 0 before it first does.
+    pub number: u64,
     /// The caller holds the other end; dropped, the caller answers with what it has.
     pub reply: oneshot::Sender<Handed>,
 }
 
 impl Seat {
+    /// Whether nobody waits for its answer any more.
+    fn is_over(&self) -> bool {
+        self.reply.is_closed() || Instant::now() >= self.until
+    }
+
     /// What the store is asked for it; `seed` are 64 random bits.
     pub fn request(&self, seed: u64) -> LeaseRequest {
         LeaseRequest {
@@ -59,6 +70,8 @@ pub(crate) enum Sat {
     Stale(Seat),
     /// Too many sit already.
     Full,
+    /// Nobody waits for it any more.
+    Over,
 }
 
 impl Parked {
@@ -76,6 +89,8 @@ impl Parked {
         let mut room = lock(&self.room);
         if room.arrivals != arrivals {
             Sat::Stale(seat)
+        } else if seat.is_over() {
+            Sat::Over
         } else if room.seats.len() >= self.most {
             Sat::Full
         } else {
@@ -117,6 +132,41 @@ impl Parked {
         taken
     }
 
+    /// Takes for each of `lanes` one seat that serves it.
+    pub fn take_one_for_each(&self, lanes: &[Arc<Lane>]) -> Vec<Seat> {
+        let mut taken: Vec<Seat> = Vec::new();
+        for lane in lanes {
+            let serves = |seat: &Seat| seat.lanes.iter().any(|it| it.matches(&lane.queue, &lane.task_type));
+            if !taken.iter().any(serves) {
+                taken.extend(self.take_for(std::iter::once(lane), 1));
+            }
+        }
+        taken
+    }
+
+    /// Takes the next seats of a round over all: one for each set of lanes the round has not met yet, at most `most`.
+    /// `false`: the round is over.
+    pub fn take_one_of_each(&self, round: &mut Round, most: usize) -> (Vec<Seat>, bool) {
+        let mut room = lock(&self.room);
+        let after = (Bound::Excluded(round.after), Bound::Unbounded);
+        let mut numbers = Vec::new();
+        let mut looked_at = 0;
+        for (number, seat) in room.seats.range(after).take(LOOKED_AT) {
+            (round.after, looked_at) = (*number, looked_at + 1);
+            if !round.met.contains(&seat.lanes) {
+                round.met.insert(Arc::clone(&seat.lanes));
+                numbers.push(*number);
+            }
+            if numbers.len() >= most {
+                break;
+            }
+        }
+        let is_over = room.seats.range((Bound::Excluded(round.after), Bound::Unbounded)).next().is_none();
+        let seats = numbers.into_iter().filter_map(|number| room.take(number)).filter(|it| !it.reply.is_closed());
+        let seats = seats.collect();
+        (seats, looked_at > 0 && !is_over)
+    }
+
     /// Takes seats that serve any lane of this queue.
     pub fn take_for_queue(&self, queue: &str) -> Vec<Seat> {
         let serves = |it: &LaneFilter| it.queue.as_deref().is_none_or(|name| name == queue);
@@ -151,10 +201,35 @@ impl Parked {
     }
 }
 
+/// Most seats looked at while the lock is held.
+const LOOKED_AT: usize = 1_000;
+
+/// A walk over all seats, in the order of their numbers.
+#[derive(Default)]
+pub(crate) struct Round {
+    after: u64,
+    met: HashSet<Arc<[LaneFilter]>>,
+}
+
+impl Round {
+    /// How many sets of lanes it met.
+    pub fn met(&self) -> usize {
+        self.met.len()
+    }
+
+    /// Goes on from here with no lanes met.
+    pub fn afresh(&mut self) {
+        self.met.clear();
+    }
+}
+
 impl Room {
-    fn add(&mut self, seat: Seat) -> u64 {
-        self.next += 1;
-        let number = self.next;
+    fn add(&mut self, mut seat: Seat) -> u64 {
+        if seat.number == 0 {
+            self.next += 1;
+            seat.number = self.next;
+        }
+        let number = seat.number;
         for filter in filters(&seat.lanes) {
             self.by_filter.entry(filter).or_default().insert(number);
         }

@@ -10,6 +10,7 @@ use tasklane_core::outcome::Outcome;
 use tasklane_core::ports::store::{Answers, Batch};
 use tasklane_core::settle::{self, Settled, Settlement};
 use tasklane_core::task::{Facts, TaskId};
+use tokio::time::Instant;
 
 use crate::calls::{ReportCall, ReportReply};
 use crate::commit::Handed;
@@ -29,7 +30,7 @@ pub(crate) async fn report(inside: &Arc<Inside>, call: ReportCall) -> Result<Rep
     let mut given = Vec::new();
     if let Some(wish) = &want {
         lease::note_worker(inside, &worker, wish);
-        given = lease::given_before(inside, &worker, wish);
+        given = lease::given_before(inside, &worker, wish).await?;
         if given.is_empty() && wish.limit > 0 && !inside.is_draining() {
             batch.lease.push(lease::request(inside, &worker, wish));
         }
@@ -38,6 +39,9 @@ pub(crate) async fn report(inside: &Arc<Inside>, call: ReportCall) -> Result<Rep
     let arrivals = inside.parked.arrivals();
     let mut committed = inside.commit(batch).await?;
     asked.lost(&committed.answers, &mut lost);
+    if inside.is_shared {
+        asked.learn(inside, &committed.answers);
+    }
     let refused = asked.notes.answered(inside, &committed.answers);
     let cancel = inside.cancels(&worker);
     let mut reply = ReportReply { cancel: cancel.ids, lost: lost.ids, tasks: given, refused };
@@ -88,6 +92,19 @@ impl Asked {
             settle: batch.settle.iter().map(|it| it.key).collect(),
             notes: Noted::of(batch),
         }
+    }
+
+    /// What the answers say of leases that other servers may have ended.
+    fn learn(&self, inside: &Inside, answers: &Answers) {
+        let renewed = self.renew.iter().zip(&answers.renew);
+        let (held, mut gone): (Vec<_>, Vec<_>) = renewed.partition(|(_, held)| **held);
+        gone.extend(self.progress.iter().zip(&answers.progress).filter(|(_, held)| !**held));
+        let keys = |of: Vec<(&LeaseKey, &bool)>| of.into_iter().map(|(key, _)| *key).collect::<Vec<_>>();
+        inside.facts.renewed(&keys(held), Instant::now());
+        let settled = self.settle.iter().zip(&answers.settle);
+        let mut gone = keys(gone);
+        gone.extend(settled.filter(|(_, settled)| **settled != Settled::Held).map(|(key, _)| *key));
+        inside.facts.forget_leases(&gone);
     }
 
     /// Notes what was lost.

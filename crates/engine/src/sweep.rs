@@ -7,6 +7,7 @@ use std::time::Duration;
 use tasklane_core::ports::store::{Batch, Sweep};
 
 use crate::inside::Inside;
+use crate::outage;
 
 /// Between two steps that both removed something, so that other commits come between.
 const PAUSE: Duration = Duration::from_millis(5);
@@ -25,7 +26,7 @@ pub(crate) async fn run(inside: Arc<Inside>) {
                 tokio::time::sleep(PAUSE).await;
             }
             Ok(_) => return,
-            Err(error) => return tracing::warn!(%error, "the sweep could not write; trying again later"),
+            Err(error) => return outage::complain(&error, "the sweep could not write; trying again later"),
         }
     }
 }

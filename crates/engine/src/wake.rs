@@ -46,6 +46,13 @@ impl Waits {
         }
     }
 
+    /// The tasks somebody waits for.
+    pub fn ids(&self) -> Vec<TaskId> {
+        let mut ids: Vec<_> = lock(&self.waiting).keys().copied().collect();
+        ids.sort_unstable();
+        ids
+    }
+
     pub fn len(&self) -> usize {
         lock(&self.waiting).len()
     }

@@ -1,12 +1,12 @@
 //! Who follows what happens: places for streams, ears at single tasks, and pages of the event log that many streams read.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use tasklane_core::error::StoreError;
 use tasklane_core::event::{Position, Transition};
-use tasklane_core::ports::store::{Answers, EventPage};
+use tasklane_core::ports::store::EventPage;
 use tasklane_core::task::{Progress, TaskId};
 use tokio::sync::{Notify, watch};
 
@@ -26,6 +26,11 @@ pub(crate) struct Watches {
     /// How many tasks have ears, to be looked at without the lock.
     tasks: AtomicUsize,
     position: watch::Sender<Position>,
+    /// Where the log of a shared store is said to end, and what tells its reader to look.
+    rumour: AtomicU64,
+    look: Notify,
+    /// Where that reader stands, while there are streams.
+    pub reading: Mutex<Option<Reading>>,
     ended: watch::Sender<bool>,
     /// One read serves every stream that asks for the same page.
     pages: tokio::sync::Mutex<VecDeque<(Position, Arc<EventPage>)>>,
@@ -39,6 +44,13 @@ pub(crate) struct Heard {
     pub logged: bool,
     /// More transitions than are remembered.
     pub missed: bool,
+}
+
+/// The part of a shared store's log that was read without a gap.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Reading {
+    pub since: Position,
+    pub at: Position,
 }
 
 /// Hears what happens to one task.
@@ -73,6 +85,9 @@ impl Watches {
             ears: Mutex::default(),
             tasks: AtomicUsize::new(0),
             position: watch::Sender::new(Position(0)),
+            rumour: AtomicU64::new(0),
+            look: Notify::new(),
+            reading: Mutex::default(),
             ended: watch::Sender::new(false),
             pages: tokio::sync::Mutex::default(),
         }
@@ -93,9 +108,50 @@ impl Watches {
         self.tasks.load(Ordering::Relaxed) > 0
     }
 
+    /// A shared store's log may reach to here; readable it may be a little later, as commits before it are under way.
+    pub fn rumour(&self, position: Position) {
+        if self.rumour.fetch_max(position.0, Ordering::AcqRel) < position.0 {
+            self.look();
+        }
+    }
+
+    /// Where the log is said to end.
+    pub fn rumoured(&self) -> Position {
+        Position(self.rumour.load(Ordering::Acquire))
+    }
+
+    /// There may be something to read in the log of a shared store.
+    pub fn look(&self) {
+        self.look.notify_one();
+    }
+
+    /// Ends when there may be.
+    pub async fn to_look(&self) {
+        self.look.notified().await;
+    }
+
+    /// Ears are to hear everything of a shared store after `from`.
+    pub fn hear_from(&self, from: Position) {
+        let mut reading = lock(&self.reading);
+        match &mut *reading {
+            Some(reading) if reading.since <= from => return,
+            // What others hear twice they know.
+            Some(reading) => *reading = Reading { since: from, at: from.min(reading.at) },
+            None => *reading = Some(Reading { since: from, at: from }),
+        }
+        drop(reading);
+        self.look();
+    }
+
+    /// Something is left out.
+    pub fn missed(&self) {
+        for ear in lock(&self.ears).values().flatten() {
+            ear.hear(|heard| heard.missed = true);
+        }
+    }
+
     /// A commit made transitions.
-    pub fn moved(&self, answers: &Answers) {
-        let position = answers.position;
+    pub fn moved(&self, position: Position, transitions: &[Transition]) {
         self.position.send_if_modified(|known| {
             let later = position > *known;
             *known = position.max(*known);
@@ -105,7 +161,7 @@ impl Watches {
             return;
         }
         let ears = lock(&self.ears);
-        for transition in &answers.transitions {
+        for transition in transitions {
             for ear in ears.get(&transition.task).into_iter().flatten() {
                 ear.hear(|heard| {
                     heard.missed |= heard.transitions.len() >= REMEMBERED;
@@ -176,6 +232,9 @@ impl Place {
         if open.fetch_update(Ordering::Relaxed, Ordering::Relaxed, free).is_err() {
             inside.metrics.limit_hit("streams");
             return None;
+        }
+        if inside.is_shared {
+            inside.watches.look();
         }
         Some(Self(Arc::clone(inside)))
     }

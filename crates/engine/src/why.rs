@@ -58,7 +58,13 @@ fn worker(inside: &Inside, standing: &Standing) -> Option<WhyReason> {
     let lane = &standing.task.facts.lane;
     (!inside.workers.serve(lane)).then(|| WhyReason {
         code: "no_worker",
-        message: format!("no worker serves type {:?} of queue {:?}", lane.task_type, lane.queue),
+        message: format!(
+            "no worker{} serves type {:?} of queue {:?}",
+            // What others are asked, this one does not hear.
+            if inside.is_shared { " that asks this server for work" } else { "" },
+            lane.task_type,
+            lane.queue
+        ),
         remedy: "start a worker that leases this queue and type".to_owned(),
         opens_at: None,
     })

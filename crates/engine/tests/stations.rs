@@ -1,6 +1,7 @@
 //! The engine's stations over the memory store, on tokio's paused clock: time passes only when everything waits for it.
 #![allow(clippy::unwrap_used)]
 
+#[allow(dead_code, reason = "other tests need the rest")]
 mod world;
 
 use std::time::Duration;
@@ -42,6 +43,23 @@ async fn a_parked_worker_gets_nothing_when_its_wait_is_over() {
     let world = World::new();
     let before = tokio::time::Instant::now();
     assert!(world.lease_one(5 * SECOND).await.is_none());
+    assert_eq!(before.elapsed(), 5 * SECOND);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_worker_that_was_called_for_nothing_does_not_wait_longer_than_it_wants() {
+    let world = World::new();
+    world.submit("a").await;
+    let task = world.lease_one(Duration::ZERO).await.unwrap();
+    world.report(&task, Outcome::Succeeded("1".into())).await;
+    world.engine.control("default", QueueState::Paused).await.unwrap();
+    let (parked, gone) = (world.park(5 * SECOND), world.park(5 * SECOND));
+    world.settle_down().await;
+    let before = tokio::time::Instant::now();
+    world.submit("a").await;
+    world.submit("a").await;
+    gone.abort();
+    assert!(tokio::time::timeout(6 * SECOND, parked).await.unwrap().unwrap().tasks.is_empty());
     assert_eq!(before.elapsed(), 5 * SECOND);
 }
 

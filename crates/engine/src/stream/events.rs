@@ -16,9 +16,11 @@ use crate::watch::{PAGE, Place};
 
 /// The time between two looks at least, unless the first one filled its page: under load a look sees many commits
 /// instead of one.
-const LOOK_REST: Duration = Duration::from_millis(20);
+pub(super) const LOOK_REST: Duration = Duration::from_millis(20);
 /// The longest sleep between two looks, should a hint be lost.
 const LOOK_AT_LEAST: Duration = Duration::from_secs(1);
+/// As above where one reader looks for all streams of the server.
+const LOOK_BESIDE_READER: Duration = Duration::from_secs(15);
 
 /// What happens to tasks that a filter lets through, in the order of commits.
 pub struct EventStream {
@@ -83,10 +85,11 @@ impl EventStream {
     }
 
     async fn wait(&mut self) {
-        let Self { position, ended, .. } = self;
+        let Self { inside, position, ended, .. } = self;
+        let floor = if inside.is_shared { LOOK_BESIDE_READER } else { LOOK_AT_LEAST };
         tokio::select! {
             // The senders live as long as the engine; an end of time is the floor in either case.
-            _ = timeout(LOOK_AT_LEAST, position.changed()) => {}
+            _ = timeout(floor, position.changed()) => {}
             _ = ended.changed() => {}
         }
     }

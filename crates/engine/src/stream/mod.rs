@@ -2,6 +2,7 @@
 //! from the log.
 
 mod events;
+mod reader;
 mod task;
 
 use tasklane_core::event::{Cursor, Transition};
@@ -10,6 +11,7 @@ use tasklane_core::state::State;
 use tasklane_core::task::Progress;
 
 pub use events::EventStream;
+pub(crate) use reader::read_log;
 pub use task::{Following, TaskStream};
 
 /// Something a stream tells. With the cursor of what was told last, another stream goes on from there.

@@ -8,8 +8,9 @@ use tasklane_core::error::StoreError;
 use tasklane_core::event::{Cursor, Position, Transition};
 use tasklane_core::ports::store::LogQuery;
 use tasklane_core::state::State;
-use tasklane_core::task::{Task, TaskId};
+use tasklane_core::task::{Progress, Task, TaskId};
 use tokio::sync::watch;
+use tokio::time::{Instant, sleep_until};
 
 use super::Said;
 use super::events::last_position;
@@ -19,6 +20,8 @@ use crate::watch::{Heard, Listening, Place};
 
 /// How often the task is looked at though nothing was heard of it.
 const LOOK_AT_LEAST: Duration = Duration::from_secs(15);
+/// As above, for a task that runs by way of another server, where what it says is heard.
+const LOOK_ELSEWHERE: Duration = Duration::from_secs(1);
 /// Most events read to find those of one task; past it the stream begins anew with a reset.
 const SCAN: usize = 100_000;
 /// Events read at a time to find those of one task.
@@ -51,6 +54,10 @@ pub struct TaskStream {
     untold: Option<Heard>,
     /// Told next.
     ready: VecDeque<Said>,
+    /// The progress told last, where it may come from another server.
+    progress: Option<Progress>,
+    /// When to look though nothing was heard.
+    next_look: Instant,
     /// There may be lines that were not told.
     more_lines: bool,
     /// Told after every line; with it the stream ends.
@@ -69,6 +76,9 @@ impl TaskStream {
         // Listening begins before looking, and the place in the log is older than the look: nothing falls between.
         let listening = Listening::to(inside, id);
         let now = last_position(inside).await?;
+        if inside.is_shared {
+            inside.watches.hear_from(now);
+        }
         let task = one(inside, id).await?.ok_or(StreamError::NotFound)?;
         let query = match following {
             Following::Everything => LogQuery::default(),
@@ -87,6 +97,8 @@ impl TaskStream {
             stands: (task.facts.state, task.facts.attempt),
             untold: None,
             ready: VecDeque::new(),
+            progress: None,
+            next_look: Instant::now() + LOOK_AT_LEAST,
             more_lines: true,
             last: None,
             is_over: false,
@@ -160,9 +172,16 @@ impl TaskStream {
             None => self.tell_standing(task),
         }
         if let Some(progress) = task.progress.clone().filter(|_| state == State::Running) {
-            self.ready.push_back(Said::Progress(progress));
+            self.tell_progress(progress);
         }
         Ok(())
+    }
+
+    fn tell_progress(&mut self, progress: Progress) {
+        if self.inside.is_shared {
+            self.progress = Some(progress.clone());
+        }
+        self.ready.push_back(Said::Progress(progress));
     }
 
     /// Tells where the task stands.
@@ -214,14 +233,20 @@ impl TaskStream {
 
     /// Waits until something is heard of the task.
     async fn listen(&mut self) -> Result<(), StoreError> {
-        let Self { listening, ended, .. } = self;
+        let is_elsewhere =
+            self.inside.is_shared && self.stands.0 == State::Running && !self.inside.facts.holds_any(self.id);
+        let look_every = if is_elsewhere { self.inside.ids.jittered(LOOK_ELSEWHERE) } else { LOOK_AT_LEAST };
+        self.next_look = self.next_look.min(Instant::now() + look_every);
+        let Self { listening, ended, next_look, .. } = self;
         let heard = tokio::select! {
             () = listening.ear.rung() => true,
             _ = ended.changed() => return Ok(()),
-            () = tokio::time::sleep(LOOK_AT_LEAST) => false,
+            () = sleep_until(*next_look) => false,
         };
         if !heard {
-            return self.look_again().await;
+            self.look_again(is_elsewhere).await?;
+            self.next_look = Instant::now() + LOOK_AT_LEAST;
+            return Ok(());
         }
         // From here to the end nothing waits: what was taken from the ear is kept, should nobody wait for it any more.
         let mut heard = self.listening.ear.take();
@@ -258,7 +283,7 @@ impl TaskStream {
         self.more_lines |= heard.logged || !rest.is_empty();
         self.untold = (!rest.is_empty()).then(|| Heard { transitions: rest, missed: false, ..heard.clone() });
         if self.untold.is_none() && self.following == Following::Everything && self.last.is_none() {
-            self.ready.extend(heard.progress.clone().map(Said::Progress));
+            heard.progress.clone().into_iter().for_each(|it| self.tell_progress(it));
         }
         Ok(())
     }
@@ -289,9 +314,19 @@ impl TaskStream {
     }
 
     /// Looks at the task, should what happened to it have been missed.
-    async fn look_again(&mut self) -> Result<(), StoreError> {
+    async fn look_again(&mut self, is_elsewhere: bool) -> Result<(), StoreError> {
         match one(&self.inside, self.id).await? {
-            Some(task) if (task.facts.state, task.facts.attempt) == self.stands => Ok(()),
+            Some(task) if (task.facts.state, task.facts.attempt) == self.stands => {
+                self.more_lines |= is_elsewhere;
+                let is_new = is_elsewhere && self.following == Following::Everything && task.progress != self.progress;
+                task.progress.filter(|_| is_new).into_iter().for_each(|it| self.tell_progress(it));
+                Ok(())
+            }
+            // The log says how it came there.
+            Some(_) if self.inside.is_shared => {
+                self.untold = Some(Heard { missed: true, ..Heard::default() });
+                Ok(())
+            }
             Some(_) => self.begin_anew().await,
             None => {
                 self.is_over = true;

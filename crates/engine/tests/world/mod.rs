@@ -15,6 +15,8 @@ use tasklane_store::memory::MemoryStore;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
+pub mod shared;
+
 pub const SECOND: Duration = Duration::from_secs(1);
 
 /// The store's time is tokio's, so that one paused clock drives both.
@@ -44,6 +46,16 @@ impl World {
     /// The same store under another engine, as after a start that found leases of the one before.
     pub fn again(&self) -> Self {
         Self { engine: Engine::start(Arc::clone(&self.store), Options::default()), store: Arc::clone(&self.store) }
+    }
+
+    /// Engines over one store, as servers over one database, and what connects them.
+    pub fn several<const N: usize>() -> ([Self; N], Arc<shared::Bus>) {
+        let bus = shared::Bus::new(MemoryStore::new(Arc::new(TokioClock(Instant::now()))));
+        let server = |_| {
+            let store: SharedStore = bus.join();
+            Self { engine: Engine::start(Arc::clone(&store), Options::default()), store }
+        };
+        (std::array::from_fn(server), bus)
     }
 
     pub async fn submit(&self, task_type: &str) -> TaskId {
@@ -90,6 +102,18 @@ impl World {
     pub fn park(&self, wait: Duration) -> JoinHandle<LeaseReply> {
         let (engine, call) = (self.engine.clone(), self.lease_call(wait));
         tokio::spawn(async move { engine.lease(call).await.unwrap() })
+    }
+
+    /// The lane of [`World::submit`] with the type `a`.
+    pub fn lane(&self) -> Arc<Lane> {
+        Arc::new(Lane { queue: "default".into(), task_type: "a".into() })
+    }
+
+    /// Tasks that run by way of this engine.
+    pub async fn running(&self) -> f64 {
+        let metrics = self.engine.metrics().await;
+        let held = metrics.lines().find_map(|line| line.strip_prefix("tasklane_leases_held "));
+        held.unwrap().parse().unwrap()
     }
 
     /// Lets every task run until it waits.
