@@ -1,6 +1,6 @@
 //! Measures Tasklane: one JSON object a line on stdout, progress on stderr.
 //!
-//! `ONLY=name[,name]` picks lines, `STORE=sqlite` the store, `REPS=3` how often each is measured, `BENCH_DIR` where the
+//! `ONLY=name[,name]` picks lines, `STORE=sqlite,postgres` the stores, `REPS=3` how often each is measured, `BENCH_DIR` where the
 //! data goes (default: beside the build, so that it lies on a real disk). The server under test is the release binary,
 //! started on a private port of loopback; workers and submitters are processes of their own.
 
@@ -14,6 +14,7 @@ mod callers;
 mod http;
 mod load;
 mod payload;
+mod postgres;
 mod process;
 mod server;
 mod store;

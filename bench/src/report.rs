@@ -88,7 +88,7 @@ impl Line {
             samples.push(sample);
         }
         let median = self.median(samples);
-        self.print(&median)?;
+        self.print(settings, &median)?;
         Ok(median)
     }
 
@@ -100,9 +100,9 @@ impl Line {
         median
     }
 
-    fn print(&self, sample: &Sample) -> Result<(), Failure> {
+    fn print(&self, settings: &Settings, sample: &Sample) -> Result<(), Failure> {
         let mut out = std::io::stdout().lock();
-        writeln!(out, r#"{{"bench":"{}","store":"sqlite",{}}}"#, self.name, sample.members())?;
+        writeln!(out, r#"{{"bench":"{}","store":"{}",{}}}"#, self.name, settings.store.word(), sample.members())?;
         out.flush()?;
         Ok(())
     }

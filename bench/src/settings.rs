@@ -1,17 +1,46 @@
 //! What the environment asks for.
 
 use std::env;
+use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 
 use tempfile::TempDir;
 
 use crate::Failure;
 
+/// What keeps the tasks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Store {
+    /// The embedded one.
+    Sqlite,
+    /// A server started for the measurement.
+    Postgres,
+}
+
+impl Store {
+    /// Its name in `STORE` and in the output.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Sqlite => "sqlite",
+            Self::Postgres => "postgres",
+        }
+    }
+
+    fn named(word: &str) -> Result<Self, Failure> {
+        let found = [Self::Sqlite, Self::Postgres].into_iter().find(|it| it.word() == word);
+        found.ok_or_else(|| format!("STORE={word}: the stores are sqlite and postgres").into())
+    }
+}
+
 /// What is measured, how often, and where its data goes.
 #[derive(Clone)]
 pub struct Settings {
     /// Names of lines; empty is all of them.
     pub only: Vec<String>,
+    /// The stores asked for, in that order.
+    pub stores: Vec<Store>,
+    /// The store of the line that is being measured.
+    pub store: Store,
     /// How often each is measured.
     pub reps: usize,
     /// Divides every number of tasks: a quick look that proves nothing.
@@ -26,9 +55,7 @@ impl Settings {
     /// Reads `ONLY`, `STORE`, `REPS`, `DIVIDE`, `BENCH_DIR` and `TASKLANE_BIN`.
     pub fn read() -> Result<Self, Failure> {
         let store = env::var("STORE").unwrap_or_else(|_| "sqlite".to_owned());
-        if !store.split(',').any(|it| it == "sqlite") {
-            return Err(format!("STORE={store}: the only store is sqlite").into());
-        }
+        let stores = store.split(',').map(|word| Store::named(word.trim())).collect::<Result<Vec<_>, _>>()?;
         let only = env::var("ONLY").unwrap_or_default();
         let here = env::current_exe()?;
         let beside = here.parent().ok_or("the bench lies in no directory")?;
@@ -36,6 +63,8 @@ impl Settings {
         std::fs::create_dir_all(&root)?;
         Ok(Self {
             only: only.split(',').map(str::trim).filter(|it| !it.is_empty()).map(str::to_owned).collect(),
+            store: *stores.first().ok_or("STORE names no store")?,
+            stores,
             reps: number("REPS", 3)?,
             divide: number("DIVIDE", 1)?,
             binary: env::var_os("TASKLANE_BIN").map_or_else(|| beside.join("tasklane"), PathBuf::from),
@@ -48,6 +77,18 @@ impl Settings {
         Ok(tempfile::Builder::new().prefix("run-").tempdir_in(&self.root)?)
     }
 
+    /// The same, for programs that do not run as us: PostgreSQL never runs as root.
+    pub fn fresh_dir_for_all(&self) -> Result<TempDir, Failure> {
+        let dir = self.fresh_dir()?;
+        std::fs::set_permissions(dir.path(), std::fs::Permissions::from_mode(0o755))?;
+        Ok(dir)
+    }
+
+    /// A directory that is kept from one run to the next.
+    pub fn kept_dir(&self, name: &str) -> PathBuf {
+        self.root.join(name)
+    }
+
     /// `tasks`, divided for a quick look; whole thousands.
     pub fn tasks(&self, tasks: usize) -> usize {
         (tasks / self.divide / 1000).max(1) * 1000
@@ -56,6 +97,11 @@ impl Settings {
     /// The same, for figures that do not vary: measured once.
     pub fn once(&self) -> Self {
         Self { reps: 1, ..self.clone() }
+    }
+
+    /// The same, on one store.
+    pub fn on(&self, store: Store) -> Self {
+        Self { store, ..self.clone() }
     }
 
     /// Whether the line of this name is asked for.

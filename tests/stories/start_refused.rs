@@ -137,8 +137,8 @@ fn settings_that_cannot_be_honoured() {
                 &[&variable.to_lowercase()],
             );
         }
-        assert_refused(&start(&here, &[("DATABASE_URL", "postgres://localhost/x")]), 2, &["database_url"]);
-        let url = [&here[..], &["--database-url", "postgres://localhost/x"]].concat();
+        assert_refused(&start(&here, &[("DATABASE_URL", "mysql://localhost/x")]), 2, &["database_url"]);
+        let url = [&here[..], &["--database-url", "mysql://localhost/x"]].concat();
         assert_refused(&start(&url, &[]), 2, &["database-url"]);
         let everywhere = format!("0.0.0.0:{}", port::free());
         assert_refused(&start(&["--listen", &everywhere, "--data-dir", dir], &[]), 2, &["--insecure"]);

@@ -7,7 +7,9 @@ mod history;
 mod latency;
 mod lease_time;
 mod memory;
+mod pg_floor;
 mod pipeline;
+mod postgres_peers;
 mod python_worker;
 mod sqlite_floor;
 mod store;
@@ -15,42 +17,51 @@ mod submit;
 
 use crate::Failure;
 use crate::report::say;
-use crate::settings::Settings;
+use crate::settings::{Settings, Store};
 
-/// Name of the line and what measures and prints it.
-type Entry = (&'static str, fn(&Settings) -> Result<(), Failure>);
+/// Name of the line, the stores it can be measured on, and what measures and prints it.
+type Entry = (&'static str, &'static [Store], fn(&Settings) -> Result<(), Failure>);
+
+const SQLITE: &[Store] = &[Store::Sqlite];
+const POSTGRES: &[Store] = &[Store::Postgres];
 
 /// Every line, in the order of the road.
 const LINES: &[Entry] = &[
-    ("sqlite_floor", sqlite_floor::run),
-    ("store_accept", store::accept),
-    ("store_drain", store::drain),
-    ("submit_single", submit::single),
-    ("submit_batch", submit::batch),
-    ("end_to_end", end_to_end::run),
-    ("pipeline", pipeline::run),
-    ("python_worker", python_worker::run),
-    ("latency", latency::run),
-    ("lease_time", lease_time::run),
-    ("end_to_end_history", history::run),
-    ("disk_bytes", disk_bytes::run),
-    ("memory", memory::run),
-    ("cold_start", cold_start::run),
+    ("sqlite_floor", SQLITE, sqlite_floor::run),
+    ("pg_floor", POSTGRES, pg_floor::run),
+    ("graphile_worker", POSTGRES, postgres_peers::graphile_worker),
+    ("pg_boss", POSTGRES, postgres_peers::pg_boss),
+    ("store_accept", SQLITE, store::accept),
+    ("store_drain", SQLITE, store::drain),
+    ("submit_single", SQLITE, submit::single),
+    ("submit_batch", SQLITE, submit::batch),
+    ("end_to_end", SQLITE, end_to_end::run),
+    ("pipeline", SQLITE, pipeline::run),
+    ("python_worker", SQLITE, python_worker::run),
+    ("latency", SQLITE, latency::run),
+    ("lease_time", SQLITE, lease_time::run),
+    ("end_to_end_history", SQLITE, history::run),
+    ("disk_bytes", SQLITE, disk_bytes::run),
+    ("memory", SQLITE, memory::run),
+    ("cold_start", SQLITE, cold_start::run),
 ];
 
 /// Measures what the settings ask for. A line that fails is said and the others are measured.
 pub fn run(settings: &Settings) -> Result<(), Failure> {
-    if let Some(unknown) = settings.only.iter().find(|name| LINES.iter().all(|(it, _)| it != name)) {
-        let known: Vec<&str> = LINES.iter().map(|(name, _)| *name).collect();
+    if let Some(unknown) = settings.only.iter().find(|name| LINES.iter().all(|(it, ..)| it != name)) {
+        let known: Vec<&str> = LINES.iter().map(|(name, ..)| *name).collect();
         return Err(format!("ONLY={unknown}: the lines are {}", known.join(", ")).into());
     }
     let mut failed = Vec::new();
-    for (name, line) in LINES {
-        if settings.wants(name)
-            && let Err(failure) = line(settings)
-        {
-            say(&format!("FAILED {failure}"));
-            failed.push(*name);
+    for store in &settings.stores {
+        for (name, stores, line) in LINES {
+            if settings.wants(name)
+                && stores.contains(store)
+                && let Err(failure) = line(&settings.on(*store))
+            {
+                say(&format!("FAILED {failure}"));
+                failed.push(*name);
+            }
         }
     }
     if failed.is_empty() { Ok(()) } else { Err(format!("not measured: {}", failed.join(", ")).into()) }

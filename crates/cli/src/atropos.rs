@@ -20,7 +20,8 @@ Its routes are as its clients know them, /, /health, /docs and /openapi.json too
 same port. `tasklane serve` has the same /tasks beside Tasklane's own root routes.
 
 Settings are those of `tasklane serve`, `.env` included. REDIS_URL, CELERY_BROKER_URL, CELERY_RESULT_BACKEND, DEBUG and NEXT_PUBLIC_API_URL
-are not needed; DATABASE_URL ends the start, as tasks are kept in Tasklane's own files.")]
+are not needed. With a DATABASE_URL (postgresql://...) tasks are kept in that database, in a schema of their own: the tables of the service
+it replaces are left alone.")]
 pub(crate) struct Atropos {
     #[command(flatten)]
     said: FlagsOf<All>,

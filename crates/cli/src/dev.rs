@@ -6,6 +6,7 @@ use std::path::Path;
 use clap::Args;
 use tasklane_server::config::flags::{Data, FlagsOf};
 use tasklane_server::config::listen::{INSECURE, LISTEN, Taken};
+use tasklane_server::config::store::Store;
 use tasklane_server::config::{self, log::Log};
 use tasklane_server::{Config, Environment, Server, Settings, StartError, runtime, telemetry};
 
@@ -38,12 +39,14 @@ impl Dev {
         telemetry::start(&Log::read(&settings, environment)?)?;
         let config = config(&settings)?;
         config::warn_unread(&settings, environment);
-        let (wanted, dir) = (config.listen.address.port(), config.store.dir.clone());
+        let (wanted, store) = (config.listen.address.port(), config.store.clone());
         let runtime = runtime::server().map_err(Failure::from_io)?;
         runtime.block_on(async {
             let server = Server::start(config).await?;
-            keep_out_of_git(&dir);
-            greet(output, wanted, &server, &dir);
+            if let Store::Embedded { dir } = &store {
+                keep_out_of_git(dir);
+            }
+            greet(output, wanted, &server, &store);
             server.run().await;
             Ok::<_, StartError>(())
         })?;
@@ -74,20 +77,20 @@ fn keep_out_of_git(dir: &Path) {
     }
 }
 
-fn greet(output: &Output, wanted: u16, server: &Server, dir: &Path) {
+fn greet(output: &Output, wanted: u16, server: &Server, store: &Store) {
     let address = server.address();
     if wanted != 0 && address.port() != wanted {
         let line = format!("port {wanted} is taken by another program; using {}", address.port());
         output.note(Tone::Careful, &line);
     }
-    for line in greeting(&format!("http://{address}"), dir) {
+    for line in greeting(&format!("http://{address}"), store) {
         output.note(Tone::Plain, &line);
     }
 }
 
-fn greeting(url: &str, dir: &Path) -> Vec<String> {
+fn greeting(url: &str, store: &Store) -> Vec<String> {
     let mut lines = vec![
-        format!("Tasklane serves {url}  (tasks are kept in {})", dir.display()),
+        format!("Tasklane serves {url}  (tasks are kept in {store})"),
         format!("  tasks    {url}/v1/tasks"),
         format!("  health   {url}/health"),
         format!("  metrics  {url}/metrics"),
@@ -120,7 +123,7 @@ mod tests {
 
     #[test]
     fn three_commands_to_try_and_all_parse() {
-        let lines = greeting(DEFAULT_URL, Path::new(".tasklane"));
+        let lines = greeting(DEFAULT_URL, &embedded());
         let commands: Vec<_> = lines.iter().filter(|line| line.starts_with("  tasklane ")).collect();
         assert_eq!(commands.len(), 3);
         for command in commands {
@@ -128,12 +131,14 @@ mod tests {
         }
     }
 
+    fn embedded() -> Store {
+        Store::Embedded { dir: ".tasklane".into() }
+    }
+
     #[test]
     fn another_port_is_told_to_the_commands_too() {
-        assert!(
-            greeting("http://127.0.0.1:8001", Path::new("d")).iter().any(|line| line.contains("export TASKLANE_URL"))
-        );
-        assert!(!greeting(DEFAULT_URL, Path::new("d")).iter().any(|line| line.contains("export")));
+        assert!(greeting("http://127.0.0.1:8001", &embedded()).iter().any(|line| line.contains("export TASKLANE_URL")));
+        assert!(!greeting(DEFAULT_URL, &embedded()).iter().any(|line| line.contains("export")));
     }
 
     #[test]

@@ -7,6 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use crate::event::Transition;
+use crate::lease::Lease;
 use crate::outcome::Failure;
 use crate::state::{Reason, State};
 use crate::task::{Attempt, Spec, Task};
@@ -113,6 +114,17 @@ impl Task {
             Next::Failed | Next::Cancelled | Next::Expired => {}
         }
         Applied { transition: self.transition(Some(from), now), ended }
+    }
+
+    /// Begins an attempt under `lease`; `worker` is its name, unless it is kept elsewhere.
+    pub fn start(&mut self, worker: Option<&str>, lease: Lease, now: Timestamp) {
+        self.facts.state = State::Running;
+        self.facts.attempt += 1;
+        self.facts.started_at = Some(now);
+        self.facts.lease = Some(lease);
+        self.reason = Reason::Leased;
+        self.progress = None;
+        self.worker = worker.map(Into::into);
     }
 
     /// The event of having come from `from` to where it stands.

@@ -13,15 +13,13 @@ use tasklane_executors::builtin::Builtin;
 use tasklane_executors::http::HttpTargets;
 use tasklane_outbound::Outbound;
 use tasklane_runner::{Runner, RunnerHandle};
-use tasklane_store::sqlite::{self, SqliteStore};
 
-use crate::clock::MachineClock;
+use crate::config::Config;
 use crate::config::executors::InServer;
 use crate::config::listen::Exposure;
-use crate::config::{self, Config};
-use crate::disk;
 use crate::error::StartError;
 use crate::listener::{Bound, Listener};
+use crate::open::open;
 use crate::shutdown::Signals;
 
 /// How long open requests may go on once nothing runs in the server any more.
@@ -53,13 +51,14 @@ impl Server {
         let executors = executors(&config)?;
         let bound = Bound::bind(&config.listen)?;
         let address = bound.address();
-        let engine = Engine::start(open(&config.store)?, engine_options(&config.store));
+        let (store, options) = open(&config.store).await?;
+        let engine = Engine::start(store, options);
         let mut runners = vec![run_bulks(&engine)];
         runners.extend(executors.map(|it| run(it, &engine, config.executors.slots)));
         let options = api_options(&config);
         let turned_away = options.turned_away.clone();
         let listener = bound.serve(router(engine.clone(), options), turned_away);
-        tracing::info!(%address, data = %config.store.dir.display(), "ready");
+        tracing::info!(%address, data = %config.store, "ready");
         Ok(Self { engine, runners, listener, signals, address, drain: config.executors.drain })
     }
 
@@ -89,15 +88,6 @@ impl Server {
         self.engine.stop().await;
         tracing::info!("stopped");
     }
-}
-
-fn open(store: &config::store::Store) -> Result<Arc<SqliteStore>, StartError> {
-    Ok(SqliteStore::open(sqlite::Options::new(&store.dir, Arc::new(MachineClock::start())))?)
-}
-
-fn engine_options(store: &config::store::Store) -> tasklane_engine::Options {
-    let dir = store.dir.clone();
-    tasklane_engine::Options { disk: Arc::new(move || disk::usage(&dir)), ..Default::default() }
 }
 
 fn api_options(config: &Config) -> tasklane_api::Options {

@@ -4,6 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use tasklane_store::postgres;
 use tasklane_store::sqlite::OpenError;
 use thiserror::Error;
 
@@ -17,6 +18,8 @@ pub mod exit {
     pub const CONFLICT: u8 = 7;
     /// The data is damaged, or of a version this program does not know.
     pub const DATA: u8 = 65;
+    /// The database does not answer.
+    pub const UNREACHABLE: u8 = 69;
     /// The disk is full or cannot be read or written.
     pub const DISK: u8 = 74;
     /// A second signal ended it at once.
@@ -82,12 +85,6 @@ pub enum StartError {
         /// The variable.
         variable: String,
     },
-    /// A database is named and cannot be used.
-    #[error("{setting} is set, but this version of Tasklane keeps tasks in its own files only")]
-    NoPostgres {
-        /// The flag or variable.
-        setting: String,
-    },
     /// Another program listens there.
     #[error("{address} is taken by another program")]
     PortTaken {
@@ -105,6 +102,9 @@ pub enum StartError {
     /// The store did not open.
     #[error(transparent)]
     Store(#[from] OpenError),
+    /// The database did not open.
+    #[error(transparent)]
+    Database(#[from] postgres::OpenError),
     /// The system gave no threads.
     #[error("cannot start the runtime: {0}")]
     Runtime(#[from] io::Error),
@@ -133,7 +133,6 @@ impl StartError {
                 )
             }
             Self::NoKeys { variable } => format!("unset {variable}; the server then serves this machine only"),
-            Self::NoPostgres { setting } => format!("remove {setting} and name a directory with --data-dir"),
             Self::PortTaken { .. } => "stop the other program, or choose another port with --listen".into(),
             Self::Listen { .. } => "choose another address with --listen".into(),
             Self::UnknownKey { nearest: Some(nearest), .. } => format!("write {nearest}, or take the line out"),
@@ -141,7 +140,7 @@ impl StartError {
             Self::File { .. } => "mend it, or name another file with --config".into(),
             Self::Target { .. } => "bind the type to another URL, or allow the address with outbound.allow".into(),
             Self::LogFile { .. } => "name another file with --log-file, or none".into(),
-            Self::Store(_) => return None,
+            Self::Store(_) | Self::Database(_) => return None,
             Self::Runtime(_) => "look at the limits of processes and open files (ulimit -a)".into(),
         })
     }
@@ -154,11 +153,11 @@ impl StartError {
             | Self::File { .. }
             | Self::Target { .. }
             | Self::NotLoopback { .. }
-            | Self::NoKeys { .. }
-            | Self::NoPostgres { .. } => exit::USAGE,
+            | Self::NoKeys { .. } => exit::USAGE,
             Self::LogFile { .. } => exit::DISK,
             Self::PortTaken { .. } => exit::CONFLICT,
             Self::Store(error) => exit_of(error),
+            Self::Database(error) => exit_of_database(error),
             Self::Listen { .. } | Self::Runtime(_) => exit::FAILED,
         }
     }
@@ -170,5 +169,14 @@ pub(crate) fn exit_of(error: &OpenError) -> u8 {
         OpenError::Newer { .. } | OpenError::Damaged { .. } => exit::DATA,
         OpenError::Io { .. } => exit::DISK,
         OpenError::Older { .. } => exit::USAGE,
+    }
+}
+
+pub(crate) fn exit_of_database(error: &postgres::OpenError) -> u8 {
+    match error {
+        postgres::OpenError::Url(_) | postgres::OpenError::Older { .. } => exit::USAGE,
+        postgres::OpenError::Away(_) => exit::UNREACHABLE,
+        postgres::OpenError::Refused(_) | postgres::OpenError::TooOld { .. } => exit::FAILED,
+        postgres::OpenError::Newer { .. } | postgres::OpenError::Strange(_) => exit::DATA,
     }
 }

@@ -12,6 +12,7 @@ pub mod assemble;
 pub mod clock;
 pub mod disk;
 pub mod listener;
+mod open;
 pub mod runtime;
 pub mod shutdown;
 pub mod telemetry;

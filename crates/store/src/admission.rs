@@ -7,6 +7,7 @@ use std::sync::Arc;
 use tasklane_core::accept::{self, Accepted, Admission, Found, Holder, NewTask, Refused};
 use tasklane_core::error::Refusal;
 use tasklane_core::limit;
+use tasklane_core::ports::store::Batch;
 use tasklane_core::queue::QueueState;
 use tasklane_core::task::{Lane, TaskId};
 use tasklane_core::time::Timestamp;
@@ -107,4 +108,10 @@ fn claim<'a>(claimed: &mut Claimed<'a>, task: &'a NewTask, admission: Admission,
     if let Some(wanted) = &task.idempotency {
         claimed.idempotency.entry((tenant, &wanted.key)).or_insert_with(|| holder(Some(wanted.fingerprint)));
     }
+}
+
+/// Answers every submission of a batch with a full disk.
+pub(crate) fn refuse_all(batch: &mut Batch) -> Vec<Result<Vec<Accepted>, Refused>> {
+    let refused = |_| Err(Refused { index: 0, refusal: Refusal::DiskFull });
+    std::mem::take(&mut batch.accept).into_iter().map(refused).collect()
 }

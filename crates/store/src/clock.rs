@@ -31,6 +31,11 @@ impl StoreClock {
         Self { anchored: clock.elapsed(), clock, anchor, skew }
     }
 
+    /// Anchored at `now`, whatever the wall clock says.
+    pub(crate) fn at(clock: Arc<dyn Clock>, now: Timestamp) -> Self {
+        Self { anchored: clock.elapsed(), clock, anchor: now, skew: Duration::ZERO }
+    }
+
     /// The time.
     pub fn now(&self) -> Timestamp {
         self.anchor.plus(self.clock.elapsed().saturating_sub(self.anchored))

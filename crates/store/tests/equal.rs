@@ -1,5 +1,5 @@
 //! The same random batches of every verb, with time passing and the store being opened anew, go through the model and
-//! through SQLite. Every answer and, at the end, every task, attempt, event and count must be the same; and what happens
+//! through each database. Every answer and, at the end, every task, attempt, event and count must be the same; and what happens
 //! on the way keeps core's laws.
 #![allow(clippy::unwrap_used)]
 
@@ -19,7 +19,7 @@ use tasklane_core::hand::Hand;
 use tasklane_core::lease::{LaneFilter, LeaseKey, LeaseRequest, Leased, TypeFilter, mix};
 use tasklane_core::log::{Level, Line};
 use tasklane_core::outcome::{Failure, FailureKind, Outcome};
-use tasklane_core::ports::store::{Answers, Batch, Hidden, LogQuery, Store, Sweep, TaskFilter};
+use tasklane_core::ports::store::{Answers, Batch, EventPage, Hidden, LogQuery, Store, Sweep, TaskFilter};
 use tasklane_core::queue::QueueState;
 use tasklane_core::retention::Retention;
 use tasklane_core::retry::Retry;
@@ -27,8 +27,9 @@ use tasklane_core::settle::{self, Settlement};
 use tasklane_core::state::{Reason, State, permits};
 use tasklane_core::task::{Lane, Progress, Scope, Spec, TaskId, Unique};
 use tasklane_store::memory::MemoryStore;
+use tasklane_store::postgres::{self, PostgresStore};
 use tasklane_store::sqlite::{Options, SqliteStore};
-use tasklane_testkit::ManualClock;
+use tasklane_testkit::{self as testkit, ManualClock};
 
 /// A new task, in small numbers that choose its parts.
 #[derive(Debug, Clone)]
@@ -153,30 +154,56 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
+/// A database that is held against the model.
+enum Database {
+    Sqlite(tempfile::TempDir),
+    Postgres(String),
+}
+
+impl Database {
+    fn sqlite() -> Self {
+        Self::Sqlite(tempfile::tempdir().unwrap())
+    }
+
+    fn postgres() -> Self {
+        Self::Postgres(testkit::postgres::fresh_schema_name())
+    }
+
+    async fn open(&self, clock: &Arc<ManualClock>) -> Arc<dyn Store> {
+        match self {
+            Self::Sqlite(dir) => {
+                let options = Options { reserve_bytes: 1 << 12, ..Options::new(dir.path(), clock.clone()) };
+                SqliteStore::open(options).unwrap()
+            }
+            Self::Postgres(schema) => {
+                let (schema, time) = (schema.as_str().into(), postgres::Whose::Given(clock.clone()));
+                let url = testkit::postgres::shared().url();
+                let options = postgres::Options { schema, time, ..postgres::Options::new(url, clock.clone()) };
+                PostgresStore::open(options).await.unwrap()
+            }
+        }
+    }
+}
+
 /// Both stores, and what a caller would remember.
 struct Pair {
     clock: Arc<ManualClock>,
-    dir: tempfile::TempDir,
+    database: Database,
     model: Arc<MemoryStore>,
-    sqlite: Arc<SqliteStore>,
+    store: Arc<dyn Store>,
     drawn: u64,
     known: Vec<TaskId>,
     leased: Vec<Leased>,
     states: BTreeMap<TaskId, (State, u32)>,
-}
-
-fn open(dir: &tempfile::TempDir, clock: &Arc<ManualClock>) -> Arc<SqliteStore> {
-    let options = Options { reserve_bytes: 1 << 12, ..Options::new(dir.path(), clock.clone()) };
-    SqliteStore::open(options).unwrap()
+    last: Position,
 }
 
 impl Pair {
-    fn new() -> Self {
+    async fn new(database: Database) -> Self {
         let clock = ManualClock::at(beginning());
-        let dir = tempfile::tempdir().unwrap();
-        let (model, sqlite) = (MemoryStore::new(clock.clone()), open(&dir, &clock));
+        let (model, store) = (MemoryStore::new(clock.clone()), database.open(&clock).await);
         let (known, leased, states) = (Vec::new(), Vec::new(), BTreeMap::new());
-        Self { clock, dir, model, sqlite, drawn: 0, known, leased, states }
+        Self { clock, database, model, store, drawn: 0, known, leased, states, last: Position(0) }
     }
 
     fn draw(&mut self) -> u64 {
@@ -340,8 +367,8 @@ impl Pair {
         match step {
             Step::Pass(ms) => self.clock.advance(Duration::from_millis((*ms).into())),
             Step::Reopen => {
-                self.sqlite.close().await;
-                self.sqlite = open(&self.dir, &self.clock);
+                self.store.close().await;
+                self.store = self.database.open(&self.clock).await;
                 self.model.reopened();
             }
             Step::Commit(commands) => {
@@ -353,10 +380,14 @@ impl Pair {
                     commands.iter().for_each(|command| self.add(batch, command));
                 }
                 let [one, other] = twice;
+                let looks_ahead = !self.store.is_shared() || one.promote + one.rescue > 0;
                 let model = self.model.commit(one).await.unwrap();
-                let sqlite = self.sqlite.commit(other).await.unwrap();
+                let store = self.store.commit(other).await.unwrap();
                 self.laws(&model);
-                self.same(model, sqlite);
+                if looks_ahead {
+                    wakes_in_time(&model, &store);
+                }
+                self.same(model, store);
             }
         }
     }
@@ -386,64 +417,83 @@ impl Pair {
         }
     }
 
-    fn same(&mut self, model: Answers, sqlite: Answers) {
+    fn same(&mut self, model: Answers, store: Answers) {
         let (mut shown, mut other) = (Vec::new(), Vec::new());
-        for (answers, shown) in [(&model, &mut shown), (&sqlite, &mut other)] {
+        for (answers, shown) in [(&model, &mut shown), (&store, &mut other)] {
             shown.push(format!("{:#?}", (&answers.renew, &answers.progress, &answers.grace, &answers.settle)));
             shown.push(format!("{:#?}", (&answers.logs, &answers.checkpoints)));
             shown.push(format!("{:#?}", &answers.hand));
             shown.push(format!("{:#?}", &answers.accept));
-            shown.push(format!("{:#?}", (answers.promote, answers.rescue, answers.sweep, answers.position)));
+            shown.push(format!("{:#?}", (answers.promote, answers.rescue, answers.sweep)));
             shown.push(format!("{:#?}", &answers.lease));
             shown.push(format!("{:#?}", &answers.transitions));
         }
-        for (model, sqlite) in shown.iter().zip(&other) {
-            assert_eq!(model, sqlite, "the model's answer is on the left");
+        for (model, store) in shown.iter().zip(&other) {
+            assert_eq!(model, store, "the model's answer is on the left");
         }
-        // A store may say a moment that is too early: then nothing is found to be due, and it knows better.
-        assert!(sqlite.next_due <= model.next_due || model.next_due.is_none(), "nobody would wake in time");
-        assert!(sqlite.next_due.is_some() || model.next_due.is_none(), "nobody would wake at all");
+        self.last = store.position;
         self.leased.extend(model.lease.into_iter().flatten());
+    }
+
+    /// The whole log, once it shows the last commit: a shared store shows one when those that began before it have ended.
+    async fn all_events(&self) -> EventPage {
+        loop {
+            let page = self.store.events(Position(0), 9999).await.unwrap();
+            if page.next >= self.last {
+                return page;
+            }
+            tokio::task::yield_now().await;
+        }
     }
 
     async fn same_in_the_end(&self) {
         let ids: Vec<TaskId> = self.known.clone();
-        let (model, sqlite): (&dyn Store, &dyn Store) = (&*self.model, &*self.sqlite);
-        let (ours, theirs) = (model.tasks(ids.clone()).await.unwrap(), sqlite.tasks(ids.clone()).await.unwrap());
+        let (model, store): (&dyn Store, &dyn Store) = (&*self.model, &*self.store);
+        let (ours, theirs) = (model.tasks(ids.clone()).await.unwrap(), store.tasks(ids.clone()).await.unwrap());
         for (ours, theirs) in ours.iter().zip(&theirs) {
             assert_eq!(ours, theirs, "the model's task is on the left");
             let within = |task: &tasklane_core::task::Task| task.facts.spent <= task.facts.spec.max_attempts;
             assert!(ours.as_ref().is_none_or(within));
         }
         for id in ids {
-            assert_eq!(model.attempts(id).await.unwrap(), sqlite.attempts(id).await.unwrap());
+            assert_eq!(model.attempts(id).await.unwrap(), store.attempts(id).await.unwrap());
             let query = LogQuery { level: Level::Info, limit: 7, ..LogQuery::default() };
-            assert_eq!(model.logs(id, query).await.unwrap(), sqlite.logs(id, query).await.unwrap());
-            assert_eq!(model.standing(id, 3).await.unwrap(), sqlite.standing(id, 3).await.unwrap());
+            assert_eq!(model.logs(id, query).await.unwrap(), store.logs(id, query).await.unwrap());
+            assert_eq!(model.standing(id, 3).await.unwrap(), store.standing(id, 3).await.unwrap());
         }
         for state in State::ALL.iter().copied().map(Some).chain([None]) {
             let filter = || TaskFilter { state, ..TaskFilter::default() };
-            let pages = (model.list(filter(), None, 7).await.unwrap(), sqlite.list(filter(), None, 7).await.unwrap());
+            let pages = (model.list(filter(), None, 7).await.unwrap(), store.list(filter(), None, 7).await.unwrap());
             assert_eq!(pages.0, pages.1);
         }
         for hidden in [Hidden::With, Hidden::Only] {
             for origin in [None, Some("".into()), Some("dialect".into())] {
                 let filter = || TaskFilter { hidden, origin: origin.clone(), ..TaskFilter::default() };
                 let ours = model.list(filter(), None, 7).await.unwrap();
-                assert_eq!(ours, sqlite.list(filter(), None, 7).await.unwrap());
+                assert_eq!(ours, store.list(filter(), None, 7).await.unwrap());
             }
         }
         for (origin, tenant) in [("", None), ("dialect", None), ("dialect", Some("2".into()))] {
             let ours = model.counts(origin.into(), tenant.clone()).await.unwrap();
-            assert_eq!(ours, sqlite.counts(origin.into(), tenant).await.unwrap());
+            assert_eq!(ours, store.counts(origin.into(), tenant).await.unwrap());
         }
         for name in [None, Some("~s".into()), Some("new".into())] {
-            assert_eq!(model.queues(name.clone()).await.unwrap(), sqlite.queues(name).await.unwrap());
+            assert_eq!(model.queues(name.clone()).await.unwrap(), store.queues(name).await.unwrap());
         }
-        let events = (model.events(Position(0), 9999).await.unwrap(), sqlite.events(Position(0), 9999).await.unwrap());
-        assert_eq!(events.0, events.1);
-        assert_eq!(model.stats().await.unwrap().counts, sqlite.stats().await.unwrap().counts);
+        let ours = model.events(Position(0), 9999).await.unwrap();
+        let theirs = self.all_events().await;
+        assert_eq!(ours.events, theirs.events);
+        assert!(theirs.commits.is_sorted_by_key(|(position, _)| *position));
+        let lengths = |page: &EventPage| page.commits.iter().map(|(_, events)| *events).collect::<Vec<_>>();
+        assert_eq!(lengths(&ours), lengths(&theirs), "each commit is one of the log");
+        assert_eq!(model.stats().await.unwrap().counts, store.stats().await.unwrap().counts);
     }
+}
+
+/// A store may say a moment that is too early: then nothing is found to be due, and it knows better.
+fn wakes_in_time(model: &Answers, store: &Answers) {
+    assert!(store.next_due <= model.next_due || model.next_due.is_none(), "nobody would wake in time");
+    assert!(store.next_due.is_some() || model.next_due.is_none(), "nobody would wake at all");
 }
 
 fn cases() -> u32 {
@@ -455,16 +505,25 @@ proptest! {
 
     #[test]
     fn sqlite_answers_as_the_model(steps in proptest::collection::vec(step(), 1..60)) {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        runtime.block_on(async {
-            let mut pair = Pair::new();
-            for step in &steps {
-                pair.step(step).await;
-            }
-            pair.same_in_the_end().await;
-            pair.step(&Step::Reopen).await;
-            pair.same_in_the_end().await;
-            pair.sqlite.close().await;
-        });
+        hold_together(Database::sqlite(), &steps);
     }
+
+    #[test]
+    fn postgres_answers_as_the_model(steps in proptest::collection::vec(step(), 1..60)) {
+        hold_together(Database::postgres(), &steps);
+    }
+}
+
+fn hold_together(database: Database, steps: &[Step]) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let mut pair = Pair::new(database).await;
+        for step in steps {
+            pair.step(step).await;
+        }
+        pair.same_in_the_end().await;
+        pair.step(&Step::Reopen).await;
+        pair.same_in_the_end().await;
+        pair.store.close().await;
+    });
 }

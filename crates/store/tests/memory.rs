@@ -6,7 +6,7 @@ use conformance::world::{World, beginning};
 use tasklane_store::memory::MemoryStore;
 use tasklane_testkit::ManualClock;
 
-fn make() -> World {
+async fn make() -> World {
     let clock = ManualClock::at(beginning());
     World::new(MemoryStore::new(clock.clone()), clock, ())
 }

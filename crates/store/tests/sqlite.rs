@@ -7,7 +7,7 @@ use conformance::world::{World, beginning};
 use tasklane_store::sqlite::{Options, SqliteStore};
 use tasklane_testkit::ManualClock;
 
-fn make() -> World {
+async fn make() -> World {
     let clock = ManualClock::at(beginning());
     let dir = tempfile::tempdir().unwrap();
     let options = Options { reserve_bytes: 1 << 16, ..Options::new(dir.path(), clock.clone()) };

@@ -6,6 +6,7 @@ pub mod clock;
 pub mod http;
 pub mod ledger;
 pub mod port;
+pub mod postgres;
 pub mod process;
 pub mod server;
 pub mod story;

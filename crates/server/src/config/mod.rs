@@ -116,7 +116,7 @@ mod tests {
     fn nothing_said_is_a_loopback_server_with_executors() {
         let config = Config::read(&Settings::default()).unwrap();
         assert_eq!(config.listen.address.to_string(), "127.0.0.1:8000");
-        assert_eq!(config.store.dir, PathBuf::from(".tasklane"));
+        assert_eq!(config.store, store::Store::Embedded { dir: PathBuf::from(".tasklane") });
         assert_eq!(config.executors.in_server, executors::InServer::Builtin);
     }
 

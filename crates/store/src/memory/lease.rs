@@ -7,7 +7,7 @@ use tasklane_core::lease::{Lease, LeaseRequest, Leased, Token};
 use tasklane_core::limit;
 use tasklane_core::promote;
 use tasklane_core::queue::QueueState;
-use tasklane_core::state::{Reason, State};
+use tasklane_core::state::State;
 use tasklane_core::task::{Task, TaskId};
 use tasklane_core::time::Timestamp;
 
@@ -60,19 +60,14 @@ impl Tx<'_> {
             return None;
         }
         kept.settled = None;
-        task.facts.state = State::Running;
-        task.facts.attempt += 1;
-        task.facts.started_at = Some(now);
-        task.facts.lease = Some(Lease {
+        let lease = Lease {
             token: Token::nth(request.seed, index),
             length: request.length,
             until: now.plus(request.length),
             heard_at: now,
             grace_until: None,
-        });
-        task.reason = Reason::Leased;
-        task.progress = None;
-        task.worker = Some((*request.worker).into());
+        };
+        task.start(Some(&request.worker), lease, now);
         let waited = task.queued_at.map(|at| now.since(at)).unwrap_or_default();
         self.answers.transitions.push(task.transition(Some(State::Queued), now));
         let checkpoints = kept.checkpoints.values().cloned().collect();

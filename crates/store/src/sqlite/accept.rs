@@ -10,11 +10,11 @@ use tasklane_core::queue::QueueState;
 use tasklane_core::task::{Lane, TaskId};
 use tasklane_core::time::Timestamp;
 
-use super::checksum::sum;
 use super::error::{Fault, Result};
 use super::keys::{self, KeyRow, Kind};
 use super::tx::{Before, Tx};
 use crate::admission::{Known, admit};
+use crate::encoding::checksum::sum;
 
 struct Keys<'t, 'a, 'c> {
     tx: &'t mut Tx<'a, 'c>,
@@ -143,10 +143,4 @@ impl Tx<'_, '_> {
             fingerprint: facts.spec.fingerprint,
         }))
     }
-}
-
-/// Answers every submission of a batch with a full disk.
-pub(super) fn refuse_all(batch: &mut Batch) -> Vec<std::result::Result<Vec<Accepted>, Refused>> {
-    let refused = |_| Err(Refused { index: 0, refusal: tasklane_core::error::Refusal::DiskFull });
-    std::mem::take(&mut batch.accept).into_iter().map(refused).collect()
 }

@@ -9,10 +9,10 @@ use tasklane_core::event::Position;
 use tasklane_core::queue::{Counted, Counts};
 
 use super::error::{Fault, Result};
-use super::log::{self, Way};
 use super::names::{LaneNo, ScopeNo};
 use super::sql::Sql;
-use super::varint::{Bytes, put};
+use crate::encoding::log::{self, Way};
+use crate::encoding::varint::{Bytes, put};
 
 /// The fact that says which commit the table was last brought up to.
 pub(crate) const COUNTED_TO: &str = "counted_to";

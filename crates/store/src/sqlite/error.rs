@@ -6,6 +6,8 @@ use rusqlite::ErrorCode;
 use tasklane_core::error::StoreError;
 use thiserror::Error;
 
+use crate::encoding::Damaged;
+
 /// Why something inside the store failed.
 #[derive(Debug, Error)]
 pub(crate) enum Fault {
@@ -38,6 +40,12 @@ impl Fault {
                 matches!(error.sqlite_error_code(), Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase))
             }
         }
+    }
+}
+
+impl From<Damaged> for Fault {
+    fn from(Damaged(what): Damaged) -> Self {
+        Self::Damaged(what)
     }
 }
 

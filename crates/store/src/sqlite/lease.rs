@@ -18,7 +18,7 @@ use tasklane_core::time::Timestamp;
 use super::error::{Fault, Result};
 use super::names::LaneNo;
 use super::row::Kept;
-use super::running::{GrantBody, start};
+use super::running::GrantBody;
 use super::takeable::Place;
 use super::tx::{Before, Tx};
 
@@ -186,7 +186,7 @@ impl Tx<'_, '_> {
         (kept.token, kept.worker, kept.settled, kept.grant) = (lease.token, giving.worker_no, None, giving.grant);
         let waited = kept.task.queued_at.map(|at| self.now.since(at)).unwrap_or_default();
         let payload = std::mem::replace(&mut kept.task.payload, Bytes::new());
-        start(&mut kept.task, Some(&*request.worker).filter(|_| giving.worker_no == 0), lease, self.now);
+        kept.task.start(Some(&*request.worker).filter(|_| giving.worker_no == 0), lease, self.now);
         giving.due = kept.task.facts.due_at().map_or(giving.due, |at| at.min(giving.due));
         self.record(&kept, Some(State::Queued));
         let checkpoints = self.put_aside(&kept)?;

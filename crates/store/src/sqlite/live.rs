@@ -12,7 +12,7 @@ use super::keys;
 use super::names::Names;
 use super::notes::Tallies;
 use super::row::{COLUMNS, Kept};
-use super::running::{GrantBody, Registry, is_current, start};
+use super::running::{GrantBody, Registry, is_current};
 use super::sweep::Cursor;
 use super::takeable::Takeable;
 
@@ -136,7 +136,7 @@ pub(crate) fn resume(kept: &mut Kept, grant: &GrantBody, index: usize) {
     if kept.task.facts.state == State::Running {
         kept.task.facts.lease = Some(lease);
     } else {
-        start(&mut kept.task, Some(&grant.worker), lease, grant.started_at);
+        kept.task.start(Some(&grant.worker), lease, grant.started_at);
         (kept.worker, kept.settled) = (grant.worker_no, None);
     }
 }

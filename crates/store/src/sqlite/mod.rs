@@ -29,15 +29,14 @@ use self::live::Live;
 use self::readers::Readers;
 use self::reserve::Reserve;
 use self::view::View;
-use self::writer::{Ask, Job, Parts};
+use self::writer::{Ask, Parts};
 use crate::clock::StoreClock;
+use crate::gather::Job;
 
 mod accept;
 mod backup;
 mod check;
 mod checkpoint;
-mod checksum;
-mod chunk;
 mod control;
 mod counters;
 mod error;
@@ -46,7 +45,6 @@ mod inspect;
 mod keys;
 mod lease;
 mod live;
-mod log;
 mod migrate;
 mod names;
 mod notes;
@@ -66,7 +64,6 @@ mod stats;
 mod sweep;
 mod takeable;
 mod tx;
-mod varint;
 mod view;
 mod writer;
 
@@ -78,7 +75,6 @@ pub use open::{DATABASE, Options};
 pub use reserve::RESERVE_BYTES;
 pub use stats::{FileStats, stats};
 pub use sweep::{LOG_BYTES, LOG_KEPT};
-pub use writer::{COMMIT_BYTES, COMMIT_ITEMS};
 
 /// The store on one SQLite file.
 pub struct SqliteStore {

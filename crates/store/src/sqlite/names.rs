@@ -11,6 +11,8 @@ use tasklane_core::task::{Lane, Scope};
 
 use super::error::{Fault, Result};
 use super::row::Kept;
+use crate::encoding::{Damaged, Numbered, Result as Decoded};
+pub(crate) use crate::encoding::{LaneNo, ScopeNo};
 
 /// Most worker names kept under a number; a worker beyond them is written out in its tasks' rows.
 pub(crate) const WORKERS: usize = 10_000;
@@ -18,14 +20,6 @@ pub(crate) const WORKERS: usize = 10_000;
 const ROOM: usize = 256;
 /// Room before anything is known of a lane's results.
 const FIRST_ROOM: usize = 32;
-
-/// The number of a lane.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(crate) struct LaneNo(pub u32);
-
-/// The number of a scope.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(crate) struct ScopeNo(pub u32);
 
 /// A queue.
 #[derive(Debug, Clone)]
@@ -149,11 +143,11 @@ impl Names {
     }
 
     pub(crate) fn lane(&self, no: LaneNo) -> Result<&Arc<Lane>> {
-        self.lanes.get(no.0 as usize).map(|it| &it.lane).ok_or_else(|| Fault::damaged("a task of an unknown lane"))
+        Ok(self.lane_of(no)?)
     }
 
     pub(crate) fn scope(&self, no: ScopeNo) -> Result<&Arc<Scope>> {
-        self.scopes.get(no.0 as usize).ok_or_else(|| Fault::damaged("a task of an unknown scope"))
+        Ok(self.scope_of(no)?)
     }
 
     /// The worker with this number; a name may have been forgotten before the last task that bears it.
@@ -262,6 +256,16 @@ impl Names {
             let fading = entry.room - (entry.room - entry.room.min(FIRST_ROOM)).div_ceil(64);
             entry.room = fading.max(length.min(ROOM));
         }
+    }
+}
+
+impl Numbered for Names {
+    fn lane_of(&self, no: LaneNo) -> Decoded<&Arc<Lane>> {
+        self.lanes.get(no.0 as usize).map(|it| &it.lane).ok_or_else(|| Damaged::new("a task of an unknown lane"))
+    }
+
+    fn scope_of(&self, no: ScopeNo) -> Decoded<&Arc<Scope>> {
+        self.scopes.get(no.0 as usize).ok_or_else(|| Damaged::new("a task of an unknown scope"))
     }
 }
 

@@ -11,12 +11,12 @@ use tasklane_core::log::{Line, LogLine, Tally};
 use tasklane_core::ports::store::{Batch, LogPage, LogQuery, Logged};
 use tasklane_core::task::TaskId;
 
-use super::checksum::sum;
-use super::chunk;
 use super::error::{Fault, Result};
 use super::readers::blob;
 use super::row::{HAS_CHECKPOINTS, HAS_LOGS, Kept};
 use super::tx::Tx;
+use crate::encoding::checksum::sum;
+use crate::encoding::chunk;
 use crate::log_page::Filling;
 
 /// How much the running attempts that log have logged; read from the file again where it is not here.

@@ -26,9 +26,9 @@ use tasklane_core::task::{Facts, Progress, Spec, Task, TaskId};
 use tasklane_core::time::Timestamp;
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::checksum::sum;
 use super::error::{Fault, Result};
 use super::names::{LaneNo, Names, ScopeNo};
+use crate::encoding::checksum::sum;
 
 /// The columns [`Kept::read`] and [`Kept::read_with_payload`] want, in their order.
 pub(crate) const COLUMNS: &str = "seq, id, head, more, payload";

@@ -10,13 +10,13 @@ use std::time::Duration;
 
 use tasklane_core::lease::{Lease, LeaseKey, Token};
 use tasklane_core::limit;
-use tasklane_core::state::{Reason, State};
+use tasklane_core::state::State;
 use tasklane_core::task::{Task, TaskId};
 use tasklane_core::time::Timestamp;
 
 use super::error::{Fault, Result};
 use super::row::Kept;
-use super::varint::{Bytes, put};
+use crate::encoding::varint::{Bytes, put};
 use foldhash::fast::RandomState as ById;
 
 /// What was leased together.
@@ -161,17 +161,6 @@ impl Registry {
 fn holds(kept: &Kept, key: &LeaseKey) -> bool {
     let facts = &kept.task.facts;
     facts.attempt == key.attempt && facts.lease.as_ref().is_some_and(|lease| lease.token == key.token)
-}
-
-/// Begins an attempt of a queued task, in memory.
-pub(crate) fn start(task: &mut Task, worker: Option<&str>, lease: Lease, now: Timestamp) {
-    task.facts.state = State::Running;
-    task.facts.attempt += 1;
-    task.facts.started_at = Some(now);
-    task.facts.lease = Some(lease);
-    task.reason = Reason::Leased;
-    task.progress = None;
-    task.worker = worker.map(Into::into);
 }
 
 /// What a row of `leases` says.

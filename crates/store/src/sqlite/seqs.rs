@@ -2,7 +2,7 @@
 //! beforehand. A thousand tasks accepted together are three bytes.
 
 use super::error::Result;
-use super::varint::{Bytes, put};
+use crate::encoding::varint::{Bytes, put};
 
 /// Packs `seqs`, which ascend and are not below `first`.
 pub(crate) fn pack(first: i64, seqs: &[i64]) -> Vec<u8> {

@@ -7,9 +7,9 @@ use tasklane_core::queue::Counted;
 
 use super::error::{Fault, Result};
 use super::keys;
-use super::log::Way;
 use super::row::{Head, id};
 use super::tx::Tx;
+use crate::encoding::log::Way;
 
 /// How long the event log is kept.
 pub const LOG_KEPT: Duration = Duration::from_secs(24 * 3600);

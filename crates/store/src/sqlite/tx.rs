@@ -11,17 +11,17 @@ use tasklane_core::state::State;
 use tasklane_core::task::{Task, TaskId};
 use tasklane_core::time::Timestamp;
 
-use super::checksum::sum;
 use super::counters;
 use super::error::Result;
 use super::keys;
 use super::live::{LOG_SIZE, Live};
-use super::log::{Body, Way};
 use super::notes::Room;
 use super::row::{HAS_LOGS, Kept, Mark};
 use super::sql::{HasHistory, Sql};
 use super::takeable::Place;
 use super::view::{Changes, Overlay};
+use crate::encoding::checksum::sum;
+use crate::encoding::log::{Body, Way};
 
 /// A commit under way.
 pub(crate) struct Tx<'a, 'c> {

@@ -15,9 +15,9 @@ use tasklane_core::task::{Task, TaskId};
 use tasklane_core::time::Timestamp;
 
 use super::live::Live;
-use super::log::Way;
 use super::names::Names;
-use super::running::{is_current, start};
+use super::running::is_current;
+use crate::encoding::log::Way;
 use foldhash::fast::RandomState as ById;
 
 /// A running task's part that is not in its row.
@@ -36,7 +36,7 @@ impl Overlay {
         } else if task.facts.state == State::Running {
             task.facts.lease = Some(self.lease.clone());
         } else {
-            start(task, self.worker.as_deref(), self.lease.clone(), self.started_at);
+            task.start(self.worker.as_deref(), self.lease.clone(), self.started_at);
         }
     }
 }

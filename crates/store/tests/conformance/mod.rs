@@ -66,7 +66,7 @@ macro_rules! rules {
         $(mod $verb {
             $(#[tokio::test]
             async fn $rule() {
-                $crate::conformance::$verb::$rule($make()).await;
+                $crate::conformance::$verb::$rule($make().await).await;
             })*
         })*
     };

@@ -8,11 +8,11 @@ use std::time::Duration;
 use bytes::Bytes;
 use tasklane_core::accept::{Accepted, Deadlines, NewTask, Refused, Start, Submission, UniquePolicy};
 use tasklane_core::error::HandError;
-use tasklane_core::event::Transition;
+use tasklane_core::event::{Position, Transition};
 use tasklane_core::hand::Hand;
 use tasklane_core::lease::{LaneFilter, LeaseRequest, Leased, TypeFilter, mix};
 use tasklane_core::outcome::{FailureKind, Outcome};
-use tasklane_core::ports::store::{Answers, Batch, Store};
+use tasklane_core::ports::store::{Answers, Batch, EventPage, Store};
 use tasklane_core::queue::QueueState;
 use tasklane_core::settle::{self, Settled, Settlement};
 use tasklane_core::task::{Lane, Scope, Spec, Task, TaskId};
@@ -31,13 +31,14 @@ pub struct World {
     pub store: Arc<dyn Store>,
     pub clock: Arc<ManualClock>,
     drawn: Cell<u64>,
+    position: Cell<Position>,
     _kept: Box<dyn Any>,
 }
 
 impl World {
     /// `kept` lives as long as the store: its directory.
     pub fn new(store: Arc<dyn Store>, clock: Arc<ManualClock>, kept: impl Any) -> Self {
-        Self { store, clock, drawn: Cell::new(0), _kept: Box::new(kept) }
+        Self { store, clock, drawn: Cell::new(0), position: Cell::default(), _kept: Box::new(kept) }
     }
 
     pub fn draw(&self) -> u64 {
@@ -67,7 +68,9 @@ impl World {
     }
 
     pub async fn commit(&self, batch: Batch) -> Answers {
-        self.store.commit(batch).await.unwrap()
+        let answers = self.store.commit(batch).await.unwrap();
+        self.position.set(self.position.get().max(answers.position));
+        answers
     }
 
     pub async fn submit(&self, tasks: Vec<NewTask>) -> Result<Vec<Accepted>, Refused> {
@@ -142,8 +145,19 @@ impl World {
         self.store.tasks(vec![id]).await.unwrap().remove(0)
     }
 
+    /// Every event of this store. A store that is shared shows a commit when those that began before it have ended.
     pub async fn events(&self) -> Vec<Transition> {
-        self.store.events(tasklane_core::event::Position(0), usize::MAX).await.unwrap().events
+        self.events_after(Position(0)).await.events
+    }
+
+    pub async fn events_after(&self, after: Position) -> EventPage {
+        loop {
+            let page = self.store.events(after, usize::MAX).await.unwrap();
+            if page.next >= self.position.get() || page.reset {
+                return page;
+            }
+            tokio::task::yield_now().await;
+        }
     }
 
     pub fn advance(&self, by: Duration) {

@@ -8,8 +8,8 @@ use tasklane_core::ports::store::EventPage;
 use tasklane_core::time::Timestamp;
 
 use super::look;
+use crate::encoding::log;
 use crate::sqlite::error::Result;
-use crate::sqlite::log;
 use crate::sqlite::readers::blob;
 use crate::sqlite::view::View;
 

@@ -12,9 +12,8 @@ use tasklane_core::state::Reason;
 use tasklane_core::task::TaskId;
 use tasklane_core::time::Timestamp;
 
-use super::error::{Fault, Result};
-use super::names::{LaneNo, Names, ScopeNo};
 use super::varint::{Bytes, put};
+use super::{Damaged, LaneNo, Numbered, Result, ScopeNo};
 
 /// What the tasks of a group have in common.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -88,7 +87,7 @@ pub(crate) fn read(body: &[u8], mut each: impl FnMut(Way, &[TaskId])) -> Result<
             attempt: bytes.fitting()?,
         };
         if way.from.is_none() && way.to.is_none() {
-            return Err(Fault::damaged("an event of no state"));
+            return Err(Damaged::new("an event of no state"));
         }
         let length: u32 = bytes.fitting()?;
         ids.clear();
@@ -104,11 +103,11 @@ pub(crate) fn read(body: &[u8], mut each: impl FnMut(Way, &[TaskId])) -> Result<
 }
 
 /// The events of a body; to be removed or hidden is none.
-pub(crate) fn events(body: &[u8], at: Timestamp, names: &Names, out: &mut Vec<Transition>) -> Result<()> {
+pub(crate) fn events(body: &[u8], at: Timestamp, names: &impl Numbered, out: &mut Vec<Transition>) -> Result<()> {
     let mut unknown = None;
     read(body, |way, ids| {
         let Way { to: Some(to), reason: Some(reason), .. } = way else { return };
-        match (names.lane(way.lane), names.scope(way.scope)) {
+        match (names.lane_of(way.lane), names.scope_of(way.scope)) {
             (Ok(lane), Ok(scope)) => out.extend(ids.iter().map(|task| Transition {
                 task: *task,
                 lane: Arc::clone(lane),

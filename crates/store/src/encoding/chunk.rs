@@ -8,8 +8,8 @@ use tasklane_core::log::{Level, LineId, LogLine};
 use tasklane_core::time::Timestamp;
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::error::{Fault, Result};
 use super::varint::{Bytes, put};
+use super::{Damaged, Result};
 
 const SUM: usize = 8;
 
@@ -38,20 +38,20 @@ pub(crate) fn encode(lines: &[LogLine]) -> Vec<u8> {
 
 /// The lines of a chunk of attempt `attempt`.
 pub(crate) fn decode(body: &[u8], attempt: u32) -> Result<Vec<LogLine>> {
-    let damaged = || Fault::damaged("a chunk of a log does not match its checksum");
+    let damaged = || Damaged::new("a chunk of a log does not match its checksum");
     let (sum, packed) = body.split_first_chunk::<SUM>().ok_or_else(damaged)?;
     if u64::from_le_bytes(*sum) != xxh3_64(packed) {
         return Err(damaged());
     }
     let plain = lz4_flex::block::decompress_size_prepended(packed);
-    let plain = plain.map_err(|error| Fault::damaged(format!("a chunk of a log: {error}")))?;
+    let plain = plain.map_err(|error| Damaged::new(format!("a chunk of a log: {error}")))?;
     let (mut bytes, mut lines) = (Bytes(&plain), Vec::new());
     let (mut n, mut at) = (0_u64, 0_i64);
     while !bytes.is_empty() {
         n = n.wrapping_add(bytes.fitting()?);
         let zigzag: u64 = bytes.fitting()?;
         at = at.wrapping_add(((zigzag >> 1) ^ (zigzag & 1).wrapping_neg()) as i64);
-        let level = Level::from_code(bytes.byte()?).ok_or_else(|| Fault::damaged("a log line of no known level"))?;
+        let level = Level::from_code(bytes.byte()?).ok_or_else(|| Damaged::new("a log line of no known level"))?;
         let length = bytes.fitting()?;
         let message = text(bytes.take(length)?)?;
         let fields = match bytes.fitting::<usize>()? {
@@ -64,7 +64,7 @@ pub(crate) fn decode(body: &[u8], attempt: u32) -> Result<Vec<LogLine>> {
 }
 
 fn text(bytes: &[u8]) -> Result<Box<str>> {
-    std::str::from_utf8(bytes).map(Box::from).map_err(|_| Fault::damaged("a log line that is no text"))
+    std::str::from_utf8(bytes).map(Box::from).map_err(|_| Damaged::new("a log line that is no text"))
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! Numbers in as few bytes as they need: seven bits a byte, the lowest first, the top bit says that more follow (LEB128).
 
-use super::error::{Fault, Result};
+use super::{Damaged, Result};
 
 pub(crate) fn put(out: &mut Vec<u8>, mut number: u128) {
     while number >= 0x80 {
@@ -35,7 +35,7 @@ impl<'a> Bytes<'a> {
         loop {
             let byte = self.byte()?;
             if shift > 126 {
-                return Err(Fault::damaged("a number of a record is too long"));
+                return Err(Damaged::new("a number of a record is too long"));
             }
             number |= u128::from(byte & 0x7f) << shift;
             if byte < 0x80 {
@@ -47,12 +47,12 @@ impl<'a> Bytes<'a> {
 
     /// A number that has to fit its place.
     pub(crate) fn fitting<T: TryFrom<u128>>(&mut self) -> Result<T> {
-        T::try_from(self.number()?).map_err(|_| Fault::damaged("a number of a record is too large"))
+        T::try_from(self.number()?).map_err(|_| Damaged::new("a number of a record is too large"))
     }
 }
 
-fn cut_off() -> Fault {
-    Fault::damaged("a record ends too early")
+fn cut_off() -> Damaged {
+    Damaged::new("a record ends too early")
 }
 
 #[cfg(test)]

@@ -1,0 +1,69 @@
+//! The event log. Whoever reads stops below the oldest transaction that is still open: one that is to come has a greater
+//! number than any that is read, so nothing is skipped.
+
+use tasklane_core::event::Position;
+use tasklane_core::ports::store::EventPage;
+use tasklane_core::time::Timestamp;
+use tokio_postgres::types::Type;
+
+use super::Reader;
+use crate::encoding::log;
+use crate::postgres::error::{Fault, Result};
+use crate::postgres::session::{Session, Statement};
+
+/// The floor, the last event that can be read, and the first number that is not given yet.
+const ENDS: Statement = Statement {
+    sql: "SELECT (SELECT value FROM tasklane.facts WHERE name = 'log_floor'),
+            coalesce((SELECT max(position) FROM tasklane.events
+              WHERE position < $1 + pg_snapshot_xmin(pg_current_snapshot())::text::bigint), 0),
+            $1 + pg_snapshot_xmax(pg_current_snapshot())::text::bigint",
+    types: &[Type::INT8],
+};
+
+const READ: Statement = Statement {
+    sql: "SELECT position, at, body FROM tasklane.events
+          WHERE position > $1 AND position < $2 + pg_snapshot_xmin(pg_current_snapshot())::text::bigint
+          ORDER BY position LIMIT $3",
+    types: &[Type::INT8, Type::INT8, Type::INT8],
+};
+
+/// Commits read at a time.
+const COMMITS: i64 = 200;
+
+impl Reader {
+    /// Events after `after`, whole commits until there are `most`.
+    pub(crate) async fn events(&self, session: &Session, after: Position, most: usize) -> Result<EventPage> {
+        let base = self.shared.base;
+        let row = session.row(&ENDS, &[&base]).await?;
+        let (floor, last, next): (i64, i64, i64) = (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
+        let (after, given) = (after.0 as i64, after);
+        if after < floor || after >= next {
+            return Ok(EventPage { next: Position(last as u64), reset: true, ..EventPage::default() });
+        }
+        let mut page = EventPage { next: given, ..EventPage::default() };
+        let mut names = self.shared.book.look();
+        loop {
+            let from = page.next.0 as i64;
+            let rows = session.rows(&READ, &[&from, &base, &COMMITS]).await?;
+            for row in &rows {
+                if page.events.len() >= most {
+                    return Ok(page);
+                }
+                let at = Timestamp::from_micros(row.try_get(1)?);
+                let body: &[u8] = row.try_get(2)?;
+                let mut events = Vec::new();
+                if log::events(body, at, &*names, &mut events).is_err() {
+                    names = self.shared.book.read_all().await?;
+                    events.clear();
+                    log::events(body, at, &*names, &mut events).map_err(Fault::from)?;
+                }
+                page.next = Position(row.try_get::<_, i64>(0)? as u64);
+                page.commits.push((page.next, events.len()));
+                page.events.append(&mut events);
+            }
+            if (rows.len() as i64) < COMMITS {
+                return Ok(page);
+            }
+        }
+    }
+}

@@ -1,0 +1,89 @@
+//! Queues and lanes with their counts. No row is counted; the oldest is found by looking at the first of each lane and
+//! priority.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use tasklane_core::queue::{LaneCounts, Queue, QueueState};
+use tasklane_core::state::State;
+use tasklane_core::task::TaskId;
+use tasklane_core::time::Timestamp;
+use tokio_postgres::types::Type;
+
+use super::Reader;
+use crate::encoding::Numbered;
+use crate::postgres::counters::Sums;
+use crate::postgres::error::{Fault, Result};
+use crate::postgres::session::{Session, Statement};
+
+const QUEUES: Statement = Statement {
+    sql: "SELECT name, state FROM tasklane.queues WHERE CASE WHEN $1::text IS NULL THEN name NOT LIKE '~%' ELSE name = $1 END
+          ORDER BY name COLLATE \"C\"",
+    types: &[Type::TEXT],
+};
+
+/// The first of each urgency of these lanes, found by jumping from one to the next.
+const FIRSTS: Statement = Statement {
+    sql: "WITH RECURSIVE firsts AS (
+            SELECT l.no, f.* FROM unnest($1::int[]) AS l(no) CROSS JOIN LATERAL (
+              SELECT id, urgency, rank, queued FROM tasklane.tasks WHERE lane = l.no AND state = 3
+              ORDER BY urgency, rank, id LIMIT 1) f
+            UNION ALL
+            SELECT p.no, f.* FROM firsts p CROSS JOIN LATERAL (
+              SELECT id, urgency, rank, queued FROM tasklane.tasks WHERE lane = p.no AND state = 3 AND urgency > p.urgency
+              ORDER BY urgency, rank, id LIMIT 1) f)
+          SELECT no, id, urgency, rank, queued FROM firsts ORDER BY urgency, rank, id",
+    types: &[Type::INT4_ARRAY],
+};
+
+impl Reader {
+    /// The queues to show, in the order of their names.
+    pub(crate) async fn queues(&self, session: &Session, name: Option<&str>) -> Result<Vec<Queue>> {
+        let mut queues = BTreeMap::new();
+        for row in session.rows(&QUEUES, &[&name]).await? {
+            let (name, code): (&str, i16) = (row.try_get(0)?, row.try_get(1)?);
+            let state = u8::try_from(code).ok().and_then(QueueState::from_code);
+            let state = state.ok_or_else(|| Fault::damaged("a queue in no known state"))?;
+            let (name, counts) = (Box::<str>::from(name), tasklane_core::queue::Counts::default());
+            queues.insert(name.clone(), Queue { name, state, counts, oldest_queued_at: None, next: None });
+        }
+        let sums = Sums::read(session).await?;
+        let names = self.shared.book.read_on().await?;
+        let mut open = Vec::new();
+        for ((lane, _), counts) in &sums.by_lane {
+            let Ok(known) = names.lane_of(*lane) else { continue };
+            if let Some(queue) = queues.get_mut(&known.queue) {
+                queue.counts.add_all(counts);
+                open.extend((counts.of(State::Queued) > 0).then_some(lane.0 as i32));
+            }
+        }
+        open.sort_unstable();
+        open.dedup();
+        for row in session.rows(&FIRSTS, &[&open]).await? {
+            let lane = names.lane_of(crate::encoding::LaneNo(row.try_get::<_, i32>(0)? as u32));
+            let Some(queue) = lane.ok().and_then(|lane| queues.get_mut(&lane.queue)) else { continue };
+            let since: Option<i64> = row.try_get(4)?;
+            let since = Timestamp::from_micros(since.map_or_else(|| row.try_get(3), Ok)?);
+            queue.next = queue.next.or(Some(TaskId(row.try_get(1)?)));
+            queue.oldest_queued_at = queue.oldest_queued_at.map_or(Some(since), |oldest| Some(oldest.min(since)));
+        }
+        Ok(queues.into_values().collect())
+    }
+
+    /// The lanes that have tasks, but for those of system queues, in the order of types, then queues.
+    pub(crate) async fn lanes(&self, session: &Session) -> Result<Vec<LaneCounts>> {
+        let sums = Sums::read(session).await?;
+        let names = self.shared.book.read_on().await?;
+        let mut lanes: BTreeMap<(Box<str>, Box<str>), LaneCounts> = BTreeMap::new();
+        for ((lane, _), counts) in &sums.by_lane {
+            let Ok(lane) = names.lane_of(*lane) else { continue };
+            if lane.queue.starts_with('~') {
+                continue;
+            }
+            let key = (lane.task_type.clone(), lane.queue.clone());
+            let new = || LaneCounts { lane: Arc::clone(lane), counts: tasklane_core::queue::Counts::default() };
+            lanes.entry(key).or_insert_with(new).counts.add_all(counts);
+        }
+        Ok(lanes.into_values().collect())
+    }
+}

@@ -1,0 +1,251 @@
+//! The third station: who wants work gets what stands first in the lanes it serves. The rows are locked one by one in their
+//! order, and those that somebody else has locked are passed over; what becomes of each is core's to say.
+
+use std::collections::HashMap;
+
+use bytes::Bytes;
+use tasklane_core::checkpoint::Checkpoint;
+use tasklane_core::decision::{Decision, Next};
+use tasklane_core::lease::{LaneFilter, Lease, LeaseRequest, Leased, Token, TypeFilter};
+use tasklane_core::limit;
+use tasklane_core::outcome::{Failure, FailureKind};
+use tasklane_core::ports::store::Batch;
+use tasklane_core::promote;
+use tasklane_core::queue::QueueState;
+use tasklane_core::state::{Reason, State};
+use tasklane_core::task::{Lane, TaskId};
+use tokio_postgres::types::Type;
+use uuid::Uuid;
+
+use super::error::Result;
+use super::row::{Kept, columns, micros};
+use super::session::Statement;
+use super::tx::{Ended, Tx};
+
+/// The first rows of one lane that nobody has locked, until they weigh so much.
+pub(crate) const TAKE_OF_LANE: Statement = Statement {
+    sql: concat!(
+        "WITH taken AS MATERIALIZED (
+           SELECT * FROM tasklane.tasks WHERE lane = $1 AND state = 3 ORDER BY urgency, rank, id LIMIT $2
+           FOR UPDATE SKIP LOCKED),
+         weighed AS (SELECT *, sum(octet_length(payload)) OVER (ORDER BY urgency, rank, id
+           ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS before FROM taken)
+         SELECT ",
+        columns!(),
+        " FROM weighed t WHERE coalesce(t.before, 0) < $3 ORDER BY t.urgency, t.rank, t.id"
+    ),
+    types: &[Type::INT4, Type::INT8, Type::INT8],
+};
+
+/// The same of many lanes: candidates are found without locks, more than are wanted, as others may lock some of them.
+pub(crate) const TAKE_OF_LANES: Statement = Statement {
+    sql: concat!(
+        "WITH candidates AS MATERIALIZED (
+           SELECT c.* FROM unnest($1::int[]) AS l(no) CROSS JOIN LATERAL (
+             SELECT id, urgency, rank FROM tasklane.tasks WHERE lane = l.no AND state = 3
+             ORDER BY urgency, rank, id LIMIT $4) c
+           ORDER BY c.urgency, c.rank, c.id LIMIT $4),
+         taken AS MATERIALIZED (
+           SELECT t.* FROM candidates c JOIN tasklane.tasks t ON t.id = c.id WHERE t.state = 3
+           ORDER BY c.urgency, c.rank, c.id LIMIT $2 FOR UPDATE OF t SKIP LOCKED),
+         weighed AS (SELECT *, sum(octet_length(payload)) OVER (ORDER BY urgency, rank, id
+           ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS before FROM taken)
+         SELECT ",
+        columns!(),
+        " FROM weighed t WHERE coalesce(t.before, 0) < $3 ORDER BY t.urgency, t.rank, t.id"
+    ),
+    types: &[Type::INT4_ARRAY, Type::INT8, Type::INT8, Type::INT8],
+};
+
+const START: Statement = Statement {
+    sql: "UPDATE tasklane.tasks t SET state = 4, reason = 3, attempt = t.attempt + 1, started = $1, heard = $1,
+            token = u.token, lease_length = u.length, lease_until = $1 + u.length, grace_until = NULL, due = u.due,
+            settled = NULL, progress = NULL, worker = u.worker
+          FROM unnest($2::uuid[], $3::bigint[], $4::bigint[], $5::bigint[], $6::text[]) AS u(id, token, length, due, worker)
+          WHERE t.id = u.id",
+    types: &[Type::INT8, Type::UUID_ARRAY, Type::INT8_ARRAY, Type::INT8_ARRAY, Type::INT8_ARRAY, Type::TEXT_ARRAY],
+};
+
+/// What is given to the callers of a run of requests.
+#[derive(Default)]
+struct Given<'b> {
+    ids: Vec<Uuid>,
+    tokens: Vec<i64>,
+    lengths: Vec<i64>,
+    due: Vec<Option<i64>>,
+    workers: Vec<&'b str>,
+}
+
+/// A request of a caller and what it got.
+struct Wanting<'b> {
+    caller: usize,
+    request: &'b LeaseRequest,
+    leased: Vec<Leased>,
+    bytes: usize,
+}
+
+impl Wanting<'_> {
+    fn wants(&self) -> usize {
+        if self.bytes >= limit::LEASE_BYTES { 0 } else { self.request.limit - self.leased.len() }
+    }
+}
+
+impl Tx<'_> {
+    pub(super) async fn lease_all(&mut self, batches: &[Batch]) -> Result<()> {
+        let mut all: Vec<Wanting<'_>> = Vec::new();
+        for (caller, batch) in batches.iter().enumerate() {
+            let wanting = |request| Wanting { caller, request, leased: Vec::new(), bytes: 0 };
+            all.extend(batch.lease.iter().map(wanting));
+        }
+        // Requests for the same lanes are served together.
+        for run in all.chunk_by_mut(|a, b| a.request.lanes == b.request.lanes) {
+            let lanes = self.lanes_for(run[0].request);
+            if !lanes.is_empty() {
+                self.lease(run, &lanes).await?;
+            }
+        }
+        for wanting in all {
+            self.answers[wanting.caller].lease.push(wanting.leased);
+        }
+        Ok(())
+    }
+
+    /// The numbers of the lanes that this request is for, paused queues left out.
+    fn lanes_for(&self, request: &LeaseRequest) -> Vec<i32> {
+        let named = |filter: &LaneFilter| matches!(filter, LaneFilter { queue: Some(_), types: TypeFilter::Only(_) });
+        let is_open = |lane: &Lane| self.queues.get(&lane.queue) != Some(&QueueState::Paused);
+        if !request.lanes.iter().all(named) {
+            let fits = |lane: &Lane| request.lanes.iter().any(|it| it.matches(&lane.queue, &lane.task_type));
+            return self.names.lanes_where(|lane| is_open(lane) && fits(lane));
+        }
+        let mut lanes = Vec::new();
+        for filter in request.lanes.iter() {
+            let (Some(queue), TypeFilter::Only(types)) = (&filter.queue, &filter.types) else { continue };
+            for task_type in types {
+                let lane = Lane { queue: queue.clone(), task_type: task_type.clone() };
+                lanes.extend(self.names.lane_no(&lane).filter(|_| is_open(&lane)).map(|no| no.0 as i32));
+            }
+        }
+        lanes.sort_unstable();
+        lanes.dedup();
+        lanes
+    }
+
+    async fn lease(&mut self, run: &mut [Wanting<'_>], lanes: &[i32]) -> Result<()> {
+        let mut given = Given::default();
+        loop {
+            let most: usize = run.iter().map(Wanting::wants).sum();
+            if most == 0 {
+                break;
+            }
+            let rows = self.take(lanes, most).await?;
+            if rows.is_empty() {
+                break;
+            }
+            // What stands first may turn out to be over its deadline or damaged; then there is room for others.
+            let started = given.ids.len();
+            self.give(run, rows, &mut given).await?;
+            self.start(&given, started).await?;
+        }
+        Ok(())
+    }
+
+    /// Locks the first tasks of these lanes.
+    async fn take(&mut self, lanes: &[i32], most: usize) -> Result<Vec<Kept>> {
+        let (most, bytes) = (most as i64, limit::LEASE_BYTES as i64);
+        let rows = match lanes {
+            [lane] => self.session.rows(&TAKE_OF_LANE, &[lane, &most, &bytes]).await?,
+            lanes => self.session.rows(&TAKE_OF_LANES, &[&lanes, &most, &bytes, &(3 * most + 100)]).await?,
+        };
+        self.kept(&rows).await
+    }
+
+    /// Starts an attempt of each in memory, unless a deadline of it has passed or it is damaged.
+    async fn give<'b>(&mut self, run: &mut [Wanting<'b>], rows: Vec<Kept>, given: &mut Given<'b>) -> Result<()> {
+        let mut checkpoints = self.put_aside(&rows).await?;
+        let (mut over, mut ended, mut freed) = (Vec::new(), Ended::default(), Vec::new());
+        let mut next = 0;
+        for mut kept in rows {
+            while next < run.len() && run[next].wants() == 0 {
+                next += 1;
+            }
+            let Some(wanting) = run.get_mut(next) else { break };
+            self.caller = wanting.caller;
+            let decision = match kept.damage {
+                Some(what) => Some(damaged(&kept, what)),
+                None => promote::decide(&kept.task, self.now),
+            };
+            if let Some(decision) = decision {
+                freed.extend(self.apply(&mut kept, decision, &mut ended));
+                over.push(kept);
+                continue;
+            }
+            let aside = checkpoints.remove(&kept.task.facts.id).unwrap_or_default();
+            self.begin_attempt(kept, aside, wanting, given);
+        }
+        self.write(&over.iter().collect::<Vec<_>>(), ended, freed).await
+    }
+
+    fn begin_attempt<'b>(
+        &mut self,
+        mut kept: Kept,
+        checkpoints: Vec<Checkpoint>,
+        wanting: &mut Wanting<'b>,
+        given: &mut Given<'b>,
+    ) {
+        let request = wanting.request;
+        let token = Token::nth(request.seed, wanting.leased.len());
+        let task = &mut kept.task;
+        let waited = task.queued_at.map(|at| self.now.since(at)).unwrap_or_default();
+        let lease = Lease {
+            token,
+            length: request.length,
+            until: self.now.plus(request.length),
+            heard_at: self.now,
+            grace_until: None,
+        };
+        task.start(Some(&request.worker), lease, self.now);
+        self.moved(&kept, Some(State::Queued));
+        let task = &mut kept.task;
+        let transition = task.transition(Some(State::Queued), self.now);
+        self.answer().transitions.push(transition);
+        let payload = std::mem::replace(&mut task.payload, Bytes::new());
+        wanting.bytes += payload.len() + checkpoints.iter().map(Checkpoint::bytes).sum::<usize>();
+        given.ids.push(task.facts.id.0);
+        given.tokens.push(token.0 as i64);
+        given.lengths.push(request.length.as_micros() as i64);
+        given.due.push(micros(task.facts.due_at()));
+        given.workers.push(&request.worker);
+        wanting.leased.push(Leased { facts: task.facts.clone(), payload, waited, checkpoints });
+    }
+
+    /// Writes down the attempts that were begun, from the `from`-th on.
+    async fn start(&mut self, given: &Given<'_>, from: usize) -> Result<()> {
+        if given.ids.len() == from {
+            return Ok(());
+        }
+        let now = self.now.as_micros();
+        let (ids, tokens, lengths) = (&given.ids[from..], &given.tokens[from..], &given.lengths[from..]);
+        let (due, workers) = (&given.due[from..], &given.workers[from..]);
+        self.session.run(&START, &[&now, &ids, &tokens, &lengths, &due, &workers]).await
+    }
+}
+
+fn damaged(kept: &Kept, what: &str) -> Decision {
+    let facts = &kept.task.facts;
+    tracing::error!(task = %facts.id, what, "a stored task is damaged; it fails instead of running");
+    let failure = Failure { retryable: false, ..Failure::new(FailureKind::Permanent, what) };
+    Decision {
+        to: Next::Failed,
+        reason: Reason::Damaged,
+        spent: facts.spent,
+        crashes: facts.crashes,
+        quarantined: false,
+        result: None,
+        failure: Some(failure),
+        spec: None,
+    }
+}
+
+/// Checkpoints of tasks, by task.
+pub(crate) type Aside = HashMap<TaskId, Vec<Checkpoint>>;

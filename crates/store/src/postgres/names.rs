@@ -1,0 +1,173 @@
+//! Names that many rows share, kept once under a number: lanes and scopes. Numbers are given by the database and never
+//! change, so each server keeps what it has met and asks for what it has not.
+
+use std::collections::HashMap;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use foldhash::fast::RandomState;
+use tasklane_core::task::{Lane, Scope};
+use tokio_postgres::types::Type;
+
+use super::error::Result;
+use super::session::{Session, Sessions, Statement};
+use crate::encoding::{Damaged, LaneNo, Numbered, Result as Decoded, ScopeNo};
+
+const LANES: Statement = Statement {
+    sql: "SELECT l.no, q.name, l.type FROM tasklane.lanes l JOIN tasklane.queues q ON q.no = l.queue WHERE l.no > $1",
+    types: &[Type::INT4],
+};
+
+const SCOPES: Statement =
+    Statement { sql: "SELECT no, origin, tenant FROM tasklane.scopes WHERE no > $1", types: &[Type::INT4] };
+
+const ADD_QUEUES: Statement = Statement {
+    sql: "INSERT INTO tasklane.queues (name) SELECT DISTINCT u.name FROM unnest($1::text[]) AS u(name)
+          WHERE NOT EXISTS (SELECT 1 FROM tasklane.queues q WHERE q.name = u.name)
+          ORDER BY u.name ON CONFLICT DO NOTHING",
+    types: &[Type::TEXT_ARRAY],
+};
+
+const ADD_LANES: Statement = Statement {
+    sql: "INSERT INTO tasklane.lanes (queue, type)
+          SELECT q.no, u.type FROM unnest($1::text[], $2::text[]) AS u(queue, type) JOIN tasklane.queues q ON q.name = u.queue
+          WHERE NOT EXISTS (SELECT 1 FROM tasklane.lanes l WHERE l.queue = q.no AND l.type = u.type)
+          ORDER BY q.no, u.type ON CONFLICT DO NOTHING",
+    types: &[Type::TEXT_ARRAY, Type::TEXT_ARRAY],
+};
+
+const ADD_SCOPES: Statement = Statement {
+    sql: "INSERT INTO tasklane.scopes (origin, tenant)
+          SELECT u.origin, u.tenant FROM unnest($1::text[], $2::text[]) AS u(origin, tenant)
+          WHERE NOT EXISTS (SELECT 1 FROM tasklane.scopes s WHERE s.origin = u.origin AND s.tenant = u.tenant)
+          ORDER BY 1, 2 ON CONFLICT DO NOTHING",
+    types: &[Type::TEXT_ARRAY, Type::TEXT_ARRAY],
+};
+
+/// Numbers below the last one that are read again: one may have been given before the last and committed after it.
+const OVERLAP: i32 = 100;
+
+/// What a server knows of the names.
+#[derive(Debug, Default, Clone)]
+pub(crate) struct Names {
+    pub lanes: HashMap<LaneNo, Arc<Lane>, RandomState>,
+    scopes: HashMap<ScopeNo, Arc<Scope>, RandomState>,
+    by_lane: HashMap<Arc<Lane>, LaneNo, RandomState>,
+    by_scope: HashMap<Arc<Scope>, ScopeNo, RandomState>,
+    last_lane: i32,
+    last_scope: i32,
+}
+
+impl Names {
+    pub(crate) fn lane_no(&self, lane: &Lane) -> Option<LaneNo> {
+        self.by_lane.get(lane).copied()
+    }
+
+    pub(crate) fn scope_no(&self, scope: &Scope) -> Option<ScopeNo> {
+        self.by_scope.get(scope).copied()
+    }
+
+    /// Whether others have numbered names since.
+    pub(crate) fn is_behind(&self, last_lane: i32, last_scope: i32) -> bool {
+        last_lane > self.last_lane || last_scope > self.last_scope
+    }
+
+    /// The numbers of scopes that `wanted` lets through.
+    pub(crate) fn scopes_where(&self, wanted: impl Fn(&Scope) -> bool) -> Vec<i32> {
+        self.scopes.iter().filter(|(_, scope)| wanted(scope)).map(|(no, _)| no.0 as i32).collect()
+    }
+
+    /// The numbers of lanes that `wanted` lets through.
+    pub(crate) fn lanes_where(&self, wanted: impl Fn(&Lane) -> bool) -> Vec<i32> {
+        self.lanes.iter().filter(|(_, lane)| wanted(lane)).map(|(no, _)| no.0 as i32).collect()
+    }
+
+    async fn read(&mut self, session: &Session, overlap: i32) -> Result<()> {
+        for row in session.rows(&LANES, &[&self.last_lane.saturating_sub(overlap)]).await? {
+            let no: i32 = row.try_get(0)?;
+            let (lane, key) = (Lane::new(row.try_get(1)?, row.try_get(2)?), LaneNo(no as u32));
+            self.lanes.insert(key, Arc::clone(&lane));
+            self.by_lane.insert(lane, key);
+            self.last_lane = self.last_lane.max(no);
+        }
+        for row in session.rows(&SCOPES, &[&self.last_scope.saturating_sub(overlap)]).await? {
+            let no: i32 = row.try_get(0)?;
+            let scope = Scope { origin: row.try_get::<_, &str>(1)?.into(), tenant: row.try_get::<_, &str>(2)?.into() };
+            let scope = if scope == Scope::default() { Scope::native() } else { Arc::new(scope) };
+            self.scopes.insert(ScopeNo(no as u32), Arc::clone(&scope));
+            self.by_scope.insert(scope, ScopeNo(no as u32));
+            self.last_scope = self.last_scope.max(no);
+        }
+        Ok(())
+    }
+}
+
+impl Numbered for Names {
+    fn lane_of(&self, no: LaneNo) -> Decoded<&Arc<Lane>> {
+        self.lanes.get(&no).ok_or_else(|| Damaged::new("a task of an unknown lane"))
+    }
+
+    fn scope_of(&self, no: ScopeNo) -> Decoded<&Arc<Scope>> {
+        self.scopes.get(&no).ok_or_else(|| Damaged::new("a task of an unknown scope"))
+    }
+}
+
+/// The names of a server, shared by all that it does.
+pub(crate) struct NameBook {
+    sessions: Sessions,
+    names: RwLock<Arc<Names>>,
+    /// One at a time asks the database, so that never more than one connection is used for it.
+    asking: tokio::sync::Mutex<()>,
+}
+
+impl NameBook {
+    pub(crate) async fn open(sessions: Sessions) -> Result<Self> {
+        let mut names = Names::default();
+        names.read(&sessions.get().await?, 0).await?;
+        Ok(Self { sessions, names: RwLock::new(Arc::new(names)), asking: tokio::sync::Mutex::default() })
+    }
+
+    pub(crate) fn look(&self) -> Arc<Names> {
+        Arc::clone(&self.names.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Reads what others have added.
+    pub(crate) async fn read_on(&self) -> Result<Arc<Names>> {
+        let _turn = self.asking.lock().await;
+        let session = self.sessions.get().await?;
+        self.read(&session, OVERLAP).await
+    }
+
+    /// Reads everything: somebody met a number that is not known.
+    pub(crate) async fn read_all(&self) -> Result<Arc<Names>> {
+        let _turn = self.asking.lock().await;
+        let session = self.sessions.get().await?;
+        self.read(&session, i32::MAX).await
+    }
+
+    async fn read(&self, session: &Session, overlap: i32) -> Result<Arc<Names>> {
+        let mut names = (*self.look()).clone();
+        names.read(session, overlap).await?;
+        let names = Arc::new(names);
+        *self.names.write().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&names);
+        Ok(names)
+    }
+
+    /// Numbers these names, at once and on a connection of its own: a number outlives a commit that fails, and nobody
+    /// waits for a long commit to learn one.
+    pub(crate) async fn add(&self, lanes: &[Arc<Lane>], scopes: &[Arc<Scope>]) -> Result<Arc<Names>> {
+        let _turn = self.asking.lock().await;
+        let session = self.sessions.get().await?;
+        let queues: Vec<&str> = lanes.iter().map(|it| &*it.queue).collect();
+        let types: Vec<&str> = lanes.iter().map(|it| &*it.task_type).collect();
+        if !lanes.is_empty() {
+            session.run(&ADD_QUEUES, &[&queues]).await?;
+            session.run(&ADD_LANES, &[&queues, &types]).await?;
+        }
+        if !scopes.is_empty() {
+            let origins: Vec<&str> = scopes.iter().map(|it| &*it.origin).collect();
+            let tenants: Vec<&str> = scopes.iter().map(|it| &*it.tenant).collect();
+            session.run(&ADD_SCOPES, &[&origins, &tenants]).await?;
+        }
+        self.read(&session, OVERLAP).await
+    }
+}

@@ -1,0 +1,112 @@
+//! Connections and statements. A statement is a constant in the file of its verb; it is prepared once a connection.
+
+use std::borrow::Cow;
+
+use deadpool_postgres::{Object, Pool};
+use tokio_postgres::Row;
+use tokio_postgres::types::{ToSql, Type};
+
+use super::SCHEMA;
+use super::error::Result;
+
+/// One value of a statement.
+pub(crate) type Value<'a> = &'a (dyn ToSql + Sync);
+
+/// A statement with the types of its values. Names of tables carry the schema [`SCHEMA`], whatever it is called in the
+/// database at hand.
+pub(crate) struct Statement {
+    pub sql: &'static str,
+    pub types: &'static [Type],
+}
+
+/// What stands between a server and the database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Pooler {
+    /// Nothing, or something that keeps a session on one connection.
+    #[default]
+    None,
+    /// PgBouncer or the like in transaction mode: statements are not prepared, nothing is set for a session, and other
+    /// servers' hints are not listened to, so that what they queue is found by looking, within a second.
+    Transaction,
+}
+
+/// Where connections come from.
+#[derive(Clone)]
+pub(crate) struct Sessions {
+    pub pool: Pool,
+    pub schema: Box<str>,
+    pub pooler: Pooler,
+}
+
+/// A connection for a while.
+pub(crate) struct Session {
+    client: Object,
+    schema: Box<str>,
+    pooler: Pooler,
+}
+
+impl Sessions {
+    /// The next free connection, or a new one.
+    pub(crate) async fn get(&self) -> Result<Session> {
+        let client = self.pool.get().await?;
+        Ok(Session { client, schema: self.schema.clone(), pooler: self.pooler })
+    }
+}
+
+/// `sql` for the schema at hand.
+pub(crate) fn in_schema<'a>(sql: &'a str, schema: &str) -> Cow<'a, str> {
+    if schema == SCHEMA { Cow::Borrowed(sql) } else { Cow::Owned(sql.replace("tasklane.", &format!("{schema}."))) }
+}
+
+impl Session {
+    /// The rows a statement answers with.
+    pub(crate) async fn rows(&self, statement: &Statement, values: &[Value<'_>]) -> Result<Vec<Row>> {
+        let sql = in_schema(statement.sql, &self.schema);
+        if self.pooler == Pooler::Transaction {
+            let typed: Vec<_> = values.iter().copied().zip(statement.types.iter().cloned()).collect();
+            return Ok(self.client.query_typed(&sql, &typed).await?);
+        }
+        let prepared = self.client.prepare_typed_cached(&sql, statement.types).await?;
+        Ok(self.client.query(&prepared, values).await?)
+    }
+
+    /// Prepares a statement, so that it is sent at once when it is carried out.
+    pub(crate) async fn prepare(&self, statement: &Statement) -> Result<()> {
+        if self.pooler == Pooler::None {
+            let sql = in_schema(statement.sql, &self.schema);
+            self.client.prepare_typed_cached(&sql, statement.types).await?;
+        }
+        Ok(())
+    }
+
+    /// The one row of a statement that always has one.
+    pub(crate) async fn row(&self, statement: &Statement, values: &[Value<'_>]) -> Result<Row> {
+        let missing = || super::error::Fault::damaged("a statement answered without a row");
+        self.rows(statement, values).await?.into_iter().next().ok_or_else(missing)
+    }
+
+    /// Carries a statement out.
+    pub(crate) async fn run(&self, statement: &Statement, values: &[Value<'_>]) -> Result<()> {
+        self.rows(statement, values).await.map(drop)
+    }
+
+    /// Carries out text that holds no values.
+    pub(crate) async fn batch(&self, sql: &str) -> Result<()> {
+        Ok(self.client.batch_execute(&in_schema(sql, &self.schema)).await?)
+    }
+
+    /// What the schema is called here.
+    pub(crate) fn schema(&self) -> &str {
+        &self.schema
+    }
+
+    /// Whether the way to the database is broken.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.client.is_closed()
+    }
+
+    /// Ends the connection instead of giving it back: nobody shall meet the state it is in.
+    pub(crate) fn discard(self) {
+        drop(Object::take(self.client));
+    }
+}

@@ -1,0 +1,316 @@
+//! One commit under way: what every verb does to tasks comes down to the few moves here.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use tasklane_core::decision::{Applied, Decision};
+use tasklane_core::event::Position;
+use tasklane_core::ports::store::{Answers, Batch};
+use tasklane_core::queue::{Counted, QueueState};
+use tasklane_core::state::State;
+use tasklane_core::task::{Attempt, TaskId};
+use tasklane_core::time::Timestamp;
+use tokio_postgres::Row;
+use tokio_postgres::types::Type;
+use uuid::Uuid;
+
+use super::counters::{self, Shifts};
+use super::error::{Fault, Result};
+use super::hints::News;
+use super::keys;
+use super::names::{NameBook, Names};
+use super::row::{HAS_HISTORY, HAS_KEYS, Kept, columns, is_unknown, text};
+use super::session::{Session, Statement, Value};
+use super::time::Time;
+use super::write;
+use crate::encoding::log::{Body, Way};
+
+/// What every commit begins with: the time, its own number where it certainly writes, how many names there are, and the
+/// queues that do not simply give and take.
+const OPEN: Statement = Statement {
+    sql: "SELECT tasklane.now_micros(),
+            CASE WHEN $1 THEN pg_current_xact_id()::text::bigint END,
+            (SELECT coalesce(max(no), 0) FROM tasklane.lanes), (SELECT coalesce(max(no), 0) FROM tasklane.scopes),
+            ARRAY(SELECT name FROM tasklane.queues WHERE state <> 1 ORDER BY no),
+            ARRAY(SELECT state FROM tasklane.queues WHERE state <> 1 ORDER BY no)",
+    types: &[Type::BOOL],
+};
+
+const LOCK: Statement = Statement {
+    sql: concat!("SELECT ", columns!(), " FROM tasklane.tasks t WHERE t.id = ANY($1) ORDER BY t.id FOR UPDATE"),
+    types: &[Type::UUID_ARRAY],
+};
+
+const ATTEMPTS: Statement = Statement {
+    sql: "INSERT INTO tasklane.attempts (task, attempt, body) SELECT * FROM unnest($1::uuid[], $2::int[], $3::text[])
+          ON CONFLICT DO NOTHING",
+    types: &[Type::UUID_ARRAY, Type::INT4_ARRAY, Type::TEXT_ARRAY],
+};
+
+const EVENT: Statement = Statement {
+    sql: "INSERT INTO tasklane.events (position, at, body)
+          VALUES ($1 + pg_current_xact_id()::text::bigint, $2, $3) RETURNING position",
+    types: &[Type::INT8, Type::INT8, Type::BYTEA],
+};
+
+/// What commits of one server share.
+pub(crate) struct Shared {
+    pub book: NameBook,
+    pub time: Time,
+    /// What is added to a transaction's number to make a position.
+    pub base: i64,
+    /// This server among those that share the database.
+    pub server: i64,
+    pub sweep: std::sync::Mutex<super::sweep::Cursor>,
+    /// The last event of this server's.
+    pub last: AtomicI64,
+}
+
+/// A commit under way.
+pub(crate) struct Tx<'a> {
+    pub session: &'a Session,
+    pub shared: &'a Shared,
+    pub names: Arc<Names>,
+    pub now: Timestamp,
+    /// The number of the transaction, once it is known.
+    pub number: Option<i64>,
+    /// Answers of the callers, and whose turn it is.
+    pub answers: Vec<Answers>,
+    pub caller: usize,
+    pub ids: Ids,
+    /// Queues that do not simply give and take.
+    pub queues: HashMap<Box<str>, QueueState>,
+    /// What other servers will be told.
+    pub news: News,
+    /// The earliest moment at which something that this commit touched happens by itself.
+    pub due: Option<Timestamp>,
+    body: Body,
+    shifts: Shifts,
+}
+
+/// What is taken for granted of new ids that no caller chose.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ids {
+    /// They are new.
+    Trusted,
+    /// One of them was not: each is looked for.
+    LookedFor,
+}
+
+/// Whether a commit certainly writes, so that it is given its number at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Writes {
+    Certainly,
+    Perhaps,
+}
+
+impl<'a> Tx<'a> {
+    /// Begins.
+    pub(crate) async fn begin(
+        session: &'a Session,
+        shared: &'a Shared,
+        callers: usize,
+        writes: Writes,
+    ) -> Result<Self> {
+        let certainly = writes == Writes::Certainly;
+        let values: [Value<'_>; 1] = [&certainly];
+        let (begun, opened) = tokio::join!(biased; session.batch("BEGIN"), session.row(&OPEN, &values));
+        begun?;
+        let opened = opened?;
+        let now = shared.time.heard(Timestamp::from_micros(opened.try_get(0)?));
+        let mut names = shared.book.look();
+        if names.is_behind(opened.try_get(2)?, opened.try_get(3)?) {
+            names = shared.book.read_on().await?;
+        }
+        let states: Vec<i16> = opened.try_get(5)?;
+        let states = states.into_iter().filter_map(|code| QueueState::from_code(u8::try_from(code).ok()?));
+        let queues = opened.try_get::<_, Vec<&str>>(4)?.into_iter().map(Box::from).zip(states).collect();
+        let answers = std::iter::repeat_with(Answers::default).take(callers).collect();
+        Ok(Self {
+            session,
+            shared,
+            names,
+            now,
+            number: opened.try_get(1)?,
+            answers,
+            caller: 0,
+            ids: Ids::Trusted,
+            queues,
+            news: News::default(),
+            due: None,
+            body: Body::default(),
+            shifts: Shifts::default(),
+        })
+    }
+
+    /// Every verb in the order of the road, each over all callers.
+    pub(crate) async fn run(&mut self, batches: &[Batch]) -> Result<()> {
+        self.renew_all(batches).await?;
+        self.note_all(batches).await?;
+        self.settle_all(batches).await?;
+        self.hand_all(batches).await?;
+        self.control_all(batches).await?;
+        self.accept_all(batches).await?;
+        self.promote_all(batches).await?;
+        self.lease_all(batches).await?;
+        self.rescue_all(batches).await?;
+        self.sweep_all(batches).await
+    }
+
+    /// Writes what is left to be written and commits. Answers with where the commit stands.
+    pub(crate) async fn finish(&mut self) -> Result<()> {
+        self.count_all();
+        let mut position = None;
+        if self.body.bytes().is_empty() {
+            self.session.batch("COMMIT").await?;
+        } else {
+            let (session, shared, shifts) = (self.session, self.shared, self.shifts.rows(self.body.bytes().len()));
+            let (at, body) = (self.now.as_micros(), self.body.bytes());
+            let values: [Value<'_>; 3] = [&shared.base, &at, &body];
+            let event = async {
+                let row = session.row(&EVENT, &values).await?;
+                Ok::<i64, Fault>(row.try_get(0)?)
+            };
+            // Sent behind one another without waiting: the transaction ends with the first that fails. What is sent must
+            // be prepared by then, or the end would overtake it.
+            session.prepare(&EVENT).await?;
+            session.prepare(&counters::APPEND).await?;
+            let (event, counted, committed) =
+                tokio::join!(biased; event, counters::append(session, &shifts), session.batch("COMMIT"));
+            if let Ok(at) = event {
+                (position, self.number) = (Some(at), Some(at - shared.base));
+            }
+            event?;
+            counted?;
+            committed?;
+        }
+        self.news.position = Position(position.unwrap_or(0) as u64);
+        let last = self.shared.last.fetch_max(position.unwrap_or(0), Ordering::Relaxed);
+        let position = Position(position.unwrap_or(last) as u64);
+        for answers in &mut self.answers {
+            answers.position = position;
+            answers.next_due = self.due.map(|at| at.since(self.now));
+        }
+        Ok(())
+    }
+
+    pub(crate) fn answer(&mut self) -> &mut Answers {
+        &mut self.answers[self.caller]
+    }
+
+    /// What this row tells.
+    pub(crate) async fn kept(&mut self, rows: &[Row]) -> Result<Vec<Kept>> {
+        self.names = known(&self.shared.book, rows, Arc::clone(&self.names)).await?;
+        rows.iter().map(|row| Kept::read(row, &self.names)).collect()
+    }
+
+    /// These tasks as they are now, locked until the end of the commit.
+    pub(crate) async fn lock(&mut self, ids: &[Uuid]) -> Result<HashMap<TaskId, Kept>> {
+        if ids.is_empty() {
+            return Ok(HashMap::new());
+        }
+        let rows = self.session.rows(&LOCK, &[&ids]).await?;
+        let kept = self.kept(&rows).await?;
+        Ok(kept.into_iter().map(|kept| (kept.task.facts.id, kept)).collect())
+    }
+
+    /// Carries out a decision on a task in memory; it is written by [`Tx::write`].
+    pub(crate) fn apply(&mut self, kept: &mut Kept, decision: Decision, ended: &mut Ended) -> Option<Freed> {
+        let from = kept.task.facts.state;
+        let Applied { transition, ended: attempt } = kept.task.apply(decision, self.now);
+        if let Some(attempt) = attempt {
+            kept.has |= HAS_HISTORY;
+            ended.0.push((kept.task.facts.id, attempt));
+        }
+        self.moved(kept, Some(from));
+        self.answer().transitions.push(transition);
+        kept.task.facts.state.is_final().then(|| Freed::of(kept, self.now)).flatten()
+    }
+
+    /// Writes tasks that were changed in memory, and what became of their attempts and keys.
+    pub(crate) async fn write(&mut self, kept: &[&Kept], ended: Ended, freed: Vec<Freed>) -> Result<()> {
+        write::tasks(self.session, kept).await?;
+        if !ended.0.is_empty() {
+            let ids: Vec<Uuid> = ended.0.iter().map(|(id, _)| id.0).collect();
+            let numbers: Vec<i32> = ended.0.iter().map(|(_, it)| it.attempt as i32).collect();
+            let bodies = ended.0.iter().map(|(_, attempt)| text(attempt)).collect::<Result<Vec<_>>>()?;
+            self.session.run(&ATTEMPTS, &[&ids, &numbers, &bodies]).await?;
+        }
+        keys::let_go(self.session, &freed).await
+    }
+
+    /// Notes that a task came from `from` to where it is now.
+    pub(crate) fn moved(&mut self, kept: &Kept, from: Option<State>) {
+        let facts = &kept.task.facts;
+        let way = Way {
+            from: from.map(Counted::In),
+            to: Some(kept.task.counted()),
+            reason: Some(kept.task.reason),
+            lane: kept.lane,
+            scope: kept.scope,
+            attempt: facts.attempt,
+        };
+        self.record(way, facts.id);
+        self.will_be_due(facts.due_at());
+        if facts.state == State::Queued {
+            self.news.queued(kept.lane);
+        } else if facts.state.is_final() {
+            self.news.ended(facts.id);
+        }
+    }
+
+    /// Notes a way that one task went.
+    pub(crate) fn record(&mut self, way: Way, id: TaskId) {
+        let ended = self.body.add(way, id);
+        ended.into_iter().for_each(|ended| self.shifts.add(ended));
+    }
+
+    pub(crate) fn will_be_due(&mut self, at: Option<Timestamp>) {
+        self.due = self.due.into_iter().chain(at).min();
+    }
+
+    /// What this commit has changed in the counts so far.
+    pub(crate) fn shifts(&self) -> impl Iterator<Item = (Counted, i64)> + '_ {
+        self.shifts.each()
+    }
+
+    pub(crate) fn count_all(&mut self) {
+        let ended = self.body.end_group();
+        ended.into_iter().for_each(|ended| self.shifts.add(ended));
+    }
+}
+
+/// `names`, or newer ones where a row needs them.
+pub(crate) async fn known(book: &NameBook, rows: &[Row], names: Arc<Names>) -> Result<Arc<Names>> {
+    for row in rows {
+        if is_unknown(row, &names)? {
+            return book.read_all().await;
+        }
+    }
+    Ok(names)
+}
+
+/// Attempts that ended, for the history.
+#[derive(Default)]
+pub(crate) struct Ended(Vec<(TaskId, Attempt)>);
+
+/// A unique key that a final task lets go, at once or later.
+pub(crate) struct Freed {
+    pub tenant: Box<str>,
+    pub key: Box<str>,
+    pub id: TaskId,
+    pub until: Option<Timestamp>,
+}
+
+impl Freed {
+    fn of(kept: &Kept, now: Timestamp) -> Option<Self> {
+        if kept.has & HAS_KEYS == 0 {
+            return None;
+        }
+        let facts = &kept.task.facts;
+        let unique = facts.spec.unique.as_ref()?;
+        let until = unique.held_for.map(|held_for| kept.task.created_at.plus(held_for)).filter(|until| *until > now);
+        Some(Self { tenant: facts.scope.tenant.clone(), key: unique.key.clone(), id: facts.id, until })
+    }
+}
