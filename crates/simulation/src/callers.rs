@@ -89,6 +89,13 @@ impl Callers {
         self.send(Call::Hand(id, hand), Arc::new(|_| {}));
     }
 
+    /// Somebody cancels a task, one that runs if there is one.
+    pub fn cancel(&self) {
+        if let Some(id) = lock(&self.ground.ledger).any(&[State::Running], self.ground.dice.bits()) {
+            self.send(Call::Hand(id, Hand::Cancel), Arc::new(|_| {}));
+        }
+    }
+
     /// Somebody pauses or opens a queue.
     pub fn control(&self) {
         let to = *self.ground.dice.pick(&[QueueState::Active, QueueState::Paused, QueueState::Draining]);
@@ -108,13 +115,13 @@ impl Callers {
     /// Somebody waits for the end of a task.
     pub fn wait(&self) {
         let Some(id) = lock(&self.ground.ledger).any(State::ALL, self.ground.dice.bits()) else { return };
-        let ground = Arc::clone(&self.ground);
+        let (ground, begun) = (Arc::clone(&self.ground), self.ground.net.now());
+        let time = self.ground.dice.millis(0, 20_000);
         let back = move |answer| {
             if let Answer::Wait(Some(task)) = answer {
-                lock(&ground.ledger).read(&task);
+                lock(&ground.ledger).read(&task, begun, time);
             }
         };
-        let time = self.ground.dice.millis(0, 20_000);
         self.send(Call::Wait(id, time), Arc::new(back));
     }
 

@@ -19,6 +19,8 @@ const RECOVERY: Duration = Duration::from_secs(15);
 const TRAFFIC: Duration = Duration::from_secs(10);
 /// How long the end may take; past it, what is not final is stuck.
 const END: Duration = Duration::from_secs(240);
+/// How long after the last end a server may remember leases: longer than they last.
+const FORGOTTEN: Duration = Duration::from_secs(12);
 /// In the calm no task stays queued for longer while a worker of the only server has room.
 const PROMPT: Duration = Duration::from_millis(1_500);
 /// The same where another server may have queued it.
@@ -97,9 +99,11 @@ fn live(world: &mut World) -> Result<(), String> {
     pass(world, RECOVERY, |_, _| {})?;
     // Only now: until here somebody's late wish to pause may have come.
     world.callers.open_all();
+    lock(&world.ground.ledger).calm();
     let begun = world.ground.net.now();
     pass(world, TRAFFIC, |world, time| {
         traffic(world, time, 1_000);
+        use_hands(world, time);
         prompt(world, begun);
     })?;
     let end = world.ground.net.now() + END;
@@ -110,6 +114,18 @@ fn live(world: &mut World) -> Result<(), String> {
         }
         quiet_tick(world)?;
         prompt(world, begun);
+    }
+    forgotten(world)
+}
+
+/// What is no more is forgotten everywhere: else a server's memory grows by every lease that another one rescued.
+fn forgotten(world: &mut World) -> Result<(), String> {
+    pass(world, FORGOTTEN, |_, _| {})?;
+    for (number, server) in world.servers.iter_mut().filter_map(Place::up).enumerate() {
+        let held: usize = server.engine.workers().iter().map(|it| it.running).sum();
+        if held > 0 {
+            return Err(format!("server {number} still holds {held} leases of tasks that are final"));
+        }
     }
     Ok(())
 }
@@ -124,7 +140,7 @@ fn pass(world: &mut World, time: Duration, mut each: impl FnMut(&mut World, Dura
 }
 
 fn quiet_tick(world: &mut World) -> Result<Duration, String> {
-    let time = world.ground.dice.millis(5, 40);
+    let time = world.ground.dice.millis(10, 50);
     world.tick(time, 60);
     look(world).map(|()| time)
 }
@@ -149,6 +165,17 @@ fn meddle(world: &mut World, time: Duration) {
     }
 }
 
+/// In the calm callers wait for tasks and cancel what runs.
+fn use_hands(world: &mut World, time: Duration) {
+    let happens = |per_mille: u64| world.ground.dice.below(1_000_000) < per_mille * time.as_millis() as u64;
+    if happens(1_000) {
+        world.callers.wait();
+    }
+    if happens(300) {
+        world.callers.cancel();
+    }
+}
+
 /// In the calm nobody waits for nothing: a task does not stay queued while a worker has room.
 fn prompt(world: &mut World, since: Duration) {
     let now = world.ground.net.now();
@@ -156,6 +183,7 @@ fn prompt(world: &mut World, since: Duration) {
     if !world.workers.iter().any(has_room) {
         world.full_at = now;
     }
+    lock(&world.ground.ledger).cancels_are_prompt();
     let prompt = if world.servers.len() == 1 { PROMPT } else { PROMPT_ELSEWHERE };
     let before = now.saturating_sub(prompt);
     if world.full_at < before {

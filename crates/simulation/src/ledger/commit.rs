@@ -116,7 +116,10 @@ impl Ledger {
                     self.tasks.remove(id);
                     self.deleted.insert(*id);
                 }
-                (Hand::Cancel, Some(known)) if task.facts.state == State::Running => known.cancel_requested = true,
+                (Hand::Cancel, Some(known)) if task.facts.state == State::Running => {
+                    known.cancel_requested = true;
+                    known.asked.get_or_insert(self.now);
+                }
                 _ => {}
             }
         }
@@ -156,6 +159,7 @@ impl Ledger {
             spent: 0,
             spec: Arc::clone(spec),
             cancel_requested: false,
+            asked: None,
             moved_at: at,
             lease: None,
             given: Default::default(),
@@ -182,7 +186,7 @@ impl Ledger {
             self.tally.leases_lost += 1;
         }
         self.tally.cancelled += u64::from(known.cancel_requested);
-        known.cancel_requested = false;
+        (known.cancel_requested, known.asked) = (false, None);
     }
 
     fn leases(&mut self, seen: &Seen, answers: &Answers, now: Timestamp) {

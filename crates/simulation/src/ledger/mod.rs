@@ -20,6 +20,11 @@ use tasklane_core::time::Timestamp;
 
 pub use seen::Seen;
 
+/// In the calm a reader hears of an end within this time.
+const PROMPT_WAIT: Duration = Duration::from_millis(1_500);
+/// In the calm a worker is told of a cancellation within this time.
+const PROMPT_CANCEL: Duration = Duration::from_millis(2_500);
+
 /// What is known of one task.
 pub struct Known {
     /// Where the last transition led.
@@ -31,6 +36,8 @@ pub struct Known {
     spent: u32,
     spec: Arc<Spec>,
     cancel_requested: bool,
+    /// When somebody asked to cancel the attempt.
+    asked: Option<Duration>,
     moved_at: Timestamp,
     lease: Option<Lent>,
     /// The token and worker of every attempt there was.
@@ -89,6 +96,7 @@ pub struct Ledger {
     accepted: BTreeSet<u64>,
     deleted: BTreeSet<TaskId>,
     now: Duration,
+    calm_since: Option<Duration>,
     wrong: Option<String>,
 }
 
@@ -146,11 +154,37 @@ impl Ledger {
         }
     }
 
-    /// A reader was answered with this task: it cannot be further than it is.
-    pub fn read(&mut self, task: &Task) {
+    /// A reader who waited since `begun`, for `time` at most, was answered with this task: it cannot be further than it is,
+    /// and in the calm its end, or the end of his time, was long ago.
+    pub fn read(&mut self, task: &Task, begun: Duration, time: Duration) {
         let Some(known) = self.tasks.get(&task.facts.id) else { return };
-        let (read, is) = (task.facts.attempt, known.attempt);
-        self.demand(read <= is, || format!("a reader saw attempt {read} of {}, which had {is}", task.facts.id));
+        let (read, is, since, id) = (task.facts.attempt, known.attempt, known.since, task.facts.id);
+        let was_final = known.state.is_final() && known.ended.len() as u32 >= is;
+        self.demand(read <= is, || format!("a reader saw attempt {read} of {id}, which had {is}"));
+        let Some(calm) = self.calm_since.filter(|calm| begun >= *calm) else { return };
+        let due = if was_final { since.max(begun).min(begun + time) } else { begun + time };
+        let (late, now) = (self.now.saturating_sub(due.max(calm)), self.now);
+        self.demand(late <= PROMPT_WAIT, || format!("a reader of {id} was answered at {now:?}, {late:?} late"));
+        let is_told = task.facts.state.is_final() || now + PROMPT_WAIT >= begun + time;
+        self.demand(is_told, || format!("a reader of {id} was answered at {now:?}, with nothing and before his time"));
+    }
+
+    /// From now on everything works.
+    pub fn calm(&mut self) {
+        self.calm_since = Some(self.now);
+    }
+
+    /// In the calm a wish to cancel reaches the worker soon, whichever server took it.
+    pub fn cancels_are_prompt(&mut self) {
+        let (now, calm) = (self.now, self.calm_since);
+        let due = |it: &Known| it.asked.filter(|at| Some(*at) >= calm).is_some_and(|at| at + PROMPT_CANCEL < now);
+        let deaf = |it: &Known| it.lease.as_ref().is_none_or(|lent| lent.grace.is_none());
+        let late = self.tasks.iter().find(|(_, it)| calm.is_some() && it.cancel_requested && due(it) && deaf(it));
+        if let Some(id) = late.map(|it| *it.0) {
+            self.break_law(|| {
+                format!("nobody told the worker of {id} for {PROMPT_CANCEL:?} that it is to be cancelled")
+            });
+        }
     }
 
     /// The store was away until now: every lease that was granted before counts anew, for its own length or a minute.
