@@ -40,7 +40,7 @@ pub enum Answer {
     /// To a submit.
     Submit(Result<Vec<Accepted>, SubmitError>),
     /// To a wait.
-    Wait(Option<Task>),
+    Wait(Option<Box<Task>>),
     /// To whatever the asker does not care about.
     Done,
     /// There is no answer: the connection broke, or the store was away.

@@ -121,6 +121,6 @@ async fn answer(engine: &Engine, ground: &Ground, call: Call) -> Answer {
             Answer::Done
         }
         Call::Control(queue, state) => engine.control(&queue, state).await.map_or(Answer::Away, |_| Answer::Done),
-        Call::Wait(id, time) => engine.wait(id, time).await.map_or(Answer::Away, Answer::Wait),
+        Call::Wait(id, time) => engine.wait(id, time).await.map_or(Answer::Away, |it| Answer::Wait(it.map(Box::new))),
     }
 }

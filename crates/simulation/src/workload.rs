@@ -32,7 +32,7 @@ pub fn task(dice: &Dice, now: Duration, number: u64) -> NewTask {
     };
     let task = NewTask {
         id: TaskId(Uuid::nil()),
-        lane: Lane::new(*dice.pick(QUEUES), *dice.pick(&["x", "y"])),
+        lane: Lane::new(dice.pick::<&str>(QUEUES), dice.pick::<&str>(&["x", "y"])),
         scope: Scope::native(),
         payload: number.to_string().into(),
         start,
