@@ -6,7 +6,7 @@ use tasklane_core::sabotage::{Sabotage, choose};
 use tasklane_simulation::{Lines, run};
 
 /// So many seeds at most until a broken rule is noticed.
-const SEEDS: u64 = 40;
+const SEEDS: u64 = 120;
 
 #[test]
 fn every_broken_rule_is_noticed() {
