@@ -32,3 +32,4 @@ mod start_refused;
 mod stop;
 mod times;
 mod worker_struck;
+mod workers_elsewhere;

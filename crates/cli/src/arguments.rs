@@ -89,7 +89,8 @@ mod tests {
 
     fn leaves(command: &clap::Command, path: &str, found: &mut Vec<(String, clap::Command)>) {
         let path = format!("{path} {}", command.get_name());
-        if command.get_subcommands().next().is_none() {
+        let alone = !command.is_subcommand_required_set() && path != " tasklane";
+        if command.get_subcommands().next().is_none() || alone {
             found.push((path.trim().to_owned(), command.clone()));
         }
         command.get_subcommands().for_each(|it| leaves(it, &path, found));

@@ -29,6 +29,7 @@ mod why;
 // Other nouns.
 mod queue;
 mod types;
+mod work;
 mod worker;
 
 // What this program knows by itself.
@@ -92,6 +93,9 @@ fn run(arguments: Arguments, environment: &Environment, output: &Output) -> Resu
         Command::Explain(command) => command.run(output),
         Command::Completion(command) => command.run(output),
         Command::Reference(command) => command.run(output),
+        Command::Worker(worker) if let Some(flags) = worker.to_work(arguments.url.as_deref()) => {
+            work::work(&flags, environment)
+        }
         command => {
             let settings = Settings::load(&Flags::default(), environment)?;
             let url = match command {

@@ -68,10 +68,18 @@ fn of_command(command: &Command, path: &str, page: &mut String) {
         return;
     }
     let path = format!("{path} {}", command.get_name());
-    if command.has_subcommands() {
-        command.get_subcommands().for_each(|it| of_command(it, &path, page));
-        return;
+    if !command.has_subcommands() || does_something_itself(command) {
+        of_leaf(command, &path, page);
     }
+    command.get_subcommands().for_each(|it| of_command(it, &path, page));
+}
+
+/// Whether a command with subcommands does something without one, too.
+fn does_something_itself(command: &Command) -> bool {
+    !command.is_subcommand_required_set() && command.get_after_help().is_some()
+}
+
+fn of_leaf(command: &Command, path: &str, page: &mut String) {
     let about = command.get_about().map(StyledStr::to_string).unwrap_or_default();
     *page += &format!("## {path}\n\n{about}.\n\n");
     *page += &options(command.get_arguments().filter(|it| !it.is_global_set() || it.get_id().as_str().contains('.')));

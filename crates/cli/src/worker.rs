@@ -1,10 +1,13 @@
-//! `tasklane worker`: who does the work.
+//! `tasklane worker`: does the work of servers elsewhere, and lists who does.
 
 use clap::{Args, Subcommand};
 use serde::Deserialize;
 use tasklane_core::ports::clock::Clock;
 use tasklane_core::time::Timestamp;
+use tasklane_server::Flags;
 use tasklane_server::clock::MachineClock;
+use tasklane_server::config::flags::{FlagsOf, OfWorker};
+use tasklane_server::config::worker::SERVERS;
 
 use crate::failure::{Exit, Failure};
 use crate::listing;
@@ -13,11 +16,29 @@ use crate::output::Output;
 use crate::remote::Remote;
 use crate::table::Table;
 
-/// List workers
+/// Run what servers run, in a process of its own
 #[derive(Debug, Args)]
+#[command(
+    args_conflicts_with_subcommands = true,
+    after_help = "\
+Examples:
+  tasklane worker --server http://tasks.internal:8000
+  tasklane worker --server http://a:8000 --server http://b:8000 --slots 16 --label zone=b
+  tasklane worker --queue reports --type report_generation --lease-seconds 60
+  tasklane worker ls
+
+It serves the builtin types, and those that `executors.http` binds to URLs. Settings are those of the section `worker`, with
+their variables (TASKLANE_SERVER, TASKLANE_WORKER_SLOTS); the key is TASKLANE_API_KEY. It goes on for ever: a server that is
+away is waited for.
+
+SIGTERM or Ctrl-C drains: running tasks may finish, the rest is given back, then the worker ends with 0. A second one ends it
+at once with 130."
+)]
 pub(crate) struct Worker {
+    #[command(flatten)]
+    said: FlagsOf<OfWorker>,
     #[command(subcommand)]
-    action: Action,
+    action: Option<Action>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -50,8 +71,14 @@ struct Lane {
 }
 
 impl Worker {
+    /// The flags of one that is to work itself, at this server unless they name others.
+    pub(crate) fn to_work(&self, url: Option<&str>) -> Option<Flags> {
+        let (flags, works) = (&self.said.flags, self.action.is_none());
+        let url = url.filter(|_| !flags.says(&SERVERS));
+        works.then(|| url.iter().fold(flags.clone(), |flags, url| flags.with(&SERVERS, *url)))
+    }
+
     pub(crate) async fn run(self, remote: &Remote, output: &Output) -> Result<Exit, Failure> {
-        let Action::Ls = self.action;
         let nobody = "no worker was heard of lately; a server without --no-executors is one itself";
         listing::show(remote, output, "workers", nobody, |items| table(items, MachineClock::start().wall())).await
     }

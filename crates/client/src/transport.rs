@@ -33,11 +33,12 @@ pub(crate) struct Call {
     path: String,
     body: Option<Bytes>,
     wait: Duration,
+    within: Option<Duration>,
 }
 
 impl Call {
     pub(crate) fn get(path: impl Into<String>) -> Self {
-        Self { method: Method::GET, path: path.into(), body: None, wait: Duration::ZERO }
+        Self { method: Method::GET, path: path.into(), body: None, wait: Duration::ZERO, within: None }
     }
 
     /// An action without a body.
@@ -52,6 +53,12 @@ impl Call {
     /// A JSON body.
     pub(crate) fn post(path: impl Into<String>, json: impl Into<Bytes>) -> Self {
         Self { body: Some(json.into()), ..Self::act(path) }
+    }
+
+    /// The answer may take no longer than this, where the client itself is more patient.
+    pub(crate) fn within(mut self, most: Duration) -> Self {
+        self.within = Some(most);
+        self
     }
 
     /// The answer may take this much longer.
@@ -99,7 +106,8 @@ impl Transport {
     pub(crate) async fn send(&self, call: Call) -> Result<Answer, Error> {
         let read_only = call.method == Method::GET;
         let url = format!("{}{}", self.url(), call.path);
-        let mut request = self.http.request(call.method, url).timeout(self.timeout + call.wait);
+        let patience = call.within.map_or(self.timeout, |most| most.min(self.timeout));
+        let mut request = self.http.request(call.method, url).timeout(patience + call.wait);
         if let Some(body) = call.body {
             request = request.header(CONTENT_TYPE, HeaderValue::from_static("application/json")).body(body);
         }

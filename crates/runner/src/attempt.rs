@@ -16,7 +16,7 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use crate::notes::{Notes, Taken};
-use crate::options::{NOTED_EVERY, Options, PROGRESS_EVERY};
+use crate::options::{LAPSE_PART, NOTED_EVERY, Options, PROGRESS_EVERY};
 use crate::runner::Shared;
 
 /// Why an attempt is to stop; a later one counts more than an earlier one.
@@ -25,14 +25,17 @@ use crate::runner::Shared;
 pub(crate) enum Stop {
     /// It is not.
     No = 0,
-    /// The worker ends, or could not renew the lease in time; if the lease is still good, the task is given back.
+    /// The worker ends; the task is given back.
     Here = 1,
     /// It took longer than its `attempt_timeout`.
     TooLong = 2,
     /// Somebody asked to cancel the task.
     Cancelled = 3,
+    /// The lease could not be renewed, so somebody else may run the task soon; it is given back, should the lease still be
+    /// good for the server.
+    Unrenewed = 4,
     /// The lease is somebody else's: the outcome is worth nothing.
-    Lost = 4,
+    Lost = 5,
 }
 
 /// One attempt while this worker holds it.
@@ -77,6 +80,15 @@ impl Attempt {
         self.task.facts.lease.as_ref().map_or(options.lease, |lease| lease.length)
     }
 
+    /// How long it may take to stop once it was told to, for this reason.
+    pub(crate) fn grace(&self, stop: Stop, options: &Options) -> Duration {
+        match stop {
+            Stop::Cancelled => options.cancel_grace,
+            Stop::Unrenewed => options.stop_grace.min(self.lease_length(options) / LAPSE_PART),
+            _ => options.stop_grace,
+        }
+    }
+
     /// Why it is to stop, if it is.
     pub(crate) fn stop(&self) -> Stop {
         match self.stop.load(Ordering::Acquire) {
@@ -84,6 +96,7 @@ impl Attempt {
             1 => Stop::Here,
             2 => Stop::TooLong,
             3 => Stop::Cancelled,
+            4 => Stop::Unrenewed,
             _ => Stop::Lost,
         }
     }
@@ -96,11 +109,16 @@ impl Attempt {
 
     /// Ends once it was told to stop.
     pub(crate) async fn told(&self) {
+        self.told_more(Stop::No).await;
+    }
+
+    /// Ends once it was told what counts more than `known`.
+    pub(crate) async fn told_more(&self, known: Stop) {
         loop {
             let mut word = std::pin::pin!(self.told.notified());
             // Listening begins before looking, so that no word falls between the two.
             word.as_mut().enable();
-            if self.stop() != Stop::No {
+            if self.stop() > known {
                 return;
             }
             word.await;

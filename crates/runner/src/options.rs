@@ -18,7 +18,8 @@ pub struct Options {
     pub hands: usize,
     /// How long a lease lasts without renewal, where the lease itself does not say; within [`limit::LEASE`].
     pub lease: Duration,
-    /// How long the source may wait for work before it answers with none; one second to [`limit::LEASE_WAIT`].
+    /// How long the source may wait for work before it answers with none; one second to [`limit::LEASE_WAIT`], and at most
+    /// two thirds of [`Options::lease`]: what it brings may have been leased when the wait began.
     pub wait: Duration,
     /// From telling an attempt that somebody asked to cancel it until it is dropped; shorter than
     /// [`limit::CANCEL_GRACE`], so that the report still finds the lease.
@@ -56,8 +57,13 @@ impl Options {
         self.exchanges = self.exchanges.max(2);
         self.hands = self.hands.max(1);
         self.lease = self.lease.clamp(*limit::LEASE.start(), *limit::LEASE.end());
-        self.wait = self.wait.clamp(Duration::from_secs(1), limit::LEASE_WAIT);
+        self.wait = self.wait.clamp(Duration::from_secs(1), limit::LEASE_WAIT).min(self.lease * 2 / 3);
         self
+    }
+
+    /// The longest span of the back-off after failed exchanges: short against a lease, which is to outlive an outage.
+    pub(crate) fn back_off_max(&self) -> Duration {
+        (self.lease / 10).clamp(BACK_OFF, BACK_OFF_MAX)
     }
 }
 
@@ -65,6 +71,10 @@ impl Options {
 pub(crate) const REPORT_OUTCOMES: usize = 1000;
 /// Most bytes of results, failures and progress one exchange carries; a single larger outcome still goes, alone.
 pub(crate) const REPORT_BYTES: usize = 8 << 20;
+/// Most bytes of an exchange that renews leases besides, as it must not take long.
+pub(crate) const RENEWING_BYTES: usize = 1 << 20;
+/// Most renewals, and most signs of life, of one exchange: a source over HTTP takes 10 000 items of a list.
+pub(crate) const REPORT_ITEMS: usize = 10_000;
 /// Most lines and checkpoints of one exchange; what the attempt that passes it has still goes. A source over HTTP takes
 /// 10 000 items of a list.
 pub(crate) const REPORT_NOTES: usize = 5_000;
@@ -86,8 +96,12 @@ pub(crate) const HAND_TURN: Duration = Duration::from_micros(500);
 pub(crate) const HAND_TAKES: usize = 8;
 /// Full-jitter back-off after failed exchanges: its first span.
 pub(crate) const BACK_OFF: Duration = Duration::from_millis(100);
-/// Full-jitter back-off after failed exchanges: its longest span.
-pub(crate) const BACK_OFF_MAX: Duration = Duration::from_secs(5);
+/// Full-jitter back-off after failed exchanges: its longest span, a tenth of a lease where that is shorter.
+pub(crate) const BACK_OFF_MAX: Duration = Duration::from_secs(3);
+/// Failed exchanges in a row after which it is said that no server answers; one alone is likely mended by the next.
+pub(crate) const MISSES: u64 = 2;
+/// An attempt whose lease cannot be renewed has this part of the lease, or `stop_grace` if that is shorter, to stop.
+pub(crate) const LAPSE_PART: u32 = 6;
 /// Longest pause before the next wish while the source answers wishes at once with nothing.
 pub(crate) const REST_MAX: Duration = Duration::from_secs(1);
 /// How long a drain goes on trying to report what has ended.

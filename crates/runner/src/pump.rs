@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use crate::attempt::{Attempt, Stop};
 use crate::hand::hand;
-use crate::options::{BACK_OFF, BACK_OFF_MAX, REST_MAX};
+use crate::options::{BACK_OFF, REST_MAX};
 use crate::runner::Shared;
 use crate::slots::{Phase, Plan};
 use crate::source::{Reply, SourceError};
@@ -27,20 +27,19 @@ pub(crate) async fn pump(shared: Arc<Shared>, seed: u64) {
         let sent = Instant::now();
         match exchange(&shared, &plan).await {
             Ok(reply) => {
-                if failures > 0 {
-                    tracing::info!(failures, "the server answers again");
-                }
+                shared.heard();
                 failures = 0;
                 early = if came_early(&plan, &reply, sent) { early.saturating_add(1) } else { 0 };
                 if early > 0 {
-                    rest(&shared, back_off(early, mix(seed, u64::from(early))).min(REST_MAX)).await;
+                    rest(&shared, back_off(early, mix(seed, u64::from(early)), REST_MAX)).await;
                 }
                 absorb(&shared, plan, reply, sent);
             }
             Err(error) => {
                 failures = failures.saturating_add(1);
-                put_back(&shared, plan, &error, failures);
-                tokio::time::sleep(back_off(failures, mix(seed, u64::from(failures)))).await;
+                put_back(&shared, plan, &error);
+                let most = shared.options.back_off_max();
+                tokio::time::sleep(back_off(failures, mix(seed, u64::from(failures)), most)).await;
             }
         }
     }
@@ -93,7 +92,7 @@ fn absorb(shared: &Arc<Shared>, plan: Plan, reply: Reply, sent: Instant) {
     let lost = ledger.lost(&plan.report, &reply.lost);
     let cancel = ledger.of_tasks(&reply.cancel);
     let refused: Vec<_> = reply.refused.into_iter().map(|(task, why)| (task, ledger.of_task(task), why)).collect();
-    ledger.take_in(attempts, now);
+    ledger.take_in(attempts, sent);
     if ledger.phase != Phase::Working {
         ledger.give_back_ready();
     }
@@ -112,14 +111,15 @@ fn absorb(shared: &Arc<Shared>, plan: Plan, reply: Reply, sent: Instant) {
 }
 
 /// Keeps what could not be said for the next exchange.
-fn put_back(shared: &Shared, plan: Plan, error: &SourceError, failures: u32) {
-    match failures {
-        1 => tracing::warn!(%error, "an exchange with the server failed; it is tried again"),
-        _ => tracing::debug!(%error, failures, "an exchange with the server failed again"),
+fn put_back(shared: &Shared, plan: Plan, error: &SourceError) {
+    match error {
+        SourceError::Away(_) => shared.missed(error),
+        SourceError::Refused(_) => tracing::warn!(%error, "an exchange was refused; less of it is tried again"),
     }
     let mut ledger = shared.ledger();
     let poison = match error {
         SourceError::Away(_) => {
+            ledger.known = false;
             ledger.unanswered(plan);
             None
         }
@@ -132,9 +132,9 @@ fn put_back(shared: &Shared, plan: Plan, error: &SourceError, failures: u32) {
     shared.nudge();
 }
 
-/// How long to wait after the n-th failure in a row: anything up to a span that doubles (full jitter), so that workers
-/// do not come back in step. Source: Brooker, "Exponential Backoff And Jitter", 2015.
-fn back_off(failures: u32, random: u64) -> Duration {
-    let span = BACK_OFF.saturating_mul(1 << failures.saturating_sub(1).min(16)).min(BACK_OFF_MAX);
+/// How long to wait after the n-th failure in a row: anything up to a span that doubles to `most` (full jitter, also at
+/// its end), so that workers do not come back in step. Source: Brooker, "Exponential Backoff And Jitter", 2015.
+fn back_off(failures: u32, random: u64, most: Duration) -> Duration {
+    let span = BACK_OFF.saturating_mul(1 << failures.saturating_sub(1).min(16)).min(most);
     span.mul_f64(random as f64 / u64::MAX as f64)
 }

@@ -11,12 +11,13 @@ use crate::runner::Shared;
 /// A look is taken so many times a lease; what is past a quarter of its lease then is renewed, so before a third.
 const LOOKS_PER_LEASE: u32 = 12;
 
-/// Has leases renewed, for ever. An attempt whose lease could not be renewed until it would have run out is told to
-/// stop, as somebody else may run the task by then.
+/// Has leases renewed, for ever. An attempt whose lease could not be renewed is told to stop so early that it has ended
+/// when the lease may have run out: somebody else may run the task from then on.
 pub(crate) async fn renew(shared: Arc<Shared>) {
     loop {
-        sleep(shortest_lease(&shared) / LOOKS_PER_LEASE).await;
-        look(&shared, Instant::now());
+        let pause = shortest_lease(&shared) / LOOKS_PER_LEASE;
+        sleep(pause).await;
+        look(&shared, Instant::now(), pause);
     }
 }
 
@@ -26,16 +27,17 @@ fn shortest_lease(shared: &Shared) -> Duration {
     held.min().unwrap_or(shared.options.lease).clamp(Duration::from_secs(1), shared.options.lease)
 }
 
-fn look(shared: &Shared, now: Instant) {
+/// One look at everything that is held; the next one comes after `pause`.
+fn look(shared: &Shared, now: Instant, pause: Duration) {
     let mut ledger = shared.ledger();
-    let mut due = Vec::new();
+    let (mut due, mut lapsed) = (Vec::new(), Vec::new());
     for held in ledger.in_order() {
         let (length, age) = (held.attempt.lease_length(&shared.options), now - held.since);
-        if age >= length {
-            if held.attempt.stop() == Stop::No {
-                tracing::warn!(task = %held.attempt.key.id, "the lease could not be renewed in time; the attempt is stopped");
+        if age + pause + held.attempt.grace(Stop::Unrenewed, &shared.options) >= length {
+            if held.attempt.stop() < Stop::Unrenewed {
+                lapsed.push(held.attempt.key.id);
             }
-            held.attempt.tell(Stop::Here);
+            held.attempt.tell(Stop::Unrenewed);
         } else if age >= length / 4 {
             due.push(held.attempt.key);
         }
@@ -43,6 +45,13 @@ fn look(shared: &Shared, now: Instant) {
     let any = !due.is_empty();
     ledger.renew.extend(due);
     drop(ledger);
+    if let Some(first) = lapsed.first() {
+        tracing::warn!(
+            tasks = lapsed.len(), %first,
+            "no server renewed these leases before they may have run out, so their work is stopped here and given back; look \
+             at the way to the server, or take longer leases"
+        );
+    }
     if any {
         shared.work.notify_one();
     }

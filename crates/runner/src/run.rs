@@ -13,7 +13,7 @@ use tasklane_core::limit;
 use tasklane_core::outcome::{FailureKind, Outcome, cut};
 use tasklane_core::ports::BoxFuture;
 use tasklane_core::ports::executor::Context;
-use tokio::time::{sleep, sleep_until};
+use tokio::time::{Instant, sleep_until};
 
 use crate::attempt::{Attempt, Stop};
 use crate::options::Options;
@@ -67,8 +67,25 @@ fn start(table: &Table, attempt: &Arc<Attempt>) -> Guarded {
 
 /// Ends when the attempt was told to stop and has not stopped in its grace.
 async fn told_long_ago(attempt: &Attempt, options: &Options) {
-    attempt.told().await;
-    sleep(if attempt.stop() == Stop::Cancelled { options.cancel_grace } else { options.stop_grace }).await;
+    let (mut known, mut end) = (Stop::No, None);
+    loop {
+        tokio::select! {
+            biased;
+            () = sleep_or_never(end) => return,
+            () = attempt.told_more(known) => {}
+        }
+        known = attempt.stop();
+        // A later word may shorten the time, never lengthen it.
+        let over = Instant::now() + attempt.grace(known, options);
+        end = Some(end.map_or(over, |it: Instant| it.min(over)));
+    }
+}
+
+async fn sleep_or_never(end: Option<Instant>) {
+    match end {
+        Some(end) => sleep_until(end).await,
+        None => std::future::pending().await,
+    }
 }
 
 /// Ends when the attempt has taken longer than it may.
@@ -84,7 +101,7 @@ fn given_up(attempt: &Attempt) -> Outcome {
     match attempt.stop() {
         Stop::TooLong => Outcome::failed(FailureKind::Timeout, too_long_message(attempt)),
         Stop::Cancelled => Outcome::Cancelled,
-        Stop::No | Stop::Here | Stop::Lost => Outcome::Released,
+        Stop::No | Stop::Here | Stop::Unrenewed | Stop::Lost => Outcome::Released,
     }
 }
 
@@ -94,11 +111,11 @@ fn too_long_message(attempt: &Attempt) -> String {
 }
 
 /// What the outcome is worth, seen what the attempt was told: nothing after its lease was lost, and no failure where only
-/// this worker's own end stopped it.
+/// this worker's own end, or the way to the server, stopped it.
 fn judge(attempt: &Attempt, outcome: Outcome) -> Option<Outcome> {
     match (attempt.stop(), outcome) {
         (Stop::Lost, _) => None,
-        (Stop::Here, Outcome::Failed { .. } | Outcome::Cancelled) => Some(Outcome::Released),
+        (Stop::Here | Stop::Unrenewed, Outcome::Failed { .. } | Outcome::Cancelled) => Some(Outcome::Released),
         (_, outcome) => Some(fit(outcome)),
     }
 }

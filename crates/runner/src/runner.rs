@@ -1,6 +1,7 @@
 //! The runner: starts the loops, holds what they share, ends with its handle.
 
 use std::hash::{BuildHasher, RandomState};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -13,9 +14,9 @@ use tokio::time::Instant;
 
 use crate::attempt::{Attempt, Stop};
 use crate::drain::{Drained, drain};
-use crate::options::Options;
+use crate::options::{MISSES, Options};
 use crate::slots::{Ledger, Phase};
-use crate::source::LeaseSource;
+use crate::source::{LeaseSource, SourceError};
 use crate::table::Table;
 use crate::{pump, renew};
 
@@ -31,6 +32,8 @@ pub(crate) struct Shared {
     pub(crate) spoke: Notify,
     /// While it drains: the ledger has changed.
     changed: Notify,
+    /// Failed exchanges since the last one that was answered.
+    misses: AtomicU64,
     /// No more work is wanted: the phase has changed.
     pub(crate) draining: Notify,
 }
@@ -61,6 +64,27 @@ impl Shared {
     pub(crate) fn nudge(&self) {
         self.work.notify_one();
         self.changed.notify_waiters();
+    }
+
+    /// An exchange was answered.
+    pub(crate) fn heard(&self) {
+        let misses = self.misses.swap(0, Ordering::Relaxed);
+        if misses >= MISSES {
+            tracing::info!(misses, "a server answers again");
+        }
+    }
+
+    /// An exchange was not answered. It is said once, however long it goes on.
+    pub(crate) fn missed(&self, error: &SourceError) {
+        let misses = self.misses.fetch_add(1, Ordering::Relaxed) + 1;
+        if misses == MISSES {
+            tracing::warn!(
+                %error,
+                "no server answers; what runs goes on while its lease lasts, what ends is kept and reported once one does"
+            );
+        } else {
+            tracing::debug!(%error, misses, "an exchange failed");
+        }
     }
 
     /// An attempt's progress may go out at `at`.
@@ -128,6 +152,7 @@ impl Runner {
             work: Notify::new(),
             spoke: Notify::new(),
             changed: Notify::new(),
+            misses: AtomicU64::new(0),
             draining: Notify::new(),
             options,
         });

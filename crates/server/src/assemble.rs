@@ -9,15 +9,13 @@ use tasklane_api::{Hosts, router};
 use tasklane_core::lease::{LaneFilter, TypeFilter};
 use tasklane_core::ports::executor::Executor;
 use tasklane_engine::{Bulks, Engine, LocalSource};
-use tasklane_executors::builtin::Builtin;
-use tasklane_executors::http::HttpTargets;
-use tasklane_outbound::Outbound;
 use tasklane_runner::{Runner, RunnerHandle};
 
 use crate::config::Config;
 use crate::config::executors::InServer;
 use crate::config::listen::Exposure;
 use crate::error::StartError;
+use crate::executors;
 use crate::listener::{Bound, Listener};
 use crate::open::open;
 use crate::shutdown::Signals;
@@ -99,7 +97,7 @@ fn api_options(config: &Config) -> tasklane_api::Options {
     tasklane_api::Options { hosts, cors_origins, alone: config.alone, ..Default::default() }
 }
 
-/// What does the work inside the server, if anything does. A URL comes before a builtin type of the same name.
+/// What does the work inside the server, if anything does.
 fn executors(config: &Config) -> Result<Option<Vec<Arc<dyn Executor>>>, StartError> {
     if config.executors.in_server == InServer::None {
         if !config.executors.targets.is_empty() {
@@ -107,16 +105,7 @@ fn executors(config: &Config) -> Result<Option<Vec<Arc<dyn Executor>>>, StartErr
         }
         return Ok(None);
     }
-    let mut executors: Vec<Arc<dyn Executor>> = Vec::new();
-    let targets = config.executors.targets.clone();
-    if !targets.is_empty() {
-        let refused = |task_type, why| StartError::Target { task_type, why };
-        let outbound = Outbound::new(config.outbound.clone()).map_err(|why| refused("*".into(), why))?;
-        let targets = HttpTargets::new(targets, outbound).map_err(|(task_type, why)| refused(task_type, why))?;
-        executors.push(Arc::new(targets));
-    }
-    executors.push(Arc::new(Builtin));
-    Ok(Some(executors))
+    executors::all(&config.executors.targets, &config.outbound).map(Some)
 }
 
 /// Runs bulks, whatever other executors there are.

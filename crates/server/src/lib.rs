@@ -11,6 +11,7 @@ pub mod data;
 pub mod assemble;
 pub mod clock;
 pub mod disk;
+pub mod executors;
 pub mod listener;
 mod open;
 pub mod runtime;

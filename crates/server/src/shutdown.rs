@@ -31,6 +31,13 @@ impl Signals {
         }
     }
 
+    /// Ends at the next signal, and says that the process ends once its work has; one more ends it at once.
+    pub async fn asked_to_drain(mut self) {
+        let name = self.next().await;
+        tracing::info!("{name}: finishing what runs; once more stops at once");
+        self.kill_on_next();
+    }
+
     /// Ends the process at once at the next signal. The store is built to be killed, so nothing accepted is lost.
     pub fn kill_on_next(mut self) {
         tokio::spawn(async move {

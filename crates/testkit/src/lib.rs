@@ -9,10 +9,13 @@ pub mod port;
 pub mod postgres;
 pub mod process;
 pub mod server;
+pub mod service;
 pub mod story;
+pub mod worker;
 
 pub use clock::ManualClock;
 pub use http::{Connection, Reply};
 pub use ledger::Ledger;
 pub use process::Signal;
 pub use server::{Server, ServerOptions};
+pub use worker::WorkerProcess;

@@ -9,21 +9,27 @@ use serde::de::DeserializeOwned;
 use tasklane_core::lease::{LaneFilter, TypeFilter};
 use tasklane_core::ports::executor::Executor;
 use tasklane_runner::{Drained, Options, Runner};
+use tasklane_wire::name::is_name;
 use tokio::signal;
 
 use super::context::TaskContext;
 use super::error::HandlerError;
 use super::handler::Handler;
+use super::servers::Servers;
 use super::source::HttpSource;
+use crate::client::Client;
 use crate::error::Error;
 use crate::transport::Transport;
 
-/// Works for one server: takes tasks of the types it has handlers for, runs them, reports.
+/// Works for a server, or for several that share their tasks: takes tasks of the types it has handlers for, runs them,
+/// reports.
 #[must_use = "a worker does nothing until it is run"]
 pub struct Worker {
     transport: Arc<Transport>,
+    others: Vec<Arc<Transport>>,
     executors: Vec<Arc<dyn Executor>>,
     queues: Vec<Box<str>>,
+    only: Option<Vec<Box<str>>>,
     name: Box<str>,
     options: Options,
     grace: Duration,
@@ -31,8 +37,9 @@ pub struct Worker {
 
 impl Worker {
     pub(crate) fn new(transport: Arc<Transport>) -> Self {
-        let (executors, queues, options) = (Vec::new(), Vec::new(), Options::default());
-        Self { transport, executors, queues, name: label(), options, grace: Duration::from_secs(30) }
+        let (others, executors, queues, options) = (Vec::new(), Vec::new(), Vec::new(), Options::default());
+        let grace = Duration::from_secs(30);
+        Self { transport, others, executors, queues, only: None, name: label(), options, grace }
     }
 
     /// Runs tasks of this type with `handle`. The payload is read as an `I`; one that is none fails the task for good.
@@ -52,6 +59,18 @@ impl Worker {
         self
     }
 
+    /// Names another server with the same tasks. One is worked for at a time; when it does not answer, the next one is.
+    pub fn or_server(mut self, server: &Client) -> Self {
+        self.others.push(Arc::clone(&server.transport));
+        self
+    }
+
+    /// Takes tasks of these types only, though there are handlers for others.
+    pub fn only(mut self, types: &[&str]) -> Self {
+        self.only = Some(types.iter().map(|it| (*it).into()).collect());
+        self
+    }
+
     /// Takes tasks of this queue only; may be said again for more. Every queue unless said.
     pub fn queue(mut self, queue: &str) -> Self {
         self.queues.push(queue.into());
@@ -61,6 +80,12 @@ impl Worker {
     /// The label the server shows; the machine's name and the process unless said.
     pub fn name(mut self, name: &str) -> Self {
         self.name = name.into();
+        self
+    }
+
+    /// Shows this behind the name, such as `gpu=a100`; may be said again for more.
+    pub fn label(mut self, label: &str) -> Self {
+        self.name = format!("{} {label}", self.name).into();
         self
     }
 
@@ -92,7 +117,7 @@ impl Worker {
     /// Works until SIGTERM or Ctrl-C, then drains.
     ///
     /// # Errors
-    /// [`Error::Invalid`] if it has no handler. A server that is away is waited for.
+    /// [`Error::Invalid`] if its name is none, if it has no handler, or none for a type it is to serve. A server that is away is waited for.
     pub async fn run(self) -> Result<Drained, Error> {
         self.run_until(asked_to_end()).await
     }
@@ -102,17 +127,39 @@ impl Worker {
     /// # Errors
     /// As [`Worker::run`].
     pub async fn run_until(self, end: impl Future<Output = ()>) -> Result<Drained, Error> {
-        let types: Vec<_> = self.executors.iter().flat_map(|it| it.types()).collect();
-        if types.is_empty() {
-            return Err(Error::Invalid("the worker has no handler".into()));
+        let types = self.types()?;
+        if !is_name(&self.name) {
+            let wrong = "the worker's name and labels must be 1 to 200 bytes without control characters";
+            return Err(Error::Invalid(wrong.into()));
         }
         let lanes = lanes(&self.queues, &types);
-        let source = HttpSource::new(self.transport, &self.name, lanes, self.options.lease);
-        tracing::info!(worker = %self.name, server = source.transport.url(), ?types, "working");
+        let servers = Servers::new(self.transport, self.others);
+        tracing::info!(worker = %self.name, servers = servers.urls(), ?types, "working");
+        let source = HttpSource::new(servers, &self.name, lanes, self.options.lease);
         let runner = Runner::start(Arc::new(source), self.executors, self.options);
         end.await;
         tracing::info!(worker = %self.name, running = runner.held(), "draining");
-        Ok(runner.drain(self.grace).await)
+        let drained = runner.drain(self.grace).await;
+        tracing::info!(worker = %self.name, given_back = drained.stopped, unreported = drained.unreported, "drained");
+        Ok(drained)
+    }
+}
+
+impl Worker {
+    /// What it serves: what there are handlers for, unless less was asked for.
+    fn types(&self) -> Result<Vec<Box<str>>, Error> {
+        let has: Vec<_> = self.executors.iter().flat_map(|it| it.types()).collect();
+        let serves = |it: &str| has.iter().any(|of| **of == *it || **of == *"*");
+        let types = match &self.only {
+            Some(only) => match only.iter().find(|it| !serves(it.as_ref())) {
+                Some(odd) => {
+                    return Err(Error::Invalid(format!("the worker has no handler for {odd:?}; it has {has:?}")));
+                }
+                None => only.clone(),
+            },
+            None => has,
+        };
+        if types.is_empty() { Err(Error::Invalid("the worker has no handler".into())) } else { Ok(types) }
     }
 }
 

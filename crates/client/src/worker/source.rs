@@ -15,18 +15,24 @@ use tasklane_wire::lease::{self, LeaseRequest};
 use tasklane_wire::read::Findings;
 use tasklane_wire::report::{self, RefusedItem};
 
+use super::servers::Servers;
 use crate::error::Error;
-use crate::transport::{Answer, Call, Transport};
+use crate::transport::{Answer, Call};
 
 /// Levels of an answer that hold payloads and are none.
 const ENVELOPE: usize = 3;
 
-/// Takes leases from a server.
-pub(crate) struct HttpSource {
-    pub(crate) transport: Arc<Transport>,
-    pub(crate) worker: Arc<str>,
-    pub(crate) lanes: Arc<[LaneFilter]>,
-    pub(crate) lease: Duration,
+/// A renewal is answered within this part of a lease, or it is tried again.
+const RENEWAL_PART: u32 = 5;
+/// The least time an answer is waited for.
+const SHORTEST: Duration = Duration::from_millis(500);
+
+/// Takes leases from one of some servers.
+pub(super) struct HttpSource {
+    servers: Servers,
+    worker: Arc<str>,
+    lanes: Arc<[LaneFilter]>,
+    lease: Duration,
     /// Names of wishes whose answer was never heard: the next wish of the name gets the tasks that were handed out then.
     unheard: Mutex<Vec<Box<str>>>,
     wishes: AtomicU64,
@@ -35,21 +41,25 @@ pub(crate) struct HttpSource {
 }
 
 impl HttpSource {
-    pub(crate) fn new(transport: Arc<Transport>, worker: &str, lanes: Vec<LaneFilter>, lease: Duration) -> Self {
+    pub(super) fn new(servers: Servers, worker: &str, lanes: Vec<LaneFilter>, lease: Duration) -> Self {
         let (worker, lanes) = (Arc::from(worker), Arc::from(lanes));
         let random = RandomState::new().hash_one(0);
-        Self { transport, worker, lanes, lease, unheard: Mutex::default(), wishes: AtomicU64::new(0), random }
+        Self { servers, worker, lanes, lease, unheard: Mutex::default(), wishes: AtomicU64::new(0), random }
     }
 
     async fn say(&self, report: Report) -> Result<Reply, SourceError> {
         let wish = report.want.map(|want| Wish::named(self, want));
         let wait = report.want.map_or(Duration::ZERO, |want| want.wait);
         let only_wants = report.says_nothing();
+        let renews = !report.renew.is_empty();
         let (path, body) = match (&wish, only_wants) {
             (Some(wish), true) => ("/v1/leases", self.lease_request(wish)),
             _ => ("/v1/reports", self.report(report, wish.as_ref())),
         };
-        let answer = self.transport.send(Call::post(path, body).waiting(wait)).await.map_err(source_error)?;
+        let call = Call::post(path, body).waiting(wait);
+        // Where a lease depends on it, there must be time to ask another server.
+        let call = if renews { call.within((self.lease / RENEWAL_PART).max(SHORTEST)) } else { call };
+        let answer = self.servers.send(call).await.map_err(source_error)?;
         let reply = self.read(path, &answer)?;
         if let Some(wish) = wish {
             wish.heard();

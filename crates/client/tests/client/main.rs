@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod reads;
+mod servers;
 mod stub;
 mod submit;
 mod work;

@@ -65,6 +65,9 @@ pub(crate) struct Ledger {
     pub(crate) reporting: usize,
     /// Exchanges in flight that want work.
     wanting: usize,
+    /// The last exchange was answered: the next wish may wait. One after silence does not, so that it is soon known
+    /// whether somebody is there.
+    pub(crate) known: bool,
     /// The last wish was granted in full: there is likely more.
     busy: bool,
     /// Most outcomes of the next report; falls while the source refuses, to find the one it refuses.
@@ -89,17 +92,19 @@ impl Ledger {
             reserved: 0,
             reporting: 0,
             wanting: 0,
+            known: false,
             busy: false,
             most_outcomes: REPORT_OUTCOMES,
             turn: Turn::Both,
         }
     }
 
-    /// Takes the attempts, unless the same one is here already (an answer that was repeated).
-    pub(crate) fn take_in(&mut self, attempts: Vec<Arc<Attempt>>, now: Instant) {
+    /// Takes the attempts that were asked for at `asked`, so leased no earlier, unless the same one is here already (an
+    /// answer that was repeated).
+    pub(crate) fn take_in(&mut self, attempts: Vec<Arc<Attempt>>, asked: Instant) {
         for attempt in attempts {
             if let Entry::Vacant(place) = self.held.entry(attempt.key) {
-                place.insert(Held { attempt: Arc::clone(&attempt), since: now });
+                place.insert(Held { attempt: Arc::clone(&attempt), since: asked });
                 self.ready.push_back(attempt);
             }
         }

@@ -8,7 +8,7 @@ use tasklane_core::task::Progress;
 
 use super::notes::{Flight, write};
 use super::{Ledger, Phase};
-use crate::options::{Options, REPORT_BYTES, REPORT_OUTCOMES};
+use crate::options::{Options, RENEWING_BYTES, REPORT_BYTES, REPORT_ITEMS, REPORT_OUTCOMES};
 use crate::source::{Report, Want};
 use tokio::time::Instant;
 
@@ -57,11 +57,12 @@ impl Ledger {
 
     /// What the next exchange says and wants; `None` where there is nothing to do.
     pub(crate) fn plan(&mut self, options: &Options) -> Option<Plan> {
-        let (mut bytes, now) = (0, Instant::now());
+        let renews = !self.renew.is_empty();
+        let (mut bytes, now) = (if renews { REPORT_BYTES - RENEWING_BYTES } else { 0 }, Instant::now());
         let (notes, outcomes) = self.take_turn(&mut bytes, now);
         self.noting.fly(&notes);
         let progress = self.take_progress(&mut bytes);
-        let renew: Vec<_> = std::mem::take(&mut self.renew).into_iter().collect();
+        let renew = self.take_renew();
         // An outcome that waits for a flight of what its attempt said is no word yet.
         let speaks = !(outcomes.is_empty() && progress.is_empty() && renew.is_empty() && notes.is_empty());
         let want = self.want(speaks, options);
@@ -100,7 +101,7 @@ impl Ledger {
         }
         match (speaks, self.busy, self.wanting) {
             (true, true, _) => Some(Want { limit, wait: Duration::ZERO }),
-            (false, _, 0) => Some(Want { limit, wait: options.wait }),
+            (false, _, 0) => Some(Want { limit, wait: if self.known { options.wait } else { Duration::ZERO } }),
             _ => None,
         }
     }
@@ -128,12 +129,23 @@ impl Ledger {
         taken
     }
 
+    fn take_renew(&mut self) -> Vec<LeaseKey> {
+        if self.renew.len() <= REPORT_ITEMS {
+            return std::mem::take(&mut self.renew).into_iter().collect();
+        }
+        let taken: Vec<_> = self.renew.iter().take(REPORT_ITEMS).copied().collect();
+        for key in &taken {
+            self.renew.remove(key);
+        }
+        taken
+    }
+
     fn take_progress(&mut self, bytes: &mut usize) -> Vec<(LeaseKey, Option<Progress>)> {
-        let mut taken = Vec::with_capacity(self.progress.len());
+        let mut taken = Vec::with_capacity(self.progress.len().min(REPORT_ITEMS));
         for (key, progress) in std::mem::take(&mut self.progress) {
             let size =
                 progress.message.as_ref().map_or(0, String::len) + progress.data.as_ref().map_or(0, |it| it.len());
-            if *bytes + size > REPORT_BYTES && !taken.is_empty() {
+            if taken.len() >= REPORT_ITEMS || (*bytes + size > REPORT_BYTES && !taken.is_empty()) {
                 self.progress.insert(key, progress);
             } else {
                 *bytes += size;
@@ -146,6 +158,7 @@ impl Ledger {
     /// The exchange came back: its slots are free again, but for what `taken` brings.
     pub(crate) fn answered(&mut self, plan: &Plan, taken: usize) {
         self.let_go(plan);
+        self.known = true;
         self.noting.accepted(&plan.notes);
         if plan.outcomes > 0 {
             (self.most_outcomes, self.turn) = (REPORT_OUTCOMES, Turn::Both);

@@ -32,7 +32,7 @@ pub struct Script {
 }
 
 /// Most items of a list, as over HTTP.
-const ITEMS: usize = 10_000;
+pub const ITEMS: usize = 10_000;
 
 #[derive(Debug)]
 pub struct FakeTask {
@@ -63,6 +63,8 @@ pub struct State_ {
     /// Refuses reports with a checkpoint of this name.
     pub poison_checkpoint: Option<Box<str>>,
     pub lost: usize,
+    /// Items of the longest list of renewals or progress.
+    pub longest: usize,
     /// Every exchange fails.
     pub away: bool,
     /// Outcomes that make it refuse a report.
@@ -87,8 +89,13 @@ pub fn id(n: usize) -> TaskId {
 
 impl FakeServer {
     pub fn new(script: Script) -> Arc<Self> {
+        Self::lasting(script, Duration::from_secs(30))
+    }
+
+    /// One whose leases last so long.
+    pub fn lasting(script: Script, lease: Duration) -> Arc<Self> {
         let (state, changed) = (Mutex::default(), Notify::new());
-        Arc::new(Self { state, changed, script, drawn: AtomicU64::new(0), lease: Duration::from_secs(30) })
+        Arc::new(Self { state, changed, script, drawn: AtomicU64::new(0), lease })
     }
 
     pub fn state(&self) -> MutexGuard<'_, State_> {
@@ -156,7 +163,7 @@ impl FakeServer {
         if self.chance(self.script.lose_request) || self.state().away {
             return Err(SourceError::Away("lost request".into()));
         }
-        let mut reply = self.state().take(&report)?;
+        let mut reply = self.state().take(&report, self.lease)?;
         self.changed.notify_waiters();
         if let Some(want) = report.want {
             let over = Instant::now() + if self.script.impatient { Duration::ZERO } else { want.wait };
@@ -230,7 +237,7 @@ impl State_ {
         None
     }
 
-    fn take(&mut self, report: &Report) -> Result<Reply, SourceError> {
+    fn take(&mut self, report: &Report, length: Duration) -> Result<Reply, SourceError> {
         self.exchanges += 1;
         let now = Instant::now();
         let mut reply = Reply { lost: std::mem::take(&mut self.false_lost), ..Reply::default() };
@@ -239,13 +246,14 @@ impl State_ {
             return Err(SourceError::Refused("bad JSON".into()));
         }
         let poison = report.checkpoints.iter().any(|(_, it)| Some(&it.name) == self.poison_checkpoint.as_ref());
-        if poison || report.logs.len().max(report.checkpoints.len()) > ITEMS {
+        self.longest = self.longest.max(report.renew.len()).max(report.progress.len());
+        if poison || self.longest.max(report.logs.len()).max(report.checkpoints.len()) > ITEMS {
             return Err(SourceError::Refused("no such list".into()));
         }
         self.expire(now);
         for key in &report.renew {
             if let Some(task) = self.valid(key, &mut reply) {
-                task.lease = Some((*key, now + Duration::from_secs(30)));
+                task.lease = Some((*key, now + length));
             }
         }
         for (key, progress) in &report.progress {

@@ -6,9 +6,9 @@ use std::path::PathBuf;
 
 use clap::{Arg, ArgAction, ArgMatches, Args, Command};
 
-use super::setting::{Flag, Kind, Setting};
+use super::setting::{Flag, Kind, Section, Setting};
 use super::settings::{Found, Origin};
-use super::{CONFIG, SECTIONS, store};
+use super::{CONFIG, SECTIONS, log, store, worker};
 
 const CONFIG_FLAG: &str = "config";
 
@@ -26,6 +26,11 @@ impl Flags {
     pub fn with(mut self, setting: &'static Setting, text: impl Into<String>) -> Self {
         self.said.insert(setting.key, text.into());
         self
+    }
+
+    /// Whether something was said about `setting`.
+    pub fn says(&self, setting: &Setting) -> bool {
+        self.said.contains_key(setting.key)
     }
 
     pub(super) fn said(&self, setting: &'static Setting) -> Option<Found> {
@@ -46,14 +51,28 @@ pub trait Choice {
     }
 }
 
-/// Every setting that has a flag: what starts a server.
+/// What starts a server: every setting that has a flag, but for a worker's own.
 #[derive(Debug, Clone)]
 pub struct All;
 
 impl Choice for All {
-    fn has(_: &Setting) -> bool {
-        true
+    fn has(setting: &Setting) -> bool {
+        !is_of(&worker::SECTION, setting)
     }
+}
+
+/// What starts a worker: its own settings, and how it logs.
+#[derive(Debug, Clone)]
+pub struct OfWorker;
+
+impl Choice for OfWorker {
+    fn has(setting: &Setting) -> bool {
+        is_of(&worker::SECTION, setting) || is_of(&log::SECTION, setting)
+    }
+}
+
+fn is_of(section: &Section, setting: &Setting) -> bool {
+    section.settings.iter().any(|it| it.key == setting.key)
 }
 
 /// Where the data is, and nothing else.
@@ -98,6 +117,7 @@ fn arg(setting: &'static Setting, flag: Flag) -> Arg {
             let default = setting.default.map(|it| format!(" [default: {it}]")).unwrap_or_default();
             let arg = arg.help(format!("{}{default}", setting.doc)).value_name(value).action(ArgAction::Set);
             match setting.kind {
+                Kind::List(_) => arg.action(ArgAction::Append),
                 Kind::Path => arg.value_hint(clap::ValueHint::AnyPath),
                 _ => arg,
             }
@@ -118,6 +138,12 @@ impl<C: Choice> Args for FlagsOf<C> {
     }
 }
 
+/// What was said about a setting, as a variable would write it: a list's flag may stand more than once.
+fn said(setting: &'static Setting, matches: &ArgMatches) -> Option<String> {
+    let texts: Vec<&str> = matches.get_many::<String>(setting.key)?.map(String::as_str).collect();
+    Some(texts.join(","))
+}
+
 impl<C: Choice> clap::FromArgMatches for FlagsOf<C> {
     fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
         let mut all = Self::default();
@@ -129,7 +155,7 @@ impl<C: Choice> clap::FromArgMatches for FlagsOf<C> {
         for (setting, flag) in chosen::<C>() {
             let said = match flag {
                 Flag::Says { value, .. } => matches.get_flag(setting.key).then(|| value.to_owned()),
-                Flag::Takes { .. } => matches.get_one::<String>(setting.key).cloned(),
+                Flag::Takes { .. } => said(setting, matches),
             };
             self.flags.said.extend(said.map(|it| (setting.key, it)));
         }
@@ -162,6 +188,14 @@ mod tests {
         assert_eq!((executors.text.as_deref(), executors.origin.to_string()), (Some("false"), "--no-executors".into()));
         assert!(flags.said(&listen::INSECURE).is_none());
         assert_eq!(flags.config, Some("x.toml".into()));
+    }
+
+    #[test]
+    fn a_flag_of_a_list_may_stand_more_than_once() {
+        let flags = parsed::<OfWorker>(&["t", "--server", "http://a", "--server", "http://b,http://c"]).unwrap();
+        assert_eq!(flags.said(&worker::SERVERS).unwrap().text.as_deref(), Some("http://a,http://b,http://c"));
+        assert!(parsed::<OfWorker>(&["t", "--listen", "127.0.0.1:1"]).is_err());
+        assert!(parsed::<All>(&["t", "--server", "http://a"]).is_err());
     }
 
     #[test]

@@ -20,6 +20,7 @@ pub mod listen;
 pub mod log;
 pub mod outbound;
 pub mod store;
+pub mod worker;
 
 // What is made from the declarations.
 pub mod reference;
@@ -42,6 +43,7 @@ pub const SECTIONS: &[&Section] = &[
     &log::SECTION,
     &keys::SECTION,
     &client::SECTION,
+    &worker::SECTION,
 ];
 
 /// The variable that names the configuration file, as `--config` does.

@@ -9,7 +9,7 @@ use std::time::Duration;
 use tasklane_core::error::StoreError;
 use tasklane_core::ports::store::{Answers, Batch};
 use tokio::sync::Notify;
-use tokio::time::{Instant, sleep};
+use tokio::time::{sleep, timeout};
 use tokio_postgres::types::Type;
 
 use super::error::{Fault, Result};
@@ -203,23 +203,23 @@ impl Flights {
     /// Whether a commit whose answer was lost took place after all.
     async fn was_committed(&self, number: Option<i64>) -> bool {
         let Some(number) = number else { return false };
-        let until = Instant::now() + DOUBT;
-        loop {
-            match self.status(number).await {
-                Ok(Some(status)) if status == "committed" => return true,
-                Ok(Some(status)) if status == "aborted" => return false,
-                Ok(None) => return false,
-                Ok(Some(_)) | Err(_) => {}
+        let asked = timeout(DOUBT, async {
+            loop {
+                match self.status(number).await {
+                    Ok(Some(status)) if status == "in progress" => {}
+                    Ok(status) => return status.is_some_and(|it| it == "committed"),
+                    Err(_) => {}
+                }
+                sleep(Duration::from_millis(100)).await;
             }
-            if Instant::now() >= until {
-                tracing::warn!(
-                    number,
-                    "nobody can say whether a commit took place; its callers are told that it did not answer"
-                );
-                return false;
-            }
-            sleep(Duration::from_millis(100)).await;
-        }
+        });
+        asked.await.unwrap_or_else(|_| {
+            tracing::warn!(
+                number,
+                "nobody can say whether a commit took place; its callers are told that it did not answer"
+            );
+            false
+        })
     }
 
     async fn status(&self, number: i64) -> Result<Option<String>> {

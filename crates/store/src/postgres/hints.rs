@@ -10,7 +10,7 @@ use tasklane_core::event::Position;
 use tasklane_core::ports::store::Hint;
 use tasklane_core::task::TaskId;
 use tokio::sync::{Notify, mpsc};
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{sleep, timeout};
 use tokio_postgres::{AsyncMessage, Client};
 
 use super::open::Connect;
@@ -21,6 +21,9 @@ use crate::encoding::{LaneNo, Numbered};
 const EVERY: Duration = Duration::from_millis(10);
 /// How often a connection that has nothing to say is tried.
 const TRY: Duration = Duration::from_secs(5);
+/// Before a lost connection is made anew; doubled up to the longest while it fails.
+const SHORTEST: Duration = Duration::from_millis(100);
+const LONGEST: Duration = Duration::from_secs(1);
 /// Most lanes a hint names; more are said as "all".
 const LANES: usize = 400;
 /// Most ended tasks a hint names; who waits for others finds out by itself.
@@ -111,10 +114,9 @@ pub(crate) fn start(
 }
 
 async fn run(connect: Connect, shared: Arc<Shared>, outbox: Arc<Outbox>, hints: mpsc::Sender<Hint>) {
-    let mut pause = Duration::from_millis(100);
+    let mut pause = SHORTEST;
     loop {
-        let began = Instant::now();
-        if let Err(why) = exchange(&connect, &shared, &outbox, &hints).await {
+        if let Err(why) = exchange(&connect, &shared, &outbox, &hints, &mut pause).await {
             tracing::info!(
                 why,
                 "hints of other servers are not heard for a while; what they queue is found by looking"
@@ -123,10 +125,8 @@ async fn run(connect: Connect, shared: Arc<Shared>, outbox: Arc<Outbox>, hints: 
         if hints.is_closed() {
             return;
         }
-        // A connection that held for a while was a good one.
-        pause =
-            if began.elapsed() > TRY { Duration::from_millis(100) } else { (pause * 2).min(Duration::from_secs(1)) };
         sleep(pause.mul_f64(jitter())).await;
+        pause = (pause * 2).min(LONGEST);
     }
 }
 
@@ -136,6 +136,7 @@ async fn exchange(
     shared: &Shared,
     outbox: &Outbox,
     hints: &mpsc::Sender<Hint>,
+    pause: &mut Duration,
 ) -> Result<(), String> {
     let channel = connect.channel();
     let (said, mut heard) = mpsc::channel(Connect::heard());
@@ -143,6 +144,7 @@ async fn exchange(
     let _running = super::open::AbortOnDrop(running);
     let told = |error: tokio_postgres::Error| super::error::told(&error);
     client.batch_execute(&format!("LISTEN \"{channel}\"")).await.map_err(told)?;
+    *pause = SHORTEST;
     // What was said before this connection listened is not known.
     let _ = hints.try_send(Hint { all: true, ..Hint::default() });
     loop {

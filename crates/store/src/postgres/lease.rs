@@ -14,11 +14,12 @@ use tasklane_core::promote;
 use tasklane_core::queue::QueueState;
 use tasklane_core::state::{Reason, State};
 use tasklane_core::task::{Lane, TaskId};
+use tasklane_core::time::Timestamp;
 use tokio_postgres::types::Type;
 use uuid::Uuid;
 
 use super::error::Result;
-use super::row::{Kept, columns, micros};
+use super::row::{Kept, columns};
 use super::session::Statement;
 use super::tx::{Ended, Tx};
 
@@ -26,7 +27,7 @@ use super::tx::{Ended, Tx};
 pub(crate) const TAKE_OF_LANE: Statement = Statement {
     sql: concat!(
         "WITH taken AS MATERIALIZED (
-           SELECT * FROM tasklane.tasks WHERE lane = $1 AND state = 3 ORDER BY urgency, rank, id LIMIT $2
+           SELECT * FROM tasklane.tasks WHERE lane = $1 AND place IS NOT NULL ORDER BY urgency, place, id LIMIT $2
            FOR UPDATE SKIP LOCKED),
          weighed AS (SELECT *, sum(octet_length(payload)) OVER (ORDER BY urgency, rank, id
            ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS before FROM taken)
@@ -42,12 +43,12 @@ pub(crate) const TAKE_OF_LANES: Statement = Statement {
     sql: concat!(
         "WITH candidates AS MATERIALIZED (
            SELECT c.* FROM unnest($1::int[]) AS l(no) CROSS JOIN LATERAL (
-             SELECT id, urgency, rank FROM tasklane.tasks WHERE lane = l.no AND state = 3
-             ORDER BY urgency, rank, id LIMIT $4) c
-           ORDER BY c.urgency, c.rank, c.id LIMIT $4),
+             SELECT id, urgency, place FROM tasklane.tasks WHERE lane = l.no AND place IS NOT NULL
+             ORDER BY urgency, place, id LIMIT $4) c
+           ORDER BY c.urgency, c.place, c.id LIMIT $4),
          taken AS MATERIALIZED (
            SELECT t.* FROM candidates c JOIN tasklane.tasks t ON t.id = c.id WHERE t.state = 3
-           ORDER BY c.urgency, c.rank, c.id LIMIT $2 FOR UPDATE OF t SKIP LOCKED),
+           ORDER BY c.urgency, c.place, c.id LIMIT $2 FOR UPDATE OF t SKIP LOCKED),
          weighed AS (SELECT *, sum(octet_length(payload)) OVER (ORDER BY urgency, rank, id
            ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS before FROM taken)
          SELECT ",
@@ -59,11 +60,11 @@ pub(crate) const TAKE_OF_LANES: Statement = Statement {
 
 const START: Statement = Statement {
     sql: "UPDATE tasklane.tasks t SET state = 4, reason = 3, attempt = t.attempt + 1, started = $1, heard = $1,
-            token = u.token, lease_length = u.length, lease_until = $1 + u.length, grace_until = NULL, due = u.due,
-            settled = NULL, progress = NULL, worker = u.worker
-          FROM unnest($2::uuid[], $3::bigint[], $4::bigint[], $5::bigint[], $6::text[]) AS u(id, token, length, due, worker)
+            token = u.token, lease_length = u.length, lease_until = $1 + u.length, grace_until = NULL, due = NULL,
+            place = NULL, settled = NULL, progress = NULL, worker = u.worker
+          FROM unnest($2::uuid[], $3::bigint[], $4::bigint[], $5::text[]) AS u(id, token, length, worker)
           WHERE t.id = u.id",
-    types: &[Type::INT8, Type::UUID_ARRAY, Type::INT8_ARRAY, Type::INT8_ARRAY, Type::INT8_ARRAY, Type::TEXT_ARRAY],
+    types: &[Type::INT8, Type::UUID_ARRAY, Type::INT8_ARRAY, Type::INT8_ARRAY, Type::TEXT_ARRAY],
 };
 
 /// What is given to the callers of a run of requests.
@@ -72,8 +73,9 @@ struct Given<'b> {
     ids: Vec<Uuid>,
     tokens: Vec<i64>,
     lengths: Vec<i64>,
-    due: Vec<Option<i64>>,
     workers: Vec<&'b str>,
+    /// Nothing happens to any of them before this.
+    due: Option<Timestamp>,
 }
 
 /// A request of a caller and what it got.
@@ -147,7 +149,10 @@ impl Tx<'_> {
             self.give(run, rows, &mut given).await?;
             self.start(&given, started).await?;
         }
-        Ok(())
+        match given.due {
+            Some(due) => self.set_alarm(due, given.ids).await,
+            None => Ok(()),
+        }
     }
 
     /// Locks the first tasks of these lanes.
@@ -214,7 +219,7 @@ impl Tx<'_> {
         given.ids.push(task.facts.id.0);
         given.tokens.push(token.0 as i64);
         given.lengths.push(request.length.as_micros() as i64);
-        given.due.push(micros(task.facts.due_at()));
+        given.due = given.due.into_iter().chain(task.facts.due_at()).min();
         given.workers.push(&request.worker);
         wanting.leased.push(Leased { facts: task.facts.clone(), payload, waited, checkpoints });
     }
@@ -226,8 +231,7 @@ impl Tx<'_> {
         }
         let now = self.now.as_micros();
         let (ids, tokens, lengths) = (&given.ids[from..], &given.tokens[from..], &given.lengths[from..]);
-        let (due, workers) = (&given.due[from..], &given.workers[from..]);
-        self.session.run(&START, &[&now, &ids, &tokens, &lengths, &due, &workers]).await
+        self.session.run(&START, &[&now, &ids, &tokens, &lengths, &&given.workers[from..]]).await
     }
 }
 

@@ -33,6 +33,7 @@ use self::tx::{Shared, Tx, Writes};
 use crate::gather::Job;
 
 mod accept;
+mod alarms;
 mod control;
 mod counters;
 mod due;

@@ -252,7 +252,8 @@ impl<'a> Tx<'a> {
             attempt: facts.attempt,
         };
         self.record(way, facts.id);
-        self.will_be_due(facts.due_at());
+        // Of a running task an alarm says it.
+        self.will_be_due(write::due_of(&kept.task));
         if facts.state == State::Queued {
             self.news.queued(kept.lane);
         } else if facts.state.is_final() {

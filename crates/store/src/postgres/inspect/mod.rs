@@ -43,7 +43,7 @@ const QUEUE_STATE: Statement =
 
 const AHEAD: Statement = Statement {
     sql: "SELECT count(*) FROM (SELECT 1 FROM tasklane.tasks
-          WHERE lane = $1 AND state = 3 AND (urgency, rank, id) < ($2, $3, $4) LIMIT $5) ahead",
+          WHERE lane = $1 AND place IS NOT NULL AND (urgency, place, id) < ($2, $3, $4) LIMIT $5) ahead",
     types: &[Type::INT4, Type::INT2, Type::INT8, Type::UUID, Type::INT8],
 };
 
@@ -60,7 +60,7 @@ const HELD: Statement = Statement {
 };
 
 const CANCELS: Statement = Statement {
-    sql: "SELECT id, attempt FROM tasklane.tasks WHERE state = 4 AND (flags & 1) = 1 ORDER BY id LIMIT $1",
+    sql: "SELECT id, attempt FROM tasklane.tasks WHERE to_cancel IS NOT NULL ORDER BY id LIMIT $1",
     types: &[Type::INT8],
 };
 
