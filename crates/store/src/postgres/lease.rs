@@ -316,3 +316,45 @@ fn damaged(kept: &Kept, what: &str) -> Decision {
 
 /// Checkpoints of tasks, by task.
 pub(crate) type Aside = HashMap<TaskId, Vec<Checkpoint>>;
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::sync::Arc;
+
+    use tasklane_testkit::{ManualClock, postgres};
+
+    use super::*;
+    use crate::postgres::{Options, PostgresStore};
+
+    /// 30 lanes of 1 000 tasks, of which the planner was told nothing.
+    const FILL: &str = "INSERT INTO tasklane.tasks (id, created, rank, place, lane, scope, urgency, state, reason, payload_sum, payload)
+        SELECT gen_random_uuid(), n, n, n, n % 30, 1, 0, 3, 1, 0, '1' FROM generate_series(1, 30000) n";
+
+    async fn plan(store: &PostgresStore, statement: &Statement, values: &[Value<'_>]) -> String {
+        let session = store.sessions.get().await.unwrap();
+        let sql: &'static str = Box::leak(format!("EXPLAIN ANALYZE {}", statement.sql).into_boxed_str());
+        let rows = session.rows(&Statement { sql, types: statement.types }, values).await.unwrap();
+        rows.iter().map(|row| format!("{}\n", row.get::<_, &str>(0))).collect()
+    }
+
+    #[tokio::test]
+    async fn a_lease_goes_by_its_index_and_reads_hardly_more_than_it_takes() {
+        let clock = ManualClock::at(Timestamp::from_micros(1));
+        let schema = postgres::fresh_schema_name().into();
+        let options = Options { schema, ..Options::new(postgres::shared().url(), Arc::clone(&clock) as Arc<_>) };
+        let store = PostgresStore::open(options).await.unwrap();
+        store.sessions.get().await.unwrap().batch(FILL).await.unwrap();
+        let one = plan(&store, &TAKE, &[&3, &500_i64, &(1_i64 << 20), &0_i16, &5_i64]).await;
+        assert!(
+            one.contains("using tasks_takeable") && !one.contains("Seq Scan") && !one.contains("rows=1000 "),
+            "{one}"
+        );
+        let (lanes, urgencies, places) = ((0..30).collect::<Vec<i32>>(), vec![0_i16; 30], vec![0_i64; 30]);
+        let (last, end) = (vec![END.0; 30], vec![END.1; 30]);
+        let values: [Value<'_>; 8] = [&lanes, &20_i64, &(1_i64 << 20), &160_i64, &urgencies, &places, &last, &end];
+        let many = plan(&store, &TAKE_OF_SPANS, &values).await;
+        assert!(many.contains("using tasks_takeable") && many.contains("using tasks_pkey"), "{many}");
+        assert!(!many.contains("Seq Scan") && !many.contains("rows=1000 "), "{many}");
+    }
+}
