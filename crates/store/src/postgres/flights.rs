@@ -205,7 +205,8 @@ impl Flights {
 
     /// Gives a connection back clean, or ends it.
     async fn abandon(&self, session: Session, fault: Fault) -> Fault {
-        if session.is_closed() || session.batch("ROLLBACK").await.is_err() {
+        // A server that stops, or takes no more writes, may have a successor elsewhere.
+        if session.is_closed() || fault.is_away() || session.batch("ROLLBACK").await.is_err() {
             session.discard();
         }
         fault
