@@ -14,6 +14,7 @@ mod callers;
 mod http;
 mod load;
 mod payload;
+mod place;
 mod postgres;
 mod process;
 mod server;
