@@ -30,6 +30,7 @@ impl Place {
     }
 
     /// One of the embedded store, in a directory of its own.
+    #[cfg(test)]
     pub fn embedded(dir: TempDir) -> Self {
         Self { database: None, dir }
     }
