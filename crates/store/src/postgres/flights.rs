@@ -50,11 +50,11 @@ impl Flights {
         Arc::new(Self { sessions, shared, outbox, line, arrived, commits })
     }
 
-    /// Gets in line; an error gives the job back.
-    pub(crate) fn board(&self, job: Job) -> Result<(), Job> {
+    /// Gets in line, unless the store was closed.
+    pub(crate) fn board(&self, job: Job) -> Result<(), StoreError> {
         let mut line = self.line.lock().unwrap_or_else(PoisonError::into_inner);
         if line.closed {
-            return Err(job);
+            return Err(super::closed());
         }
         line.jobs.push_back(job);
         drop(line);
