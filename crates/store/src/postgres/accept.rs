@@ -259,7 +259,7 @@ impl Tx<'_> {
             self.record(Way { from: None, to, reason: Some(task.reason), lane, scope, attempt: 0 }, facts.id);
             self.will_be_due(facts.due_at());
             if facts.state == State::Queued {
-                self.news.queued(lane);
+                self.news.queued(lane, (urgency(task.priority), task.rank.as_micros()));
             }
             let transition = task.transition(None, self.now);
             self.answers[*caller].transitions.push(transition);

@@ -12,6 +12,7 @@ use tokio::sync::Notify;
 use tokio::time::{sleep, timeout};
 use tokio_postgres::types::Type;
 
+use super::bounds::Look;
 use super::error::{Fault, Result};
 use super::hints::{News, Outbox};
 use super::session::{Session, Sessions, Statement};
@@ -171,19 +172,29 @@ impl Flights {
         };
         tx.ids = ids;
         if let Err(fault) = tx.run(batches).await {
+            self.looked_in_vain(&tx.looks);
             drop(tx);
             return Err(self.abandon(session, fault).await);
         }
         let finished = tx.finish().await;
-        let (answers, news, number) = (std::mem::take(&mut tx.answers), std::mem::take(&mut tx.news), tx.number);
+        let (answers, news) = (std::mem::take(&mut tx.answers), std::mem::take(&mut tx.news));
+        let (looks, number) = (std::mem::take(&mut tx.looks), tx.number);
         drop(tx);
         if let Err(fault) = finished {
             let fault = self.abandon(session, fault).await;
             if !fault.is_away() || !self.was_committed(number).await {
+                self.looked_in_vain(&looks);
                 return Err(fault);
             }
         }
+        let mut bounds = self.shared.bounds.lock().unwrap_or_else(PoisonError::into_inner);
+        bounds.landed(looks, &news.arrivals, self.shared.time.elapsed());
+        drop(bounds);
         Ok(self.landed(answers, news))
+    }
+
+    fn looked_in_vain(&self, looks: &[Look]) {
+        self.shared.bounds.lock().unwrap_or_else(PoisonError::into_inner).failed(looks);
     }
 
     fn landed(&self, answers: Vec<Answers>, news: News) -> Vec<Answers> {

@@ -62,8 +62,11 @@ impl Tx<'_> {
 
     /// Writes the plain successes among `run`. Answers with what is left: the others, and those that did not hold.
     async fn succeed<'b>(&mut self, run: &[Asked<'b>], seen: &mut HashSet<TaskId>) -> Result<Vec<Asked<'b>>> {
-        let (mut plain, mut rest): (Vec<Asked<'b>>, Vec<Asked<'b>>) =
-            run.iter().partition(|(.., it)| is_plain(it) && seen.insert(it.key.id));
+        let (mut plain, mut rest): (Vec<Asked<'b>>, Vec<Asked<'b>>) = run.iter().partition(|(.., it)| {
+            // A second report of one task is for after the first, whatever either is.
+            let is_first = seen.insert(it.key.id);
+            is_first && is_plain(it)
+        });
         if plain.is_empty() {
             return Ok(rest);
         }

@@ -64,12 +64,7 @@ const CANCELS: Statement = Statement {
     types: &[Type::INT8],
 };
 
-const SIZES: Statement = Statement {
-    sql: "SELECT pg_total_relation_size('tasklane.tasks'::regclass),
-            CASE WHEN pg_is_in_recovery() THEN 0 ELSE pg_wal_lsn_diff(pg_current_wal_lsn(), redo_lsn)::bigint END
-          FROM pg_control_checkpoint()",
-    types: &[],
-};
+const SIZE: Statement = Statement { sql: "SELECT pg_total_relation_size('tasklane.tasks'::regclass)", types: &[] };
 
 /// The reading half of a store.
 pub(super) struct Reader {
@@ -180,13 +175,11 @@ impl Reader {
 
     pub(super) async fn stats(&self, session: &Session) -> Result<StoreStats> {
         let sums = Sums::read(session).await?;
-        let row = session.row(&SIZES, &[]).await?;
-        let (bytes, wal_bytes): (i64, i64) = (row.try_get(0)?, row.try_get(1)?);
+        let bytes: i64 = session.row(&SIZE, &[]).await?.try_get(0)?;
         Ok(StoreStats {
             counts: sums.total(),
             lanes: self.shared.book.look().lanes.len(),
             bytes: bytes.unsigned_abs(),
-            wal_bytes: wal_bytes.unsigned_abs(),
             ..StoreStats::default()
         })
     }

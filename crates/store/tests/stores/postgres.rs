@@ -1,11 +1,8 @@
 //! PostgreSQL passes the suite.
-#![allow(clippy::unwrap_used)]
-
-mod conformance;
 
 use std::sync::Arc;
 
-use conformance::world::{World, beginning};
+use crate::conformance::world::{World, beginning};
 use tasklane_store::postgres::{Options, PostgresStore, Whose};
 use tasklane_testkit::{ManualClock, postgres};
 
@@ -19,4 +16,4 @@ async fn make() -> World {
     World::new(store, clock, ())
 }
 
-conformance!(crate::make);
+crate::conformance!(super::make);
