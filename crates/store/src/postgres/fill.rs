@@ -327,6 +327,17 @@ impl Fill {
         self.session.batch("COMMIT").await
     }
 
+    /// It is not filled after all: servers may make of it what they like. Where that cannot be said it stays incomplete.
+    pub(crate) async fn give_up(&self) {
+        let given_up = async {
+            self.session.batch("ROLLBACK").await?;
+            self.session.run(&COMPLETE, &[&0_i64]).await
+        };
+        if let Err(fault) = given_up.await {
+            tracing::debug!(%fault, "the database still says that it is incomplete");
+        }
+    }
+
     /// It is complete: servers may work on it.
     pub(crate) async fn release(&self, promotion: i64) -> Result<()> {
         self.session.run(&COMPLETE, &[&promotion]).await?;

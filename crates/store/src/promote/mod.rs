@@ -139,13 +139,28 @@ pub async fn promote(options: Options, mut progress: impl FnMut(Progress)) -> Re
         (Claim::Served, None) => return Err(PromoteError::Served),
         (Claim::Holds(what), None) => return Err(PromoteError::NotEmpty(what)),
     }
+    let promoted = move_all(source, &mut fill, &mut progress).await;
+    if promoted.is_err() {
+        fill.give_up().await;
+    }
+    promoted
+}
+
+/// Fills the database that was claimed, and lets it be the true one.
+async fn move_all(
+    source: Source,
+    fill: &mut Fill,
+    progress: &mut impl FnMut(Progress),
+) -> Result<Promoted, PromoteError> {
+    let path = source.path.clone();
+    let unreadable = |fault| PromoteError::Source(sqlite::OpenError::from_fault(&path, &fault));
     if !fill.begin().await? {
         return Err(PromoteError::Unfinished);
     }
     fill.names(&source.names).await?;
-    let (source, tally) = pour(source, &mut fill, &mut progress).await?;
+    let (source, tally) = pour(source, fill, progress).await?;
     progress(Progress::Verifying);
-    same_counts(&source, &fill)?;
+    same_counts(&source, fill)?;
     let found = fill.verify(source.position().map_err(unreadable)?).await?;
     if let Some(problem) = found.report.problems.first() {
         return Err(PromoteError::Differs(format!("what was written is not sound: {problem}")));
