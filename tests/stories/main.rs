@@ -22,6 +22,7 @@ mod keys;
 mod metrics;
 mod one_road;
 mod pages;
+mod promoted;
 mod queues;
 mod quickstart;
 mod reports;

@@ -1,33 +1,37 @@
-//! `tasklane db`: the data files, without a server.
+//! `tasklane db`: the data, in files or in a database, without a server.
 
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
+use tasklane_core::queue::Counts;
 use tasklane_core::state::State;
-use tasklane_server::config::flags::{Data, FlagsOf};
-use tasklane_server::data::{self, FileStats, Report, Restored};
+use tasklane_server::config::flags::{FlagsOf, Stored};
+use tasklane_server::config::store::{DATA_DIR, DATABASE_URL, Database};
+use tasklane_server::data::{self, DatabaseStats, FileStats, Report, Restored};
 use tasklane_server::{Environment, Settings, config};
 
 use crate::failure::{Exit, Failure};
 use crate::output::{Output, Tone};
+use crate::promote::Promote;
 use crate::table::{Cell, Table};
 
-/// Check, back up, restore and measure the data files
+/// Check, back up, restore, measure and promote the data
 #[derive(Debug, Args)]
 pub(crate) struct Db {
     #[command(subcommand)]
     action: Action,
     #[command(flatten)]
-    said: FlagsOf<Data>,
+    said: FlagsOf<Stored>,
 }
 
 #[derive(Debug, Subcommand)]
 enum Action {
-    /// Hold everything in the files against everything else; also while a server runs
+    /// Hold everything against everything else; also while a server runs
     #[command(after_help = "\
 Examples:
   tasklane db check --data-dir /var/lib/tasklane
+  tasklane db check --database-url postgres://db.example.com/tasklane
 
 The exit code is 65 if anything is wrong.")]
     Check,
@@ -49,6 +53,16 @@ Examples:
   tasklane db stats
   tasklane db stats -o json | jq .tasks.queued")]
     Stats,
+    /// Move everything into an empty PostgreSQL database; no server may run on either
+    #[command(after_help = "\
+Examples:
+  tasklane db promote --to postgres://db.example.com/tasklane
+  TASKLANE_DATABASE_URL=postgres://... tasklane db promote --data-dir /var/lib/tasklane -o json
+  tasklane db promote --undo
+
+Until the command has ended well, the files are the true store: one that was cut off is run again. A password in --to can be
+seen by others on this machine; one in TASKLANE_DATABASE_URL or a .env file cannot.")]
+    Promote(Promote),
 }
 
 #[derive(Debug, Args)]
@@ -60,30 +74,58 @@ struct File {
 
 impl Db {
     pub(crate) fn run(self, environment: &Environment, output: &Output) -> Result<Exit, Failure> {
-        let dir = config::store::data_dir(&Settings::load(&self.said.flags, environment)?);
-        match self.action {
-            Action::Check => check(&dir, output),
-            Action::Stats => stats(&dir, output),
-            Action::Backup(it) => backup(&dir, &it.file, output),
-            Action::Restore(it) => restore(&dir, &it.file, output),
+        let flags = match &self.action {
+            Action::Promote(it) => it.flags(self.said.flags),
+            _ => self.said.flags,
+        };
+        // Who names a directory and no database means the directory, whatever stands in the environment.
+        let means_files = flags.says(&DATA_DIR) && !flags.says(&DATABASE_URL);
+        let settings = Settings::load(&flags, environment)?;
+        let dir = config::store::data_dir(&settings);
+        let database = config::store::database(&settings)?;
+        let looked_at = database.as_ref().filter(|_| !means_files);
+        match (self.action, looked_at) {
+            (Action::Check, None) => check(&data::check(&dir)?, &dir.display().to_string(), output),
+            (Action::Check, Some(it)) => check(&data::check_database(it)?, &name(it), output),
+            (Action::Stats, None) => stats(&dir, output),
+            (Action::Stats, Some(it)) => database_stats(&data::database_stats(it)?, output),
+            (Action::Backup(it), None) => backup(&dir, &it.file, output),
+            (Action::Restore(it), None) => restore(&dir, &it.file, output),
+            (Action::Backup(_), Some(it)) => Err(not_here(
+                "a database is copied by PostgreSQL's own programs",
+                &format!("pg_dump --format=custom --schema={} --file=tasks.dump \"$TASKLANE_DATABASE_URL\"", it.schema),
+            )),
+            (Action::Restore(_), Some(_)) => Err(not_here(
+                "a database is restored by PostgreSQL's own programs, into one without the schema and before a server starts",
+                "pg_restore --exit-on-error --dbname=\"$TASKLANE_DATABASE_URL\" tasks.dump",
+            )),
+            (Action::Promote(it), _) => it.run(&dir, database.as_ref(), output),
         }
     }
 }
 
-fn check(dir: &Path, output: &Output) -> Result<Exit, Failure> {
-    let report = data::check(dir)?;
+/// What to call a database without telling who asks.
+fn name(database: &Database) -> String {
+    format!("schema {} of the database", database.schema)
+}
+
+fn not_here(cause: &str, command: &str) -> Failure {
+    Failure::usage(cause).remedy(format!("run: {command}"))
+}
+
+fn check(report: &Report, place: &str, output: &Output) -> Result<Exit, Failure> {
     if output.is_for_people() {
         report.problems.iter().try_for_each(|problem| output.data(problem))?;
     } else {
-        output.document(report_json(&report).to_string().as_bytes())?;
+        output.document(report_json(report).to_string().as_bytes())?;
     }
     if report.is_sound() {
-        output.note(Tone::Good, &format!("{} tasks in {}; all is well", report.tasks, dir.display()));
+        output.note(Tone::Good, &format!("{} tasks in {place}; all is well", report.tasks));
         return Ok(Exit::Ok);
     }
     let count = report.problems.len() as u64 + report.more_problems;
-    let cause = format!("the data in {} is damaged: {count} problems", dir.display());
-    Err(Failure::new(Exit::Data, cause).remedy("stop the server and put a backup in place: tasklane db restore FILE"))
+    let cause = format!("the data in {place} is damaged: {count} problems");
+    Err(Failure::new(Exit::Data, cause).remedy("stop the servers and put a backup in place"))
 }
 
 fn report_json(report: &Report) -> Value {
@@ -106,9 +148,6 @@ fn stats(dir: &Path, output: &Output) -> Result<Exit, Failure> {
 }
 
 fn stats_json(stats: &FileStats) -> Value {
-    let tasks = State::ALL.iter().map(|state| (state.as_str().to_owned(), stats.counts.of(*state).into()));
-    let tasks = tasks.chain([("deleted".to_owned(), stats.counts.deleted().into())]);
-    let tables = stats.tables.iter().map(|(name, bytes)| json!({ "name": name, "bytes": bytes }));
     json!({
         "bytes": stats.bytes,
         "wal_bytes": stats.wal_bytes,
@@ -116,10 +155,66 @@ fn stats_json(stats: &FileStats) -> Value {
         "schema": stats.schema,
         "queues": stats.queues,
         "lanes": stats.lanes,
-        "tasks": tasks.collect::<serde_json::Map<_, _>>(),
+        "tasks": counts_json(&stats.counts),
         "commits": stats.log.map(|(first, last)| json!({ "first": first, "last": last })),
-        "tables": tables.collect::<Vec<_>>(),
+        "tables": tables_json(&stats.tables),
     })
+}
+
+fn counts_json(counts: &Counts) -> Value {
+    let tasks = State::ALL.iter().map(|state| (state.as_str().to_owned(), counts.of(*state).into()));
+    Value::Object(tasks.chain([("deleted".to_owned(), counts.deleted().into())]).collect())
+}
+
+fn tables_json(tables: &[(String, u64)]) -> Value {
+    tables.iter().map(|(name, bytes)| json!({ "name": name, "bytes": bytes })).collect()
+}
+
+fn database_stats(stats: &DatabaseStats, output: &Output) -> Result<Exit, Failure> {
+    if output.is_for_people() {
+        output.table(&database_table(stats))?;
+    } else {
+        let document = json!({
+            "postgres": stats.version,
+            "bytes": stats.bytes,
+            "log_bytes": stats.log_bytes,
+            "schema": stats.schema,
+            "servers": stats.servers,
+            "queues": stats.queues,
+            "lanes": stats.lanes,
+            "tasks": counts_json(&stats.counts),
+            "tables": tables_json(&stats.tables),
+        });
+        output.document(document.to_string().as_bytes())?;
+    }
+    Ok(Exit::Ok)
+}
+
+fn database_table(stats: &DatabaseStats) -> Table {
+    let mut table = Table::plain();
+    let mut row = |name: &str, value: String| table.row([Cell::new(Tone::Dim, name), value.into()]);
+    row("PostgreSQL", stats.version.clone());
+    row("size", size(stats.bytes));
+    row("event log", size(stats.log_bytes));
+    row("schema", stats.schema.to_string());
+    row("servers", stats.servers.to_string());
+    row("queues", stats.queues.to_string());
+    row("lanes", stats.lanes.to_string());
+    rows_of_counts(&stats.counts, &stats.tables, row);
+    table
+}
+
+fn rows_of_counts(counts: &Counts, tables: &[(String, u64)], mut row: impl FnMut(&str, String)) {
+    row("tasks", counts.total().to_string());
+    for state in State::ALL.iter().filter(|it| counts.of(**it) > 0) {
+        row(&format!("  {state}"), counts.of(*state).to_string());
+    }
+    if counts.deleted() > 0 {
+        row("  deleted", counts.deleted().to_string());
+    }
+    for (name, bytes) in tables {
+        row(&format!("  table {name}"), size(*bytes));
+    }
 }
 
 fn stats_table(stats: &FileStats) -> Table {
@@ -131,16 +226,7 @@ fn stats_table(stats: &FileStats) -> Table {
     row("schema", stats.schema.to_string());
     row("queues", stats.queues.to_string());
     row("lanes", stats.lanes.to_string());
-    row("tasks", stats.counts.total().to_string());
-    for state in State::ALL.iter().filter(|it| stats.counts.of(**it) > 0) {
-        row(&format!("  {state}"), stats.counts.of(*state).to_string());
-    }
-    if stats.counts.deleted() > 0 {
-        row("  deleted", stats.counts.deleted().to_string());
-    }
-    for (name, bytes) in &stats.tables {
-        row(&format!("  table {name}"), size(*bytes));
-    }
+    rows_of_counts(&stats.counts, &stats.tables, row);
     table
 }
 

@@ -153,6 +153,7 @@ fn exit_of_server(code: u8) -> Exit {
         server_exit::USAGE => Exit::Usage,
         server_exit::CONFLICT => Exit::Conflict,
         server_exit::DATA => Exit::Data,
+        server_exit::UNREACHABLE => Exit::Away,
         server_exit::DISK => Exit::Disk,
         _ => Exit::Failed,
     }

@@ -10,6 +10,7 @@ mod db;
 mod dev;
 mod doctor;
 mod health;
+mod promote;
 mod serve;
 mod stats;
 mod top;

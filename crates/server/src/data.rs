@@ -1,16 +1,23 @@
-//! The data files without a server: check, back up, restore, measure.
+//! The data without a server: check, back up, restore, measure and promote.
 
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use tasklane_store::postgres;
+pub use tasklane_store::postgres::DatabaseStats;
+use tasklane_store::promote::{self, PromoteError};
+pub use tasklane_store::promote::{Progress, Promoted, Replace};
 use tasklane_store::sqlite::{self, BackupError, DATABASE, OpenError, RestoreError};
 pub use tasklane_store::sqlite::{FileStats, Report};
 use thiserror::Error;
 
-use crate::error::{exit, exit_of};
+use crate::clock::MachineClock;
+use crate::config::store::Database;
+use crate::error::{exit, exit_of, exit_of_database};
 
-/// Why something was not done with the data files.
+/// Why something was not done with the data.
 #[derive(Debug, Error)]
 pub enum DataError {
     /// They cannot be opened.
@@ -22,6 +29,15 @@ pub enum DataError {
     /// The backup was not put in place.
     #[error(transparent)]
     Restore(#[from] RestoreError),
+    /// The database cannot be looked at.
+    #[error(transparent)]
+    Database(#[from] postgres::OpenError),
+    /// The store was not promoted.
+    #[error(transparent)]
+    Promote(#[from] PromoteError),
+    /// The system gave no runtime.
+    #[error("cannot start: {0}")]
+    Runtime(io::Error),
     /// What is there cannot be set aside.
     #[error("cannot move {} aside: {source}", .path.display())]
     Aside {
@@ -39,6 +55,9 @@ impl DataError {
             Self::Open(error) | Self::Backup(BackupError::Source(error)) | Self::Restore(RestoreError::Open(error)) => {
                 exit_of(error)
             }
+            Self::Database(error) => exit_of_database(error),
+            Self::Promote(error) => exit_of_promotion(error),
+            Self::Runtime(_) => exit::FAILED,
             Self::Backup(BackupError::Exists(_)) | Self::Restore(RestoreError::NotEmpty { .. }) => exit::CONFLICT,
             Self::Restore(RestoreError::Damaged { .. }) => exit::DATA,
             Self::Backup(BackupError::Io { .. }) | Self::Restore(RestoreError::Io { .. }) | Self::Aside { .. } => {
@@ -70,6 +89,68 @@ pub fn stats(dir: &Path) -> Result<FileStats, DataError> {
 /// [`BackupError`].
 pub fn backup(dir: &Path, to: &Path) -> Result<u64, DataError> {
     Ok(sqlite::backup(&dir.join(DATABASE), to)?)
+}
+
+fn exit_of_promotion(error: &PromoteError) -> u8 {
+    match error {
+        PromoteError::Source(error) => exit_of(error),
+        PromoteError::Database(error) => exit_of_database(error),
+        PromoteError::Before(_) | PromoteError::NotEmpty(_) | PromoteError::Served | PromoteError::Unfinished => {
+            exit::CONFLICT
+        }
+        PromoteError::Write(_) | PromoteError::Unreleased(_) => exit::UNREACHABLE,
+        PromoteError::Differs(_) => exit::DATA,
+    }
+}
+
+fn options(database: &Database) -> postgres::Options {
+    let Database { url, schema, pooler } = database.clone();
+    postgres::Options { schema, pooler, ..postgres::Options::new(url, Arc::new(MachineClock::start())) }
+}
+
+fn wait_for<T>(work: impl Future<Output = T>) -> Result<T, DataError> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(DataError::Runtime)?;
+    Ok(runtime.block_on(work))
+}
+
+/// Holds everything in a database against everything else. Works while servers run.
+///
+/// # Errors
+/// It cannot be looked at at all.
+pub fn check_database(database: &Database) -> Result<Report, DataError> {
+    Ok(wait_for(postgres::check(&options(database)))??)
+}
+
+/// Sizes and counts of a database. Works while servers run.
+///
+/// # Errors
+/// It cannot be read.
+pub fn database_stats(database: &Database) -> Result<DatabaseStats, DataError> {
+    Ok(wait_for(postgres::stats(&options(database)))??)
+}
+
+/// Copies the data of `dir`, on which no server runs, into an empty database, which is then the true one. Tells `progress`
+/// how far it is.
+///
+/// # Errors
+/// [`PromoteError`].
+pub fn promote(
+    dir: &Path,
+    to: &Database,
+    replace: Replace,
+    progress: impl FnMut(Progress),
+) -> Result<Promoted, DataError> {
+    let clock = Arc::new(MachineClock::start());
+    let options = promote::Options { dir: dir.to_owned(), clock, to: options(to), replace };
+    Ok(wait_for(promote::promote(options, progress))??)
+}
+
+/// Takes back that the data of `dir` was promoted. Answers whether it had been.
+///
+/// # Errors
+/// It cannot be opened, or a server runs on it.
+pub fn undo_promotion(dir: &Path) -> Result<bool, DataError> {
+    Ok(promote::undo(dir.to_owned(), Arc::new(MachineClock::start()))?)
 }
 
 /// A backup that is in place.

@@ -165,7 +165,7 @@ impl StartError {
 
 pub(crate) fn exit_of(error: &OpenError) -> u8 {
     match error {
-        OpenError::Locked(_) => exit::CONFLICT,
+        OpenError::Locked(_) | OpenError::Promoted(_) => exit::CONFLICT,
         OpenError::Newer { .. } | OpenError::Damaged { .. } => exit::DATA,
         OpenError::Io { .. } => exit::DISK,
         OpenError::Older { .. } => exit::USAGE,
@@ -174,7 +174,10 @@ pub(crate) fn exit_of(error: &OpenError) -> u8 {
 
 pub(crate) fn exit_of_database(error: &postgres::OpenError) -> u8 {
     match error {
-        postgres::OpenError::Url(_) | postgres::OpenError::Older { .. } => exit::USAGE,
+        postgres::OpenError::Url(_) | postgres::OpenError::Older { .. } | postgres::OpenError::Missing(_) => {
+            exit::USAGE
+        }
+        postgres::OpenError::Incomplete => exit::CONFLICT,
         postgres::OpenError::Away(_) => exit::UNREACHABLE,
         postgres::OpenError::Refused(_) | postgres::OpenError::TooOld { .. } => exit::FAILED,
         postgres::OpenError::Newer { .. } | postgres::OpenError::Strange(_) => exit::DATA,

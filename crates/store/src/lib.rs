@@ -6,6 +6,7 @@
 pub mod clock;
 pub mod memory;
 pub mod postgres;
+pub mod promote;
 pub mod sqlite;
 
 mod admission;

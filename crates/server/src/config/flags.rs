@@ -90,6 +90,20 @@ impl Choice for Data {
     }
 }
 
+/// Where the data is, in files or in a database.
+#[derive(Debug, Clone)]
+pub struct Stored;
+
+impl Choice for Stored {
+    fn has(setting: &Setting) -> bool {
+        is_of(&store::SECTION, setting)
+    }
+
+    fn place(arg: Arg) -> Arg {
+        arg.global(true)
+    }
+}
+
 /// The flags of a command, with `--config`; flatten it into clap's arguments.
 #[derive(Debug, Clone)]
 pub struct FlagsOf<C> {
@@ -201,6 +215,8 @@ mod tests {
     #[test]
     fn a_command_may_have_fewer() {
         assert!(parsed::<Data>(&["t", "--data-dir", "d"]).unwrap().said(&store::DATA_DIR).is_some());
+        assert!(parsed::<Stored>(&["t", "--database-url", "postgres://db/t"]).unwrap().says(&store::DATABASE_URL));
+        assert!(parsed::<Data>(&["t", "--database-url", "postgres://db/t"]).is_err());
         assert!(parsed::<Data>(&["t", "--listen", "127.0.0.1:1"]).is_err());
     }
 }

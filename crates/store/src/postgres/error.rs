@@ -155,6 +155,17 @@ pub enum OpenError {
         /// The version needed.
         known: u32,
     },
+    /// It holds no store.
+    #[error(
+        "the database has no schema {0:?} of Tasklane's. Start a server on it once, or name the right one with --database-schema"
+    )]
+    Missing(Box<str>),
+    /// A promotion into it was not finished.
+    #[error(
+        "the database is incomplete: an embedded store is being promoted into it, or was until that was cut off. Run the same \
+         `tasklane db promote` again; until it has ended the embedded store is the true one"
+    )]
+    Incomplete,
     /// It holds what Tasklane did not write.
     #[error("the schema in the database is not what Tasklane made: {0}")]
     Strange(String),

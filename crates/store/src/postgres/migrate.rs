@@ -73,6 +73,24 @@ pub(crate) async fn migrate(session: &Session, migrate: Migrate) -> Result<(), O
     run(session).await.map_err(faulty)
 }
 
+/// Refuses what this program cannot read, and changes nothing.
+pub(crate) async fn known(session: &Session) -> Result<(), OpenError> {
+    new_enough(session).await?;
+    let done = match done(session).await {
+        Err(Fault::Sql(error)) if is_missing(&error) => return Err(OpenError::Missing(session.schema().into())),
+        done => done.map_err(|fault| OpenError::from_fault(&fault))?,
+    };
+    same_steps(&done)?;
+    let (found, known) = (done.last().map_or(0, |it| it.no).unsigned_abs(), STEPS.len() as u32);
+    match found.cmp(&known) {
+        std::cmp::Ordering::Less => Err(OpenError::Older { found, known }),
+        std::cmp::Ordering::Greater if done.iter().any(|it| it.oldest > known as i32) => {
+            Err(OpenError::Newer { found, known })
+        }
+        _ => Ok(()),
+    }
+}
+
 fn is_missing(error: &tokio_postgres::Error) -> bool {
     let missing = [SqlState::UNDEFINED_TABLE, SqlState::INVALID_SCHEMA_NAME];
     error.code().is_some_and(|code| missing.contains(code))

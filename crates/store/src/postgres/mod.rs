@@ -35,10 +35,12 @@ use crate::gather::Job;
 mod accept;
 mod alarms;
 mod bounds;
+mod check;
 mod control;
 mod counters;
 mod due;
 mod error;
+mod fill;
 mod flights;
 mod hand;
 mod hints;
@@ -57,15 +59,21 @@ mod rescue;
 mod row;
 mod session;
 mod settle;
+mod stats;
 mod sweep;
 mod time;
 mod tls;
 mod tx;
 mod write;
 
+pub use check::check;
+pub(crate) use error::Fault;
 pub use error::OpenError;
+pub use fill::Replace;
+pub(crate) use fill::{Claim, Fill};
 pub use open::{FLIGHTS, Options, READERS, SCHEMA};
 pub use session::Pooler;
+pub use stats::{DatabaseStats, stats};
 pub use sweep::{LOG_BYTES, LOG_KEPT};
 pub use time::Whose;
 
@@ -86,6 +94,10 @@ const SET_BASE: Statement = Statement {
     sql: "UPDATE tasklane.facts SET value = greatest(value, $1) WHERE name = 'position_base' RETURNING value",
     types: &[Type::INT8],
 };
+
+/// A promotion was not finished.
+const IS_INCOMPLETE: Statement =
+    Statement { sql: "SELECT EXISTS (SELECT 1 FROM tasklane.facts WHERE name = 'incomplete')", types: &[] };
 
 /// The store on a PostgreSQL database.
 pub struct PostgresStore {
@@ -110,13 +122,14 @@ impl PostgresStore {
         let sessions = connect.sessions(&options)?;
         let session = sessions.get().await.map_err(faulty)?;
         migrate::migrate(&session, options.migrate).await?;
+        refuse_incomplete(&session).await?;
         let (now, base) = begin(&session).await.map_err(faulty)?;
         let book = NameBook::open(sessions.clone()).await.map_err(faulty)?;
         let time = Time::new(options.time, now);
         let server = uuid::Uuid::now_v7().as_u128() as i64;
         let (sweep, bounds, last) = (std::sync::Mutex::default(), std::sync::Mutex::default(), 0.into());
         let shared = Arc::new(Shared { book, time, base, server, sweep, bounds, last });
-        arrive(&session, &shared).await.map_err(faulty)?;
+        arrive(&session, &shared).await?;
         drop(session);
         let outbox = Arc::new(Outbox::default());
         let flights = Flights::new(sessions.clone(), Arc::clone(&shared), Arc::clone(&outbox));
@@ -146,10 +159,24 @@ async fn begin(session: &Session) -> Result<(Timestamp, i64)> {
 }
 
 /// Says that this server is there.
-async fn arrive(session: &Session, shared: &Shared) -> Result<()> {
-    let mut tx = Tx::begin(session, shared, 1, Writes::Perhaps).await?;
-    tx.pulse().await?;
-    tx.finish().await
+async fn arrive(session: &Session, shared: &Shared) -> Result<(), OpenError> {
+    let faulty = |fault| OpenError::from_fault(&fault);
+    let mut tx = Tx::begin(session, shared, 1, Writes::Perhaps).await.map_err(faulty)?;
+    tx.pulse().await.map_err(faulty)?;
+    // A promotion that began meanwhile looks for servers when this one has said that it is there.
+    if let Err(refused) = refuse_incomplete(session).await {
+        session.batch("ROLLBACK").await.map_err(faulty)?;
+        return Err(refused);
+    }
+    tx.finish().await.map_err(faulty)
+}
+
+async fn refuse_incomplete(session: &Session) -> Result<(), OpenError> {
+    let incomplete = async { Ok(session.row(&IS_INCOMPLETE, &[]).await?.try_get(0)?) };
+    match incomplete.await.map_err(|fault| OpenError::from_fault(&fault))? {
+        true => Err(OpenError::Incomplete),
+        false => Ok(()),
+    }
 }
 
 async fn fold(sessions: Sessions) {

@@ -81,6 +81,13 @@ impl Names {
         self.lanes.iter().filter(|(_, lane)| wanted(lane)).map(|(no, _)| no.0 as i32).collect()
     }
 
+    /// Every name there is.
+    pub(crate) async fn all(session: &Session) -> Result<Self> {
+        let mut names = Self::default();
+        names.read(session, 0).await?;
+        Ok(names)
+    }
+
     async fn read(&mut self, session: &Session, overlap: i32) -> Result<()> {
         for row in session.rows(&LANES, &[&self.last_lane.saturating_sub(overlap)]).await? {
             let no: i32 = row.try_get(0)?;
@@ -121,8 +128,7 @@ pub(crate) struct NameBook {
 
 impl NameBook {
     pub(crate) async fn open(sessions: Sessions) -> Result<Self> {
-        let mut names = Names::default();
-        names.read(&sessions.get().await?, 0).await?;
+        let names = Names::all(&sessions.get().await?).await?;
         Ok(Self { sessions, names: RwLock::new(Arc::new(names)), asking: tokio::sync::Mutex::default() })
     }
 
@@ -157,17 +163,23 @@ impl NameBook {
     pub(crate) async fn add(&self, lanes: &[Arc<Lane>], scopes: &[Arc<Scope>]) -> Result<Arc<Names>> {
         let _turn = self.asking.lock().await;
         let session = self.sessions.get().await?;
-        let queues: Vec<&str> = lanes.iter().map(|it| &*it.queue).collect();
-        let types: Vec<&str> = lanes.iter().map(|it| &*it.task_type).collect();
-        if !lanes.is_empty() {
-            session.run(&ADD_QUEUES, &[&queues]).await?;
-            session.run(&ADD_LANES, &[&queues, &types]).await?;
-        }
-        if !scopes.is_empty() {
-            let origins: Vec<&str> = scopes.iter().map(|it| &*it.origin).collect();
-            let tenants: Vec<&str> = scopes.iter().map(|it| &*it.tenant).collect();
-            session.run(&ADD_SCOPES, &[&origins, &tenants]).await?;
-        }
+        put(&session, lanes, scopes).await?;
         self.read(&session, OVERLAP).await
     }
+}
+
+/// Numbers the names that have no number.
+pub(crate) async fn put(session: &Session, lanes: &[Arc<Lane>], scopes: &[Arc<Scope>]) -> Result<()> {
+    let queues: Vec<&str> = lanes.iter().map(|it| &*it.queue).collect();
+    let types: Vec<&str> = lanes.iter().map(|it| &*it.task_type).collect();
+    if !lanes.is_empty() {
+        session.run(&ADD_QUEUES, &[&queues]).await?;
+        session.run(&ADD_LANES, &[&queues, &types]).await?;
+    }
+    if !scopes.is_empty() {
+        let origins: Vec<&str> = scopes.iter().map(|it| &*it.origin).collect();
+        let tenants: Vec<&str> = scopes.iter().map(|it| &*it.tenant).collect();
+        session.run(&ADD_SCOPES, &[&origins, &tenants]).await?;
+    }
+    Ok(())
 }

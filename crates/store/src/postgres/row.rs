@@ -154,7 +154,7 @@ impl Kept {
 }
 
 /// The flags that core knows.
-fn flags(task: &Task) -> i16 {
+pub(crate) fn flags(task: &Task) -> i16 {
     let flag = |set: bool, flag| if set { flag } else { 0 };
     flag(task.facts.cancel_requested, CANCEL_REQUESTED) | flag(task.quarantined, QUARANTINED)
 }

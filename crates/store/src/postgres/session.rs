@@ -2,9 +2,10 @@
 
 use std::borrow::Cow;
 
+use bytes::Bytes;
 use deadpool_postgres::{Object, Pool};
-use tokio_postgres::Row;
 use tokio_postgres::types::{ToSql, Type};
+use tokio_postgres::{CopyInSink, Row};
 
 use super::SCHEMA;
 use super::error::Result;
@@ -79,6 +80,11 @@ impl Session {
         Ok(())
     }
 
+    /// The next rows of a cursor, whatever their columns are.
+    pub(crate) async fn fetch(&self, statement: &Statement) -> Result<Vec<Row>> {
+        Ok(self.client.query_typed(statement.sql, &[]).await?)
+    }
+
     /// The one row of a statement that always has one.
     pub(crate) async fn row(&self, statement: &Statement, values: &[Value<'_>]) -> Result<Row> {
         let missing = || super::error::Fault::damaged("a statement answered without a row");
@@ -93,6 +99,11 @@ impl Session {
     /// Carries out text that holds no values.
     pub(crate) async fn batch(&self, sql: &str) -> Result<()> {
         Ok(self.client.batch_execute(&in_schema(sql, &self.schema)).await?)
+    }
+
+    /// Begins to copy rows into a table, by a statement of COPY.
+    pub(crate) async fn copy_in(&self, sql: &str) -> Result<CopyInSink<Bytes>> {
+        Ok(self.client.copy_in(&*in_schema(sql, &self.schema)).await?)
     }
 
     /// What the schema is called here.

@@ -24,7 +24,7 @@ use super::seqs::unpack;
 use super::takeable::Place;
 
 /// Most problems a report spells out.
-const SPELLED_OUT: usize = 100;
+pub(crate) const SPELLED_OUT: usize = 100;
 
 /// What was found.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -43,7 +43,7 @@ impl Report {
         self.problems.is_empty()
     }
 
-    fn problem(&mut self, what: impl Into<String>) {
+    pub(crate) fn problem(&mut self, what: impl Into<String>) {
         if self.problems.len() < SPELLED_OUT {
             self.problems.push(what.into());
         } else {

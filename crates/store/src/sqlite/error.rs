@@ -33,7 +33,7 @@ impl Fault {
         }
     }
 
-    fn is_damage(&self) -> bool {
+    pub(crate) fn is_damage(&self) -> bool {
         match self {
             Self::Damaged(_) => true,
             Self::Sql(error) => {
@@ -106,6 +106,13 @@ pub enum OpenError {
         /// What was found.
         cause: String,
     },
+    /// Its tasks went to a database.
+    #[error(
+        "{} was promoted: its tasks are in a PostgreSQL database, and what it holds itself is out of date. Start the server with \
+         TASKLANE_DATABASE_URL naming that database. To serve from this file as it was then, run `tasklane db promote --undo`",
+        .0.display()
+    )]
+    Promoted(PathBuf),
     /// The file system refused.
     #[error("cannot open {}: {cause}. See that the directory exists, is writable and has room", path.display())]
     Io {

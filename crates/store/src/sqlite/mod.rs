@@ -59,6 +59,7 @@ mod rows;
 mod running;
 mod seqs;
 mod settle;
+mod source;
 mod sql;
 mod stats;
 mod sweep;
@@ -71,8 +72,10 @@ pub use backup::{BackupError, RestoreError, backup, restore};
 pub use check::{Report, check};
 pub use error::OpenError;
 pub use migrate::Migrate;
+pub(crate) use names::Names as SourceNames;
 pub use open::{DATABASE, Options};
 pub use reserve::RESERVE_BYTES;
+pub(crate) use source::Source;
 pub use stats::{FileStats, stats};
 pub use sweep::{LOG_BYTES, LOG_KEPT};
 
@@ -93,6 +96,7 @@ impl SqliteStore {
     pub fn open(options: Options) -> Result<Arc<Self>, OpenError> {
         let path = options.database();
         let (db, lock) = open::open(&options)?;
+        source::refuse_promoted(&db, &path)?;
         let faulty = |fault| OpenError::from_fault(&path, &fault);
         let last = Live::last_stamp(&db).map_err(faulty)?;
         let clock = StoreClock::anchor(Arc::clone(&options.clock), last);

@@ -24,6 +24,7 @@ use tasklane_core::state::{Reason, State, permits};
 use tasklane_core::task::{Lane, Progress, Scope, Spec, TaskId, Unique};
 use tasklane_store::memory::MemoryStore;
 use tasklane_store::postgres::{self, PostgresStore};
+use tasklane_store::promote::{self, Replace};
 use tasklane_store::sqlite::{Options, SqliteStore};
 use tasklane_testkit::{self as testkit, ManualClock};
 
@@ -51,14 +52,15 @@ impl Database {
                 let options = Options { reserve_bytes: 1 << 12, ..Options::new(dir.path(), clock.clone()) };
                 SqliteStore::open(options).unwrap()
             }
-            Self::Postgres(schema) => {
-                let (schema, time) = (schema.as_str().into(), postgres::Whose::Given(clock.clone()));
-                let url = testkit::postgres::shared().url();
-                let options = postgres::Options { schema, time, ..postgres::Options::new(url, clock.clone()) };
-                PostgresStore::open(options).await.unwrap()
-            }
+            Self::Postgres(schema) => PostgresStore::open(in_schema(schema, clock)).await.unwrap(),
         }
     }
+}
+
+fn in_schema(schema: &str, clock: &Arc<ManualClock>) -> postgres::Options {
+    let time = postgres::Whose::Given(clock.clone());
+    let url = testkit::postgres::shared().url();
+    postgres::Options { schema: schema.into(), time, ..postgres::Options::new(url, clock.clone()) }
 }
 
 /// Both stores, and what a caller would remember.
@@ -72,6 +74,8 @@ struct Pair {
     leased: Vec<Leased>,
     states: BTreeMap<TaskId, (State, u32)>,
     last: Position,
+    /// The event log was left behind, where it stood here.
+    left: Option<Position>,
 }
 
 impl Pair {
@@ -79,7 +83,7 @@ impl Pair {
         let clock = ManualClock::at(beginning());
         let (model, store) = (MemoryStore::new(clock.clone()), database.open(&clock).await);
         let (known, leased, states) = (Vec::new(), Vec::new(), BTreeMap::new());
-        Self { clock, database, model, store, drawn: 0, known, leased, states, last: Position(0) }
+        Self { clock, database, model, store, drawn: 0, known, leased, states, last: Position(0), left: None }
     }
 
     fn draw(&mut self) -> u64 {
@@ -322,7 +326,42 @@ impl Pair {
         }
     }
 
+    /// The embedded store becomes a database, and is none any more.
+    async fn promote(&mut self) {
+        self.store.close().await;
+        let schema = testkit::postgres::fresh_schema_name();
+        let to = in_schema(&schema, &self.clock);
+        let (dir, clock) = (self.directory().to_owned(), self.clock.clone());
+        let options = promote::Options { dir, clock, to: to.clone(), replace: Replace::No };
+        promote::promote(options, |_| ()).await.unwrap();
+        assert!(SqliteStore::open(Options::new(self.directory(), self.clock.clone())).is_err());
+        self.database = Database::Postgres(schema);
+        self.store = self.database.open(&self.clock).await;
+        self.model.reopened();
+        self.left = Some(self.last);
+        let followed = self.store.events(self.last, 9).await.unwrap();
+        assert!(followed.reset && followed.next > self.last, "{followed:?}");
+        let anew = self.store.events(followed.next, 9).await.unwrap();
+        assert!(!anew.reset && anew.events.is_empty(), "{anew:?}");
+    }
+
+    fn directory(&self) -> &std::path::Path {
+        match &self.database {
+            Database::Sqlite(dir) => dir.path(),
+            Database::Postgres(_) => panic!("it has no directory"),
+        }
+    }
+
+    /// The database finds nothing wrong with itself.
+    async fn is_sound(&self) {
+        if let Database::Postgres(schema) = &self.database {
+            let report = postgres::check(&in_schema(schema, &self.clock)).await.unwrap();
+            assert_eq!(report.problems, Vec::<String>::new());
+        }
+    }
+
     async fn same_in_the_end(&self) {
+        self.is_sound().await;
         let ids: Vec<TaskId> = self.known.clone();
         let (model, store): (&dyn Store, &dyn Store) = (&*self.model, &*self.store);
         let (ours, theirs) = (model.tasks(ids.clone()).await.unwrap(), store.tasks(ids.clone()).await.unwrap());
@@ -356,13 +395,19 @@ impl Pair {
         for name in [None, Some("~s".into()), Some("new".into())] {
             assert_eq!(model.queues(name.clone()).await.unwrap(), store.queues(name).await.unwrap());
         }
-        let ours = model.events(Position(0), 9999).await.unwrap();
+        assert_eq!(model.stats().await.unwrap().counts, store.stats().await.unwrap().counts);
+        if self.left.is_none() {
+            self.same_events().await;
+        }
+    }
+
+    async fn same_events(&self) {
+        let ours = self.model.events(Position(0), 9999).await.unwrap();
         let theirs = self.all_events().await;
         assert_eq!(ours.events, theirs.events);
         assert!(theirs.commits.is_sorted_by_key(|(position, _)| *position));
         let lengths = |page: &EventPage| page.commits.iter().map(|(_, events)| *events).collect::<Vec<_>>();
         assert_eq!(lengths(&ours), lengths(&theirs), "each commit is one of the log");
-        assert_eq!(model.stats().await.unwrap().counts, store.stats().await.unwrap().counts);
     }
 }
 
@@ -387,6 +432,27 @@ proptest! {
     #[test]
     fn postgres_answers_as_the_model(steps in proptest::collection::vec(step(), 1..60)) {
         hold_together(Database::postgres(), &steps);
+    }
+
+    #[test]
+    fn a_promoted_store_goes_on_as_the_model(
+        before in proptest::collection::vec(step(), 1..60),
+        after in proptest::collection::vec(step(), 1..30),
+    ) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let mut pair = Pair::new(Database::sqlite()).await;
+            for step in &before {
+                pair.step(step).await;
+            }
+            pair.promote().await;
+            pair.same_in_the_end().await;
+            for step in &after {
+                pair.step(step).await;
+            }
+            pair.same_in_the_end().await;
+            pair.store.close().await;
+        });
     }
 }
 

@@ -11,11 +11,12 @@ use crate::encoding::log;
 use crate::postgres::error::{Fault, Result};
 use crate::postgres::session::{Session, Statement};
 
-/// The floor, the last event that can be read, and the first number that is not given yet.
+/// The floor, the last event that can be read (the floor, where there is none), and the first number that is not given yet.
 const ENDS: Statement = Statement {
     sql: "SELECT (SELECT value FROM tasklane.facts WHERE name = 'log_floor'),
             coalesce((SELECT max(position) FROM tasklane.events
-              WHERE position < $1 + pg_snapshot_xmin(pg_current_snapshot())::text::bigint), 0),
+              WHERE position < $1 + pg_snapshot_xmin(pg_current_snapshot())::text::bigint),
+              (SELECT value FROM tasklane.facts WHERE name = 'log_floor')),
             $1 + pg_snapshot_xmax(pg_current_snapshot())::text::bigint",
     types: &[Type::INT8],
 };

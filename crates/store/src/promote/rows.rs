@@ -1,0 +1,164 @@
+//! What is carried from one store to the other, in the terms of neither.
+
+use std::hash::Hasher;
+
+use tasklane_core::lease::Token;
+use tasklane_core::state::{Reason, State};
+use tasklane_core::task::{Task, TaskId};
+use xxhash_rust::xxh3::Xxh3;
+
+use crate::encoding::checksum::sum;
+use crate::encoding::{LaneNo, ScopeNo};
+
+/// Most rows of a chunk.
+pub(crate) const ROWS: usize = 4000;
+/// A chunk that has so many bytes takes no further row.
+pub(crate) const BYTES: usize = 4 << 20;
+
+/// Some rows of one kind.
+pub(crate) enum Chunk {
+    Tasks(Vec<TaskRow>),
+    Attempts(Vec<AttemptRow>),
+    Logs(Vec<LogRow>),
+    Checkpoints(Vec<CheckpointRow>),
+    Keys(Vec<KeyRow>),
+}
+
+/// A task, and what its row tells beyond it.
+pub(crate) struct TaskRow {
+    /// The source's number of its lane.
+    pub lane: LaneNo,
+    /// The source's number of its scope.
+    pub scope: ScopeNo,
+    /// Of the last attempt, also after its end.
+    pub token: Token,
+    /// What the last attempt was settled with.
+    pub settled: Option<(State, Reason)>,
+    pub has: Has,
+    pub task: Task,
+}
+
+/// What a task has rows of elsewhere.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Has {
+    pub logs: bool,
+    pub checkpoints: bool,
+    pub history: bool,
+    pub keys: bool,
+}
+
+/// An attempt that ended before the last one of its task.
+pub(crate) struct AttemptRow {
+    pub task: TaskId,
+    pub attempt: i32,
+    /// JSON.
+    pub body: String,
+}
+
+/// A chunk of a log.
+pub(crate) struct LogRow {
+    pub task: TaskId,
+    pub attempt: i32,
+    pub last: i64,
+    pub lines: i32,
+    pub bytes: i32,
+    pub body: Vec<u8>,
+}
+
+/// What was put aside for the next attempt.
+pub(crate) struct CheckpointRow {
+    pub task: TaskId,
+    pub name: String,
+    pub sum: i64,
+    pub data: Vec<u8>,
+}
+
+/// An idempotency key or a unique key.
+pub(crate) struct KeyRow {
+    pub kind: i16,
+    pub tenant: String,
+    pub key: String,
+    pub task: TaskId,
+    pub fingerprint: Option<i64>,
+    pub until: Option<i64>,
+    pub gone: Option<i16>,
+}
+
+/// How many rows of each kind there are, and what all of them come to, in whatever order they are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Tally {
+    pub tasks: u64,
+    pub attempts: u64,
+    pub logs: u64,
+    pub checkpoints: u64,
+    pub keys: u64,
+    digest: u64,
+}
+
+impl Tally {
+    pub(crate) fn task(&mut self, task: &Task, token: Token, settled: Option<(State, Reason)>) {
+        self.tasks += 1;
+        self.digest = self.digest.wrapping_add(digest(task, token, settled));
+    }
+
+    pub(crate) fn attempt(&mut self, task: TaskId, attempt: i32, body: &str) {
+        self.attempts += 1;
+        self.part(task, b'a', &attempt.to_le_bytes(), body.as_bytes());
+    }
+
+    pub(crate) fn log(&mut self, task: TaskId, attempt: i32, last: i64, body: &[u8]) {
+        self.logs += 1;
+        self.part(task, b'l', &[&attempt.to_le_bytes()[..], &last.to_le_bytes()].concat(), body);
+    }
+
+    pub(crate) fn checkpoint(&mut self, task: TaskId, name: &str, data: &[u8]) {
+        self.checkpoints += 1;
+        self.part(task, b'c', name.as_bytes(), data);
+    }
+
+    pub(crate) fn key(&mut self, row: &KeyRow) {
+        self.keys += 1;
+        let numbers = format!("{}:{:?}:{:?}:{:?}:{}", row.kind, row.fingerprint, row.until, row.gone, row.tenant);
+        self.part(row.task, b'k', numbers.as_bytes(), row.key.as_bytes());
+    }
+
+    fn part(&mut self, task: TaskId, kind: u8, name: &[u8], body: &[u8]) {
+        let mut hash = Xxh3::new();
+        hash.update(task.as_bytes());
+        for part in [&[kind], name, body] {
+            hash.update(&(part.len() as u64).to_le_bytes());
+            hash.update(part);
+        }
+        self.digest = self.digest.wrapping_add(hash.finish());
+    }
+}
+
+/// Everything a task is, as a number.
+fn digest(task: &Task, token: Token, settled: Option<(State, Reason)>) -> u64 {
+    let facts = &task.facts;
+    let mut hash = Xxh3::new();
+    hash.update(facts.id.as_bytes());
+    for name in [&facts.lane.queue, &facts.lane.task_type, &facts.scope.origin, &facts.scope.tenant] {
+        hash.update(&(name.len() as u64).to_le_bytes());
+        hash.update(name.as_bytes());
+    }
+    let settled = settled.map_or([0, 0], |(to, reason)| [to.code(), reason.code()]);
+    hash.update(&[facts.state.code(), task.reason.code(), settled[0], settled[1]]);
+    hash.update(&[facts.cancel_requested.into(), task.quarantined.into()]);
+    for number in [facts.attempt, facts.spent, facts.crashes, task.priority.cast_unsigned()] {
+        hash.update(&number.to_le_bytes());
+    }
+    let token = if facts.attempt == 0 { 0 } else { token.0 };
+    let result = task.result.as_ref().map_or(0, |it| sum(facts.id, it));
+    for number in [token, sum(facts.id, &task.payload), result] {
+        hash.update(&number.to_le_bytes());
+    }
+    let times = [Some(task.created_at), Some(task.rank), task.queued_at, facts.run_at, facts.started_at];
+    for time in times.into_iter().chain([task.finished_at, task.hidden_at]) {
+        hash.update(&time.map_or(i64::MIN, tasklane_core::time::Timestamp::as_micros).to_le_bytes());
+    }
+    let spec = (!facts.spec.is_shared()).then_some(&facts.spec);
+    let rest = serde_json::to_vec(&(spec, &task.failure, &task.progress, &task.worker));
+    hash.update(&rest.unwrap_or_default());
+    hash.finish()
+}
