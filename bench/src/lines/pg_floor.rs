@@ -133,6 +133,8 @@ mod tests {
             let client = postgres::connect(database.url()).await.unwrap();
             let done = "SELECT count(*) FROM task WHERE state = 3 AND attempt = 1 AND due_at IS NULL";
             assert_eq!(client.query_one(done, &[]).await.unwrap().get::<_, i64>(0), 1200);
-        });
+            Ok(())
+        })
+        .unwrap();
     }
 }
