@@ -180,8 +180,11 @@ impl OpenError {
         ];
         match fault {
             Fault::Damaged(what) => Self::Strange(what.clone()),
-            fault if fault.code().is_some_and(|code| refused.contains(code)) => Self::Refused(fault.to_string()),
-            fault => Self::Away(fault.to_string()),
+            // An answer with a code is one of a database that is there.
+            fault if fault.is_away() && !fault.code().is_some_and(|code| refused.contains(code)) => {
+                Self::Away(fault.to_string())
+            }
+            fault => Self::Refused(fault.to_string()),
         }
     }
 }

@@ -27,40 +27,47 @@ use super::session::{Statement, Value};
 use super::tx::{Ended, Tx};
 use crate::encoding::LaneNo;
 
-/// The first rows of one lane from a place on that nobody has locked, until they weigh so much.
+/// The first rows of one lane from a place on that nobody has locked, until they weigh so much; and where each lies.
 pub(crate) const TAKE: Statement = Statement {
     sql: concat!(
         "WITH taken AS MATERIALIZED (
-           SELECT * FROM tasklane.tasks WHERE lane = $1 AND place IS NOT NULL AND (urgency, place) >= ($4, $5)
+           SELECT ctid AS row, * FROM tasklane.tasks
+           WHERE lane = $1 AND place IS NOT NULL AND (urgency, place) >= ($4, $5)
            ORDER BY urgency, place, id LIMIT $2 FOR UPDATE SKIP LOCKED),
          weighed AS (SELECT *, sum(octet_length(payload)) OVER (ORDER BY urgency, rank, id
            ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS before FROM taken)
          SELECT ",
         columns!(),
-        " FROM weighed t WHERE coalesce(t.before, 0) < $3 ORDER BY t.urgency, t.rank, t.id"
+        ", t.row::text FROM weighed t WHERE coalesce(t.before, 0) < $3 ORDER BY t.urgency, t.rank, t.id"
     ),
     types: &[Type::INT4, Type::INT8, Type::INT8, Type::INT2, Type::INT8],
 };
 
-/// The same of many spans: candidates are found without locks, more than are wanted, as others may lock some of them.
+/// The same of many spans: of each the first few candidates, found without locks. Where a span had more, what comes behind
+/// its last candidate is left for the next look, as something of that span may come before it.
 pub(crate) const TAKE_OF_SPANS: Statement = Statement {
     sql: concat!(
         "WITH candidates AS MATERIALIZED (
            SELECT c.* FROM unnest($1::int[], $5::smallint[], $6::bigint[], $7::smallint[], $8::bigint[])
                AS s(lane, urgency, place, last_urgency, last_place)
-             CROSS JOIN LATERAL (
+             CROSS JOIN LATERAL (SELECT id, urgency, place, row_number() OVER () AS n FROM (
                SELECT id, urgency, place FROM tasklane.tasks WHERE lane = s.lane AND place IS NOT NULL
                  AND (urgency, place) >= (s.urgency, s.place) AND (urgency, place) <= (s.last_urgency, s.last_place)
-               ORDER BY urgency, place, id LIMIT $4) c
-           ORDER BY c.urgency, c.place, c.id LIMIT $4),
+               ORDER BY urgency, place, id LIMIT $4) first) c),
+         cut AS MATERIALIZED (
+           SELECT urgency, place, id FROM candidates WHERE n = $4 ORDER BY urgency, place, id LIMIT 1),
+         sure AS MATERIALIZED (
+           SELECT c.* FROM candidates c LEFT JOIN cut ON true
+           WHERE cut.id IS NULL OR (c.urgency, c.place, c.id) <= (cut.urgency, cut.place, cut.id)
+           ORDER BY c.urgency, c.place, c.id),
          taken AS MATERIALIZED (
-           SELECT t.* FROM candidates c JOIN tasklane.tasks t ON t.id = c.id WHERE t.state = 3
+           SELECT t.ctid AS row, t.* FROM sure c JOIN tasklane.tasks t ON t.id = c.id WHERE t.state = 3
            ORDER BY c.urgency, c.place, c.id LIMIT $2 FOR UPDATE OF t SKIP LOCKED),
          weighed AS (SELECT *, sum(octet_length(payload)) OVER (ORDER BY urgency, rank, id
            ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS before FROM taken)
          SELECT ",
         columns!(),
-        " FROM weighed t WHERE coalesce(t.before, 0) < $3 ORDER BY t.urgency, t.rank, t.id"
+        ", t.row::text FROM weighed t WHERE coalesce(t.before, 0) < $3 ORDER BY t.urgency, t.rank, t.id"
     ),
     types: &[
         Type::INT4_ARRAY,
@@ -74,13 +81,16 @@ pub(crate) const TAKE_OF_SPANS: Statement = Statement {
     ],
 };
 
+/// Where [`TAKE`] says that the row lies.
+const ROW: usize = 31;
+
 const START: Statement = Statement {
     sql: "UPDATE tasklane.tasks t SET state = 4, reason = 3, attempt = t.attempt + 1, started = $1, heard = $1,
             token = u.token, lease_length = u.length, lease_until = $1 + u.length, grace_until = NULL, due = NULL,
             place = NULL, settled = NULL, progress = NULL, worker = u.worker
-          FROM unnest($2::uuid[], $3::bigint[], $4::bigint[], $5::text[]) AS u(id, token, length, worker)
-          WHERE t.id = u.id",
-    types: &[Type::INT8, Type::UUID_ARRAY, Type::INT8_ARRAY, Type::INT8_ARRAY, Type::TEXT_ARRAY],
+          FROM unnest($2::text[], $3::bigint[], $4::bigint[], $5::text[]) AS u(row, token, length, worker)
+          WHERE t.ctid = u.row::tid",
+    types: &[Type::INT8, Type::TEXT_ARRAY, Type::INT8_ARRAY, Type::INT8_ARRAY, Type::TEXT_ARRAY],
 };
 
 /// Most tasks that commits under way, of this server and others, are thought to hold at a time.
@@ -90,6 +100,8 @@ const LOCKED_ELSEWHERE: usize = 20_000;
 #[derive(Default)]
 struct Given<'b> {
     ids: Vec<Uuid>,
+    /// Where their rows lie: they are locked, so they lie there until they are written.
+    rows: Vec<String>,
     tokens: Vec<i64>,
     lengths: Vec<i64>,
     workers: Vec<&'b str>,
@@ -102,6 +114,12 @@ struct Given<'b> {
 enum Left {
     Nothing,
     Perhaps,
+}
+
+/// A task that is locked, and where its row lies.
+struct Taken {
+    kept: Kept,
+    row: String,
 }
 
 /// A request of a caller and what it got.
@@ -182,47 +200,48 @@ impl Tx<'_> {
     }
 
     /// Locks the first tasks of these lanes.
-    async fn take(&mut self, lanes: &[i32], most: usize) -> Result<(Vec<Kept>, Left)> {
+    async fn take(&mut self, lanes: &[i32], most: usize) -> Result<(Vec<Taken>, Left)> {
         let began = self.shared.time.elapsed();
         let (plan, mut look) = {
             let mut bounds = self.shared.bounds.lock().unwrap_or_else(PoisonError::into_inner);
             bounds.plan(lanes, &self.news.arrivals, began)
         };
-        let kept = match &plan {
-            Plan::Spans(spans) => self.take_all_of(spans, most).await?,
+        let (taken, spans) = match &plan {
+            Plan::Spans(spans) => (self.take_all_of(spans, most).await?, spans.len()),
             Plan::Whole => {
                 let lane = |no: &i32| Span { lane: LaneNo(*no as u32), from: BEGINNING, to: END };
-                let kept = self.take_all_of(&lanes.iter().map(lane).collect::<Vec<_>>(), most).await?;
+                let taken = self.take_all_of(&lanes.iter().map(lane).collect::<Vec<_>>(), most).await?;
                 look.was_whole(self.shared.time.elapsed().saturating_sub(began));
-                kept
+                (taken, lanes.len())
             }
         };
-        for kept in &kept {
+        for Taken { kept, .. } in &taken {
             look.took(kept.lane, (urgency(kept.task.priority), kept.task.rank.as_micros()));
         }
-        // Fewer than were wanted, and not because they weigh too much: there are no more.
-        let short = kept.len() < most && weight(&kept) < limit::LEASE_BYTES;
+        // Of one lane it is enough that fewer came than were wanted, and not because they weigh too much. Several lanes may
+        // have more behind the candidates that were looked at.
+        let short = taken.is_empty() || (spans <= 1 && taken.len() < most && weight(&taken) < limit::LEASE_BYTES);
         if short {
             look.came_short();
         }
         self.looks.push(look);
-        Ok((kept, if short { Left::Nothing } else { Left::Perhaps }))
+        Ok((taken, if short { Left::Nothing } else { Left::Perhaps }))
     }
 
     /// Locks the first tasks of these spans. Of several spans the first candidates may all be locked by commits under way;
     /// then what stands behind them is looked at too, or lanes would be thought empty that are not.
-    async fn take_all_of(&mut self, spans: &[Span], most: usize) -> Result<Vec<Kept>> {
-        let (enough, all_the_more) = (3 * most + 100, 3 * most + LOCKED_ELSEWHERE);
-        let kept = self.take_of(spans, most, enough).await?;
-        if spans.len() == 1 || kept.len() >= most || weight(&kept) >= limit::LEASE_BYTES {
-            return Ok(kept);
+    async fn take_all_of(&mut self, spans: &[Span], most: usize) -> Result<Vec<Taken>> {
+        let few = 2 * most / spans.len().max(1) + 8;
+        let taken = self.take_of(spans, most, few).await?;
+        if spans.len() <= 1 || !taken.is_empty() {
+            return Ok(taken);
         }
-        // What was locked by the first look is still ours and found again.
-        self.take_of(spans, most, all_the_more).await
+        self.take_of(spans, most, most + LOCKED_ELSEWHERE).await
     }
 
-    async fn take_of(&mut self, spans: &[Span], most: usize, enough: usize) -> Result<Vec<Kept>> {
-        let (most, bytes, enough) = (most as i64, limit::LEASE_BYTES as i64, enough as i64);
+    /// Of each of several spans at most `each`.
+    async fn take_of(&mut self, spans: &[Span], most: usize, each: usize) -> Result<Vec<Taken>> {
+        let (most, bytes, each) = (most as i64, limit::LEASE_BYTES as i64, each as i64);
         let rows = match spans {
             [] => return Ok(Vec::new()),
             [Span { lane, from: (urgency, place), to: END }] => {
@@ -234,19 +253,20 @@ impl Tx<'_> {
                 let (urgencies, places): (Vec<i16>, Vec<i64>) = from.into_iter().unzip();
                 let (last_urgencies, last_places): (Vec<i16>, Vec<i64>) = to.into_iter().unzip();
                 let values: [Value<'_>; 8] =
-                    [&lanes, &most, &bytes, &enough, &urgencies, &places, &last_urgencies, &last_places];
+                    [&lanes, &most, &bytes, &each, &urgencies, &places, &last_urgencies, &last_places];
                 self.session.rows(&TAKE_OF_SPANS, &values).await?
             }
         };
-        self.kept(&rows).await
+        let kept = self.kept(&rows).await?;
+        kept.into_iter().zip(&rows).map(|(kept, row)| Ok(Taken { kept, row: row.try_get(ROW)? })).collect()
     }
 
     /// Starts an attempt of each in memory, unless a deadline of it has passed or it is damaged.
-    async fn give<'b>(&mut self, run: &mut [Wanting<'b>], rows: Vec<Kept>, given: &mut Given<'b>) -> Result<()> {
-        let mut checkpoints = self.put_aside(&rows).await?;
+    async fn give<'b>(&mut self, run: &mut [Wanting<'b>], rows: Vec<Taken>, given: &mut Given<'b>) -> Result<()> {
+        let mut checkpoints = self.put_aside(rows.iter().map(|it| &it.kept)).await?;
         let (mut over, mut ended, mut freed) = (Vec::new(), Ended::default(), Vec::new());
         let mut next = 0;
-        for mut kept in rows {
+        for Taken { mut kept, row } in rows {
             while next < run.len() && run[next].wants() == 0 {
                 next += 1;
             }
@@ -262,6 +282,7 @@ impl Tx<'_> {
                 continue;
             }
             let aside = checkpoints.remove(&kept.task.facts.id).unwrap_or_default();
+            given.rows.push(row);
             self.begin_attempt(kept, aside, wanting, given);
         }
         self.write(&over.iter().collect::<Vec<_>>(), ended, freed).await
@@ -306,13 +327,13 @@ impl Tx<'_> {
             return Ok(());
         }
         let now = self.now.as_micros();
-        let (ids, tokens, lengths) = (&given.ids[from..], &given.tokens[from..], &given.lengths[from..]);
-        self.session.run(&START, &[&now, &ids, &tokens, &lengths, &&given.workers[from..]]).await
+        let (rows, tokens, lengths) = (&given.rows[from..], &given.tokens[from..], &given.lengths[from..]);
+        self.session.run(&START, &[&now, &rows, &tokens, &lengths, &&given.workers[from..]]).await
     }
 }
 
-fn weight(kept: &[Kept]) -> usize {
-    kept.iter().map(|it| it.task.payload.len()).sum()
+fn weight(taken: &[Taken]) -> usize {
+    taken.iter().map(|it| it.kept.task.payload.len()).sum()
 }
 
 fn damaged(kept: &Kept, what: &str) -> Decision {

@@ -79,6 +79,8 @@ pub use time::Whose;
 
 /// How often somebody looks whether the counters are to be folded.
 const FOLD: Duration = Duration::from_secs(1);
+/// How long a server that stops waits for a commit on its way.
+const LAND: Duration = Duration::from_secs(5);
 /// How long a server that stops tries to say so.
 const LEAVE: Duration = Duration::from_secs(2);
 
@@ -292,9 +294,11 @@ impl Store for PostgresStore {
         self.reader.close();
         self.flights.close();
         Box::pin(async move {
-            for flight in self.flying.lock().await.drain(..) {
-                // One that panicked has nothing left to finish.
-                let _ = flight.await;
+            for mut flight in self.flying.lock().await.drain(..) {
+                // One that panicked has nothing left to finish, and one that hears nothing will not.
+                if tokio::time::timeout(LAND, &mut flight).await.is_err() {
+                    flight.abort();
+                }
             }
             let loops: Vec<_> =
                 self.loops.lock().unwrap_or_else(std::sync::PoisonError::into_inner).drain(..).collect();

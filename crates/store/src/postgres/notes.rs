@@ -129,8 +129,8 @@ impl Tx<'_> {
     }
 
     /// What earlier attempts of these tasks put aside. One that is damaged is left out: the attempt begins without it.
-    pub(super) async fn put_aside(&mut self, tasks: &[Kept]) -> Result<Aside> {
-        let ids = tasks.iter().filter(|it| it.has & HAS_CHECKPOINTS != 0).map(|it| it.task.facts.id.0);
+    pub(super) async fn put_aside(&mut self, tasks: impl Iterator<Item = &Kept>) -> Result<Aside> {
+        let ids = tasks.filter(|it| it.has & HAS_CHECKPOINTS != 0).map(|it| it.task.facts.id.0);
         let ids: Vec<Uuid> = ids.collect();
         let mut aside: Aside = HashMap::new();
         if ids.is_empty() {

@@ -49,7 +49,6 @@ impl Tx<'_> {
                     "no server was in touch with the database: leases count anew from now"
                 );
             }
-            self.session.run(&FORGET, &[&self.shared.server]).await?;
         }
         Ok(())
     }
@@ -72,6 +71,11 @@ impl Tx<'_> {
         }
         Ok(ids.len())
     }
+}
+
+/// Forgets servers that were killed long ago.
+pub(crate) async fn forget(session: &Session, server: i64) -> Result<()> {
+    session.run(&FORGET, &[&server]).await
 }
 
 /// This server goes: the others need not wait for its silence.
