@@ -15,7 +15,7 @@ use tokio_postgres::types::Type;
 use super::error::{Fault, Result};
 use super::hints::{News, Outbox};
 use super::session::{Session, Sessions, Statement};
-use super::tx::{Ids, Shared, Tx, Writes};
+use super::tx::{Ids, Shared, Trace, Tx, Writes};
 use crate::admission::refuse_all;
 use crate::gather::{COMMIT_BYTES, COMMIT_ITEMS, Job, size};
 
@@ -25,6 +25,11 @@ const TRIES: usize = 5;
 const DOUBT: Duration = Duration::from_secs(5);
 
 const STATUS: Statement = Statement { sql: "SELECT pg_xact_status($1::text::xid8)", types: &[Type::TEXT] };
+
+const WRITTEN: Statement = Statement {
+    sql: "SELECT count(*) FROM tasklane.events WHERE position = $1 AND at = $2 AND body = $3",
+    types: &[Type::INT8, Type::INT8, Type::BYTEA],
+};
 
 /// What waits for a commit.
 #[derive(Default)]
@@ -175,11 +180,12 @@ impl Flights {
             return Err(self.abandon(session, fault).await);
         }
         let finished = tx.finish().await;
-        let (answers, news, number) = (std::mem::take(&mut tx.answers), std::mem::take(&mut tx.news), tx.number);
+        let (answers, news) = (std::mem::take(&mut tx.answers), std::mem::take(&mut tx.news));
+        let trace = finished.as_ref().err().filter(|fault| fault.is_away()).and_then(|_| tx.trace());
         drop(tx);
         if let Err(fault) = finished {
             let fault = self.abandon(session, fault).await;
-            if !fault.is_away() || !self.was_committed(number).await {
+            if !self.was_committed(trace).await {
                 return Err(fault);
             }
         }
@@ -200,20 +206,22 @@ impl Flights {
         fault
     }
 
-    /// Whether a commit whose answer was lost took place after all.
-    async fn was_committed(&self, number: Option<i64>) -> bool {
-        let Some(number) = number else { return false };
+    /// Whether a commit whose answer was lost took place after all. Its number alone does not tell: a database that crashed,
+    /// or a standby in its place, gives numbers anew that left no mark on its disk, and somebody else's commit has it then.
+    async fn was_committed(&self, trace: Option<Trace>) -> bool {
+        let Some(trace) = trace else { return false };
         let until = Instant::now() + DOUBT;
         loop {
-            match self.status(number).await {
-                Ok(Some(status)) if status == "committed" => return true,
-                Ok(Some(status)) if status == "aborted" => return false,
-                Ok(None) => return false,
-                Ok(Some(_)) | Err(_) => {}
+            match self.asked_after(&trace).await {
+                Ok(Some(took_place)) => return took_place,
+                Ok(None) => {}
+                Err(fault) if fault.is_away() => {}
+                // Such a number was not given yet: it was forgotten.
+                Err(_) => return false,
             }
             if Instant::now() >= until {
                 tracing::warn!(
-                    number,
+                    number = trace.number,
                     "nobody can say whether a commit took place; its callers are told that it did not answer"
                 );
                 return false;
@@ -222,9 +230,19 @@ impl Flights {
         }
     }
 
-    async fn status(&self, number: i64) -> Result<Option<String>> {
+    /// Whether it took place; `None`: it is under way.
+    async fn asked_after(&self, trace: &Trace) -> Result<Option<bool>> {
         let session = self.sessions.get().await?;
-        Ok(session.row(&STATUS, &[&number.to_string()]).await?.try_get(0)?)
+        let status: Option<String> = session.row(&STATUS, &[&trace.number.to_string()]).await?.try_get(0)?;
+        match status.as_deref() {
+            // Asked only now, so that what has been committed is seen.
+            Some("committed") => {
+                let row = session.row(&WRITTEN, &[&trace.position, &trace.at, &trace.body]).await?;
+                Ok(Some(row.try_get::<_, i64>(0)? > 0))
+            }
+            Some("in progress") => Ok(None),
+            _ => Ok(Some(false)),
+        }
     }
 }
 
