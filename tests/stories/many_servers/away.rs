@@ -29,7 +29,7 @@ fn a_restarted_database_costs_nothing_but_the_while() {
             }
         });
         say(&format!("many_servers::restarted: {restarts} restarts, resumed within {slowest:?}, {figures:?}"));
-        assert_eq!(figures.rescued, 0, "an outage ended leases: {figures:?}");
+        assert_eq!(figures.interrupted, 0, "an outage ended leases: {figures:?}");
         assert!(figures.refused > 0, "{figures:?}");
     });
 }
@@ -84,7 +84,7 @@ fn a_listener_that_is_cut_off_listens_again() {
             assert!(!over.load(Ordering::Relaxed));
         });
         say(&format!("many_servers::listener: {figures:?}"));
-        assert_eq!(figures.rescued, 0, "{figures:?}");
+        assert_eq!(figures.interrupted, 0, "{figures:?}");
         woken(&fleet);
     });
 }

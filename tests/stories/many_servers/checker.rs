@@ -16,6 +16,8 @@ pub struct Figures {
     pub attempts: u64,
     /// Attempts whose lease was lost.
     pub rescued: usize,
+    /// Those of them that somebody worked on. The others nobody heard of: the answer to who leased was lost.
+    pub interrupted: usize,
     /// Effects beyond the first of a task.
     pub repeated: usize,
     pub refused: usize,
@@ -50,7 +52,10 @@ pub fn check(fleet: &Fleet, least: usize) -> Figures {
         let task = tasks.get(id).unwrap_or_else(|| panic!("{id} was acknowledged and is lost"));
         add(&mut figures, task, effects.get(id), completed.get(id));
         if task["attempt"] != 1 {
-            figures.rescued += lost_leases(fleet, id);
+            let lost = lost_leases(fleet, id);
+            figures.rescued += lost.len();
+            figures.interrupted +=
+                lost.iter().filter(|it| effects.get(id).is_some_and(|seen| seen.contains(it))).count();
         }
     }
     let promised: BTreeSet<&str> = keys.values().copied().collect();
@@ -89,10 +94,11 @@ fn add(figures: &mut Figures, task: &Value, effects: Option<&Vec<String>>, compl
     assert!(effects.is_some_and(|it| it.contains(&done)), "it succeeded without an effect of attempt {done}: {task}");
 }
 
-/// How many attempts of a task ended by a lost lease.
-fn lost_leases(fleet: &Fleet, id: &str) -> usize {
+/// The attempts of a task that ended by a lost lease.
+fn lost_leases(fleet: &Fleet, id: &str) -> Vec<String> {
     let attempts = fleet.ask_any(&format!("/v1/tasks/{id}/attempts")).expect("a server answers");
-    attempts["items"].as_array().unwrap().iter().filter(|it| it["failure"]["kind"] == "lease_lost").count()
+    let lost = attempts["items"].as_array().unwrap().iter().filter(|it| it["failure"]["kind"] == "lease_lost");
+    lost.map(|it| it["attempt"].to_string()).collect()
 }
 
 fn pairs(lines: &[String]) -> BTreeMap<String, Vec<String>> {

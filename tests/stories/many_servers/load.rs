@@ -11,7 +11,7 @@ use super::reporter::report;
 use super::stuck::Stuck;
 
 /// Between two submits of a producer: a load that a busy machine carries while it is struck.
-const PACES: [Duration; 2] = [Duration::from_millis(250), Duration::from_millis(10)];
+const PACES: [Duration; 3] = [Duration::from_millis(250), Duration::from_millis(10), Duration::from_millis(10)];
 
 /// Strikes under load, waits for rest and checks; at least so many tasks must have succeeded.
 pub fn under_load(fleet: &Fleet, least: usize, strike: impl FnOnce(&AtomicBool)) -> Figures {
