@@ -30,6 +30,7 @@ ARROWS = {
     "bench": {"client", "store", "server", "engine", "runner", "wire", "core", "testkit"},
     "stories": {"client", "runner", "wire", "core", "testkit"},
     "word-counts": {"client"},
+    "simulation": {"store", "engine", "runner", "core"},
 }
 
 # Crate -> crates its tests may stand on besides testkit: the model store, where the station under test needs one.
@@ -52,7 +53,7 @@ FOREIGN = {
 SQL = r'"[^"]*\b(SELECT\s.+\sFROM|INSERT\s+INTO|DELETE\s+FROM|UPDATE\s+\w+\s+SET|CREATE\s+(TABLE|INDEX))\b'
 WALL_CLOCK = r"\b(SystemTime|Timestamp|Zoned|Utc|Local)::now\s*\("
 ENVIRONMENT = r"\benv::(var|vars|var_os|set_var)\b"
-EVERYONE = set(ARROWS) - {"bench", "stories", "word-counts", "testkit"}
+EVERYONE = set(ARROWS) - {"bench", "stories", "word-counts", "testkit", "simulation"}
 
 # (what it is called, pattern, crates it is forbidden in)
 BANNED = [

@@ -10,7 +10,7 @@ use crate::task::{Facts, TaskId};
 use crate::time::Timestamp;
 
 /// The 64 random bits that fence an attempt's writes; with id and attempt they are the lease's opaque text.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Token(pub u64);
 
 impl Token {
@@ -31,7 +31,7 @@ pub fn mix(seed: u64, index: u64) -> u64 {
 }
 
 /// Names one attempt: what a worker's every write must carry.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct LeaseKey {
     /// Which task.
     pub id: TaskId,

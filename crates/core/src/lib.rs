@@ -27,5 +27,8 @@ pub mod retention;
 pub mod retry;
 pub mod settle;
 
+// For the tests of tests.
+pub mod sabotage;
+
 // What the deciding part asks of the rest of the world.
 pub mod ports;

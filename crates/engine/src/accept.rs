@@ -6,7 +6,8 @@ use tasklane_core::accept::{Accepted, NewTask, Start, Submission};
 use tasklane_core::error::StoreError;
 use tasklane_core::event::Transition;
 use tasklane_core::ports::store::Batch;
-use tasklane_core::state::Reason;
+use tasklane_core::sabotage::{self, Sabotage};
+use tasklane_core::state::{Reason, State};
 
 use crate::calls::{SubmitError, Submitted};
 use crate::inside::Inside;
@@ -19,6 +20,9 @@ pub(crate) async fn submit(inside: &Arc<Inside>, submission: Submission) -> Resu
     }
     let seats = seats_for(inside, &submission.tasks);
     let batch = Batch { accept: vec![submission], ..Batch::default() };
+    if sabotage::is(Sabotage::EarlyAnswer) {
+        return Ok(answer_early(inside, batch, seats));
+    }
     let committed = inside.commit_with(batch, seats).await?;
     only_answer(committed.answers.accept)
 }
@@ -49,6 +53,15 @@ pub(crate) async fn submit_each(
     let batch = Batch { accept: submissions, ..Batch::default() };
     let committed = inside.commit_with(batch, seats).await?;
     Ok(committed.answers.accept.into_iter().map(|it| it.map_err(SubmitError::Refused)).collect())
+}
+
+/// What must never be: an answer that the commit has not earned yet.
+fn answer_early(inside: &Arc<Inside>, batch: Batch, seats: Vec<Seat>) -> Vec<Accepted> {
+    let tasks = batch.accept.iter().flat_map(|it| &it.tasks);
+    let accepted = tasks.map(|it| Accepted { id: it.id, state: State::Queued, existing: false }).collect();
+    let inside = Arc::clone(inside);
+    tokio::spawn(async move { drop(inside.commit_with(batch, seats).await) });
+    accepted
 }
 
 fn seats_for<'a>(inside: &Inside, tasks: impl IntoIterator<Item = &'a NewTask>) -> Vec<Seat> {

@@ -84,6 +84,7 @@ impl Executor for Bulks {
                 Err(error) => return Outcome::failed(FailureKind::Permanent, format!("no bulk: {error}")),
             };
             tokio::select! {
+                biased;
                 done = carry_out(&inside, &bulk, task.facts.id, &*context) => {
                     done.unwrap_or_else(|error| Outcome::failed(FailureKind::Error, error.to_string()))
                 }

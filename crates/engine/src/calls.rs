@@ -77,7 +77,7 @@ pub struct LeaseReply {
 }
 
 /// A report call.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct ReportCall {
     /// A label of the worker.
     pub worker: Arc<str>,

@@ -1,7 +1,7 @@
 //! Commits, and what follows a commit whoever asked for it: waiters are woken, seats are served, facts are held or
 //! forgotten.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -9,6 +9,7 @@ use tasklane_core::error::StoreError;
 use tasklane_core::event::Transition;
 use tasklane_core::lease::{LeaseKey, Leased};
 use tasklane_core::ports::store::{Answers, Batch};
+use tasklane_core::sabotage::{self, Sabotage};
 use tasklane_core::state::{Reason, State};
 use tasklane_core::task::{Lane, TaskId};
 use tokio::time::Instant;
@@ -124,7 +125,7 @@ impl Inside {
         seats: &[Seat],
     ) -> Result<(Answers, Vec<Handed>, Vec<Handed>), StoreError> {
         let own = batch.lease.len();
-        batch.lease.extend(seats.iter().map(Seat::request));
+        batch.lease.extend(seats.iter().map(|seat| seat.request(self.ids.seed())));
         let workers: Vec<Arc<str>> = batch.lease.iter().map(|it| Arc::clone(&it.worker)).collect();
         let started = Instant::now();
         let answered = self.store.commit(batch).await;
@@ -226,7 +227,7 @@ impl Inside {
     /// Serves seats of lanes in which the commit queued more than it leased.
     fn wake_seats(self: &Arc<Self>, answers: &Answers) {
         let left = left_queued(&answers.transitions);
-        if !left.is_empty() {
+        if !left.is_empty() && !sabotage::is(Sabotage::LostWake) {
             self.parked.announce();
             let tasks = left.iter().map(|(_, tasks)| tasks).sum();
             self.serve(self.parked.take_for(left.iter().map(|(lane, _)| *lane), tasks));
@@ -272,7 +273,7 @@ fn left_queued(transitions: &[Transition]) -> Vec<(&Arc<Lane>, usize)> {
     if transitions.iter().all(|it| it.to != State::Queued) {
         return Vec::new();
     }
-    let mut left: HashMap<&Arc<Lane>, isize> = HashMap::new();
+    let mut left: BTreeMap<&Arc<Lane>, isize> = BTreeMap::new();
     for run in transitions.chunk_by(|a, b| Arc::ptr_eq(&a.lane, &b.lane)) {
         let queued = run.iter().filter(|it| it.to == State::Queued).count();
         let leased = run.iter().filter(|it| it.to == State::Running).count();

@@ -7,7 +7,6 @@ use std::sync::atomic::Ordering;
 use tasklane_core::ports::store::Batch;
 use tokio::time::{Instant, sleep_until};
 
-use crate::ids::{jittered, seed};
 use crate::inside::Inside;
 use crate::outage;
 
@@ -24,7 +23,7 @@ pub(crate) async fn run(inside: Arc<Inside>) {
 /// One commit; whether there may be more to move at once.
 async fn move_due(inside: &Arc<Inside>) -> bool {
     let most = inside.options.due_batch;
-    let batch = Batch { promote: most, rescue: most, seed: seed(), ..Batch::default() };
+    let batch = Batch { promote: most, rescue: most, seed: inside.ids.seed(), ..Batch::default() };
     match inside.commit(batch).await {
         Ok(committed) => committed.answers.promote >= most || committed.answers.rescue >= most,
         Err(error) => {
@@ -37,13 +36,14 @@ async fn move_due(inside: &Arc<Inside>) -> bool {
 /// Sleeps to the announced moment, or the floor; wakes for an earlier one.
 async fn sleep(inside: &Inside) {
     let every = inside.options.due_every;
-    let floor = Instant::now() + if inside.is_shared { jittered(every) } else { every };
+    let floor = Instant::now() + if inside.is_shared { inside.ids.jittered(every) } else { every };
     loop {
         let until = inside.due.peek().map_or(floor, |next| next.min(floor));
         tokio::select! {
+            biased;
+            () = inside.stopping.notified() => return,
             () = sleep_until(until) => return,
             () = inside.due.rung() => {}
-            () = inside.stopping.notified() => return,
         }
     }
 }

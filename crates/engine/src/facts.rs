@@ -1,7 +1,7 @@
 //! The facts of tasks this server leased, held until they are settled, so that a report is decided without a read.
 
 use std::collections::hash_map::Entry;
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -30,7 +30,7 @@ pub(crate) struct HeldFacts {
 struct Table {
     held: HashMap<TaskId, Held>,
     /// Those of `held` that somebody asked to cancel: few, so that each reply can look through them.
-    asked: HashSet<TaskId>,
+    asked: BTreeSet<TaskId>,
     /// The first moment at which one of `held` may be overdue, unless its lease was renewed since.
     next_overdue: Option<Instant>,
     /// Attempts cancelled between the commit of their lease and the news of it.
@@ -98,10 +98,10 @@ impl HeldFacts {
     }
 
     /// The workers that these attempts were leased to, each once.
-    pub fn workers_of(&self, attempts: impl Iterator<Item = (TaskId, u32)>) -> HashSet<Arc<str>> {
+    pub fn workers_of(&self, attempts: impl Iterator<Item = (TaskId, u32)>) -> BTreeSet<Arc<str>> {
         let mut attempts = attempts.peekable();
         if attempts.peek().is_none() {
-            return HashSet::new();
+            return BTreeSet::new();
         }
         let table = lock(&self.table);
         let held = attempts.filter_map(|(id, attempt)| table.held.get(&id).filter(|it| it.facts.attempt <= attempt));
@@ -156,11 +156,13 @@ impl HeldFacts {
         let overdue = table.overdue(now);
         // A little later, so that whoever rescues them has.
         let silent = overdue.iter().filter(|it| it.renewed + it.length() + RESCUED_WITHIN <= now);
-        silent.filter_map(|it| it.key()).collect()
+        let mut silent: Vec<_> = silent.filter_map(|it| it.key()).collect();
+        silent.sort_unstable();
+        silent
     }
 
     /// Workers that have hardly any time left to renew a lease.
-    pub fn overdue(&self, now: Instant) -> HashSet<Arc<str>> {
+    pub fn overdue(&self, now: Instant) -> BTreeSet<Arc<str>> {
         lock(&self.table).overdue(now).iter().map(|it| Arc::clone(&it.worker)).collect()
     }
 
@@ -254,11 +256,14 @@ impl HeldFacts {
         let ripe = table.held.values_mut().filter(|it| {
             it.progress.is_some() && it.progress_written.is_none_or(|at| now.duration_since(at) >= PROGRESS_EVERY)
         });
-        ripe.filter_map(|entry| {
-            entry.progress_written = Some(now);
-            Some((entry.key()?, entry.progress.take()))
-        })
-        .collect()
+        let mut ripe: Vec<_> = ripe
+            .filter_map(|entry| {
+                entry.progress_written = Some(now);
+                Some((entry.key()?, entry.progress.take()))
+            })
+            .collect();
+        ripe.sort_unstable_by_key(|(key, _)| *key);
+        ripe
     }
 
     /// How many tasks each worker holds.

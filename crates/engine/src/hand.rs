@@ -75,6 +75,7 @@ pub(crate) async fn wait(inside: &Arc<Inside>, id: TaskId, wait: Duration) -> Re
         return Ok(task);
     };
     tokio::select! {
+        biased;
         _ = timeout_at(until, over) => {}
         () = inside.stopping.notified() => {}
     }

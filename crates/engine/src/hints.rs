@@ -1,7 +1,7 @@
 //! Beside the road: acts on what other servers of a shared store say they did, and looks by itself every so often, as what
 //! they say may be lost. No loop of these runs over a store that is this server's own.
 
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 use std::future::poll_fn;
 use std::pin::pin;
 use std::sync::Arc;
@@ -39,6 +39,7 @@ pub(crate) async fn run(inside: Arc<Inside>) {
             let mut acting = pin!(act(&inside, std::mem::take(&mut gathered)));
             loop {
                 tokio::select! {
+                    biased;
                     () = &mut acting => break,
                     hint = &mut next => {
                         gathered.add(hint);
@@ -63,7 +64,7 @@ async fn ready(next: &mut BoxFuture<'_, Hint>) -> Option<Hint> {
 #[derive(Default)]
 struct Gathered {
     is_some: bool,
-    lanes: HashSet<Arc<Lane>>,
+    lanes: BTreeSet<Arc<Lane>>,
     hint: Hint,
 }
 

@@ -7,7 +7,6 @@ use tasklane_core::ports::BoxFuture;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
 
-use crate::ids::jittered;
 use crate::inside::Inside;
 use crate::{hints, progress, seats, sweep};
 
@@ -44,7 +43,7 @@ pub(crate) fn start(inside: &Arc<Inside>) -> Vec<JoinHandle<()>> {
 /// Servers of one store do not all do the same at once.
 async fn keep_out_of_step(chore: &'static Chore, inside: Arc<Inside>) {
     loop {
-        sleep(jittered(chore.every)).await;
+        sleep(inside.ids.jittered(chore.every)).await;
         (chore.run)(Arc::clone(&inside)).await;
     }
 }

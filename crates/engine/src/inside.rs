@@ -55,9 +55,9 @@ pub(crate) struct Inside {
 impl Inside {
     pub fn new(store: SharedStore, options: Options) -> Arc<Self> {
         Arc::new(Self {
+            ids: Ids::new(Arc::clone(&options.randomness)),
             is_shared: store.is_shared(),
             outage: Outage::default(),
-            ids: Ids::default(),
             facts: HeldFacts::new(store.is_shared()),
             parked: Parked::new(options.parked),
             requests: Requests::new(options.requests),

@@ -10,7 +10,6 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::calls::{LeaseCall, LeaseReply, Wish};
 use crate::commit::Handed;
-use crate::ids::seed;
 use crate::inside::Inside;
 use crate::parked::{Sat, Seat};
 
@@ -36,13 +35,13 @@ pub(crate) async fn lease(inside: &Arc<Inside>, call: LeaseCall) -> Result<Lease
 }
 
 /// What the store is asked for `wish`.
-pub(crate) fn request(worker: &Arc<str>, wish: &Wish) -> LeaseRequest {
+pub(crate) fn request(inside: &Inside, worker: &Arc<str>, wish: &Wish) -> LeaseRequest {
     LeaseRequest {
         worker: Arc::clone(worker),
         lanes: Arc::clone(&wish.lanes),
         limit: wish.limit,
         length: wish.length,
-        seed: seed(),
+        seed: inside.ids.seed(),
     }
 }
 
@@ -85,7 +84,7 @@ async fn look(inside: &Arc<Inside>, worker: &Arc<str>, wish: &Wish) -> Result<Ha
     if wish.limit == 0 || inside.is_draining() {
         return Ok(Handed::nothing(inside));
     }
-    let batch = Batch { lease: vec![request(worker, wish)], ..Batch::default() };
+    let batch = Batch { lease: vec![request(inside, worker, wish)], ..Batch::default() };
     let mut committed = inside.commit(batch).await?;
     Ok(committed.handed.pop().unwrap_or_else(|| Handed::nothing(inside)))
 }

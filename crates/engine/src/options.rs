@@ -8,6 +8,9 @@ use tasklane_core::retention::Retention;
 /// Bytes in use and in all of the disk the store is on, if known.
 pub type DiskUsage = Arc<dyn Fn() -> Option<(u64, u64)> + Send + Sync>;
 
+/// Fills bytes with randomness nobody can guess: leases' tokens are made of it.
+pub type Randomness = Arc<dyn Fn(&mut [u8]) + Send + Sync>;
+
 /// Settings and limits of the engine, each with its default.
 #[derive(Clone)]
 pub struct Options {
@@ -15,6 +18,8 @@ pub struct Options {
     pub retention: Retention,
     /// How full the disk is; asked before each sweep.
     pub disk: DiskUsage,
+    /// Where random numbers come from: the operating system, unless a test wants to meet the same ones again.
+    pub randomness: Randomness,
     /// Most lease requests parked at once; one more is answered empty at once.
     pub parked: usize,
     /// Most callers waiting for a task's end at once; one more is answered at once.
@@ -38,6 +43,9 @@ impl Default for Options {
         Self {
             retention: Retention::default(),
             disk: Arc::new(|| None),
+            randomness: Arc::new(|bytes| {
+                getrandom::fill(bytes).expect("the operating system gives randomness to every process");
+            }),
             parked: 20_000,
             waits: 20_000,
             streams: 1_000,

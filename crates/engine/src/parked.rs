@@ -11,7 +11,6 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use crate::commit::Handed;
-use crate::ids::seed;
 use crate::inside::lock;
 
 /// A lease request that waits. Whoever takes it out owes it work, a new seat, or an empty answer.
@@ -34,14 +33,14 @@ impl Seat {
         self.reply.is_closed() || Instant::now() >= self.until
     }
 
-    /// What the store is asked for it.
-    pub fn request(&self) -> LeaseRequest {
+    /// What the store is asked for it; `seed` are 64 random bits.
+    pub fn request(&self, seed: u64) -> LeaseRequest {
         LeaseRequest {
             worker: Arc::clone(&self.worker),
             lanes: Arc::clone(&self.lanes),
             limit: self.limit,
             length: self.length,
-            seed: seed(),
+            seed,
         }
     }
 }

@@ -14,7 +14,6 @@ use tokio::time::Instant;
 
 use crate::calls::{ReportCall, ReportReply};
 use crate::commit::Handed;
-use crate::ids::seed;
 use crate::inside::Inside;
 use crate::notes::{self, Noted};
 use crate::{lease, progress};
@@ -33,7 +32,7 @@ pub(crate) async fn report(inside: &Arc<Inside>, call: ReportCall) -> Result<Rep
         lease::note_worker(inside, &worker, wish);
         given = lease::given_before(inside, &worker, wish).await?;
         if given.is_empty() && wish.limit > 0 && !inside.is_draining() {
-            batch.lease.push(lease::request(&worker, wish));
+            batch.lease.push(lease::request(inside, &worker, wish));
         }
     }
     let asked = Asked::of(&batch);
@@ -131,7 +130,7 @@ async fn settlements(inside: &Arc<Inside>, outcomes: Outcomes, lost: &mut Lost) 
     let held = inside.facts.of(outcomes.iter().map(|(key, _)| *key));
     let missing = outcomes.iter().zip(&held).filter(|(_, facts)| facts.is_none()).map(|((key, _), _)| key.id).collect();
     let mut loaded = load(inside, missing).await?;
-    let (seed, now) = (seed(), inside.store.now());
+    let (seed, now) = (inside.ids.seed(), inside.store.now());
     let mut settlements = Vec::with_capacity(outcomes.len());
     for (index, ((key, outcome), facts)) in outcomes.into_iter().zip(held).enumerate() {
         let Some(facts) = facts.or_else(|| loaded.remove(&key.id)) else {

@@ -48,7 +48,9 @@ impl Waits {
 
     /// The tasks somebody waits for.
     pub fn ids(&self) -> Vec<TaskId> {
-        lock(&self.waiting).keys().copied().collect()
+        let mut ids: Vec<_> = lock(&self.waiting).keys().copied().collect();
+        ids.sort_unstable();
+        ids
     }
 
     pub fn len(&self) -> usize {

@@ -39,7 +39,7 @@ fn take_no_more(shared: &Shared) {
     ledger.give_back_ready();
     ledger.noting.hurry();
     drop(ledger);
-    shared.draining.send_replace(true);
+    shared.draining.notify_waiters();
     shared.nudge();
 }
 
@@ -47,13 +47,13 @@ fn take_no_more(shared: &Shared) {
 async fn stop_the_rest(shared: &Shared) -> usize {
     let stopped = {
         let ledger = shared.ledger();
-        ledger.held.values().for_each(|held| held.attempt.tell(Stop::Here));
+        ledger.in_order().for_each(|held| held.attempt.tell(Stop::Here));
         ledger.held.len()
     };
     let patience = shared.options.stop_grace + STOP_MARGIN;
     if timeout(patience, shared.until(|ledger| ledger.held.is_empty())).await.is_err() {
         let mut ledger = shared.ledger();
-        let deaf: Vec<_> = ledger.held.keys().copied().collect();
+        let deaf: Vec<_> = ledger.in_order().map(|held| held.attempt.key).collect();
         tracing::warn!(
             tasks = deaf.len(),
             "handlers block their thread and cannot be stopped; their tasks are given back"

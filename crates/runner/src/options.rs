@@ -28,6 +28,8 @@ pub struct Options {
     pub stop_grace: Duration,
     /// How long an exchange may take beyond the wait it asked for.
     pub exchange_timeout: Duration,
+    /// What the jitter of back-offs is made of; `None`: something else for every runner.
+    pub seed: Option<u64>,
 }
 
 impl Default for Options {
@@ -42,6 +44,7 @@ impl Default for Options {
             cancel_grace: limit::CANCEL_GRACE - Duration::from_secs(1),
             stop_grace: Duration::from_secs(3),
             exchange_timeout: Duration::from_secs(30),
+            seed: None,
         }
     }
 }

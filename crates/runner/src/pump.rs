@@ -1,7 +1,6 @@
 //! Pumps: each carries one exchange at a time. What has ended meanwhile gathers for the next one, so a busy worker makes
 //! one round trip a batch, without any timer.
 
-use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,11 +14,10 @@ use crate::hand::hand;
 use crate::options::{BACK_OFF, REST_MAX};
 use crate::runner::Shared;
 use crate::slots::{Phase, Plan};
-use crate::source::{Reply, Report, SourceError};
+use crate::source::{Reply, SourceError};
 
-/// Exchanges reports for leases, for ever.
-pub(crate) async fn pump(shared: Arc<Shared>) {
-    let seed = RandomState::new().hash_one(0);
+/// Exchanges reports for leases, for ever; `seed` is 64 random bits for its back-off.
+pub(crate) async fn pump(shared: Arc<Shared>, seed: u64) {
     let (mut failures, mut early): (u32, u32) = (0, 0);
     loop {
         let Some(plan) = next_plan(&shared) else {
@@ -58,15 +56,14 @@ fn next_plan(shared: &Shared) -> Option<Plan> {
 }
 
 async fn exchange(shared: &Shared, plan: &Plan) -> Result<Reply, SourceError> {
+    // A copy: should nobody answer, it is said again.
     let most = shared.options.exchange_timeout + plan.report.want.map_or(Duration::ZERO, |want| want.wait);
-    let exchange = tokio::time::timeout(most, shared.source.exchange(copy(&plan.report)));
-    let mut draining = shared.draining.subscribe();
+    let exchange = tokio::time::timeout(most, shared.source.exchange(plan.report.clone()));
     tokio::select! {
         // The answer first: one that is here is not to be dropped with the leases it brings.
         biased;
         reply = exchange => reply.unwrap_or_else(|_| Err(SourceError::Away(format!("no answer within {most:?}")))),
-        // The sender lives in `shared`, so the wait ends for no other reason.
-        _ = draining.wait_for(|it| *it), if plan.only_waits() => Ok(Reply::default()),
+        () = shared.drains(), if plan.only_waits() => Ok(Reply::default()),
     }
 }
 
@@ -78,22 +75,10 @@ fn came_early(plan: &Plan, reply: &Reply, sent: Instant) -> bool {
 
 /// Lets some time pass; the wish stays open meanwhile, so that no other pump makes the same one.
 async fn rest(shared: &Shared, time: Duration) {
-    let mut draining = shared.draining.subscribe();
     tokio::select! {
+        biased;
         () = tokio::time::sleep(time) => {}
-        _ = draining.wait_for(|it| *it) => {}
-    }
-}
-
-/// The report, kept to be said again should nobody answer.
-fn copy(report: &Report) -> Report {
-    Report {
-        renew: report.renew.clone(),
-        progress: report.progress.clone(),
-        logs: report.logs.clone(),
-        checkpoints: report.checkpoints.clone(),
-        outcomes: report.outcomes.clone(),
-        want: report.want,
+        () = shared.drains() => {}
     }
 }
 

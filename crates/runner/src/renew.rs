@@ -31,7 +31,7 @@ fn shortest_lease(shared: &Shared) -> Duration {
 fn look(shared: &Shared, now: Instant, pause: Duration) {
     let mut ledger = shared.ledger();
     let (mut due, mut lapsed) = (Vec::new(), Vec::new());
-    for held in ledger.held.values() {
+    for held in ledger.in_order() {
         let (length, age) = (held.attempt.lease_length(&shared.options), now - held.since);
         if age + pause + held.attempt.grace(Stop::Unrenewed, &shared.options) >= length {
             if held.attempt.stop() < Stop::Unrenewed {
@@ -64,6 +64,7 @@ pub(crate) async fn speak(shared: Arc<Shared>) {
         match next {
             None => shared.spoke.notified().await,
             Some(at) => tokio::select! {
+                biased;
                 () = sleep_until(at) => {}
                 () = shared.spoke.notified() => {}
             },

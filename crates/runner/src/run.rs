@@ -70,6 +70,7 @@ async fn told_long_ago(attempt: &Attempt, options: &Options) {
     let (mut known, mut end) = (Stop::No, None);
     loop {
         tokio::select! {
+            biased;
             () = sleep_or_never(end) => return,
             () = attempt.told_more(known) => {}
         }

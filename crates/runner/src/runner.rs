@@ -1,12 +1,14 @@
 //! The runner: starts the loops, holds what they share, ends with its handle.
 
+use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use tasklane_core::lease::mix;
 use tasklane_core::outcome::Outcome;
 use tasklane_core::ports::executor::Executor;
-use tokio::sync::{Notify, watch};
+use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
@@ -32,8 +34,8 @@ pub(crate) struct Shared {
     changed: Notify,
     /// Failed exchanges since the last one that was answered.
     misses: AtomicU64,
-    /// True once no more work is wanted.
-    pub(crate) draining: watch::Sender<bool>,
+    /// No more work is wanted: the phase has changed.
+    pub(crate) draining: Notify,
 }
 
 impl Shared {
@@ -112,6 +114,16 @@ impl Shared {
         self.work.notify_one();
     }
 
+    /// Ends once no more work is wanted.
+    pub(crate) async fn drains(&self) {
+        let mut word = std::pin::pin!(self.draining.notified());
+        // Listening begins before looking, so that no word falls between the two.
+        word.as_mut().enable();
+        if self.ledger().phase == Phase::Working {
+            word.await;
+        }
+    }
+
     /// Ends when the ledger is as it should be.
     pub(crate) async fn until(&self, holds: impl Fn(&Ledger) -> bool) {
         loop {
@@ -141,12 +153,13 @@ impl Runner {
             spoke: Notify::new(),
             changed: Notify::new(),
             misses: AtomicU64::new(0),
-            draining: watch::Sender::new(false),
+            draining: Notify::new(),
             options,
         });
         let mut loops = JoinSet::new();
-        for _ in 0..shared.options.exchanges {
-            loops.spawn(pump::pump(Arc::clone(&shared)));
+        let seed = shared.options.seed.unwrap_or_else(|| RandomState::new().hash_one(0));
+        for nth in 0..shared.options.exchanges {
+            loops.spawn(pump::pump(Arc::clone(&shared), mix(seed, nth as u64)));
         }
         loops.spawn(renew::renew(Arc::clone(&shared)));
         loops.spawn(renew::speak(Arc::clone(&shared)));
@@ -183,7 +196,7 @@ impl Drop for RunnerHandle {
         ledger.give_back_ready();
         ledger.later.clear();
         ledger.noting.clear();
-        for held in ledger.held.values() {
+        for held in ledger.in_order() {
             held.attempt.tell(Stop::Here);
         }
     }

@@ -11,7 +11,7 @@ use tasklane_core::task::{Progress, TaskId};
 use thiserror::Error;
 
 /// What a worker says in one exchange; every list may be empty.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Report {
     /// Leases to begin anew.
     pub renew: Vec<LeaseKey>,

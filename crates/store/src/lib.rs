@@ -1,7 +1,7 @@
 //! Where tasks are kept: one verb a file, one folder a database.
 //!
 //! [`memory`] is the model, plain and obviously right; [`sqlite`] serves one machine, [`postgres`] many. All pass the one suite in
-//! `tests/conformance`. Nothing here knows HTTP or the engine.
+//! `tests/stores/conformance`. Nothing here knows HTTP or the engine.
 
 pub mod clock;
 pub mod memory;

@@ -1,6 +1,8 @@
 //! What only a file can show: who may open it, what it survives, and how damage is found.
 #![allow(clippy::unwrap_used)]
 
+#[path = "stores/conformance/mod.rs"]
+#[allow(dead_code, reason = "only its world is used here")]
 mod conformance;
 
 use std::fs;

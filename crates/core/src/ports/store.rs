@@ -234,7 +234,7 @@ pub struct StoreStats {
     pub lanes: usize,
     /// Bytes of the main file or relation.
     pub bytes: u64,
-    /// Bytes of the write-ahead log.
+    /// Bytes of the write-ahead log; 0 where it is not this store's alone.
     pub wal_bytes: u64,
     /// Commits since start.
     pub commits: u64,
@@ -263,7 +263,7 @@ pub trait Store: Send + Sync + 'static {
     /// Makes one commit of `batch`, on disk before it answers.
     ///
     /// # Errors
-    /// Nothing of the batch happened. A full disk is no error of the commit where the rest could be written without its
+    /// Nothing of the batch happened; of a shared store all of it may have, where its answer was lost. A full disk is no error of the commit where the rest could be written without its
     /// submissions: then these are refused ([`crate::error::Refusal::DiskFull`]).
     fn commit(&self, batch: Batch) -> BoxFuture<'_, Result<Answers, StoreError>>;
 

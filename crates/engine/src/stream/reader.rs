@@ -9,7 +9,6 @@ use tasklane_core::event::Position;
 use tokio::time::{sleep, timeout};
 
 use super::events::{LOOK_REST, last_position};
-use crate::ids::jittered;
 use crate::inside::{Inside, lock};
 use crate::watch::{PAGE, Reading};
 
@@ -33,16 +32,16 @@ pub(crate) async fn read_log(inside: Arc<Inside>) {
             }
             // Commits under way keep what is said to be there from being read.
             Ok(None) if lock(&inside.watches.reading).is_some_and(|it| it.at < inside.watches.rumoured()) => {
-                sleep(jittered(soon)).await;
+                sleep(inside.ids.jittered(soon)).await;
                 soon = (soon * 2).min(LOOK_AT_LEAST);
             }
             Ok(None) => {
                 soon = SOON;
-                drop(timeout(jittered(LOOK_AT_LEAST), inside.watches.to_look()).await);
+                drop(timeout(inside.ids.jittered(LOOK_AT_LEAST), inside.watches.to_look()).await);
             }
             Err(error) => {
                 tracing::debug!(%error, "the event log was not read");
-                sleep(jittered(soon)).await;
+                sleep(inside.ids.jittered(soon)).await;
                 soon = (soon * 2).min(LOOK_AT_LEAST);
             }
         }

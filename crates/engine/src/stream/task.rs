@@ -15,7 +15,6 @@ use tokio::time::{Instant, sleep_until};
 use super::Said;
 use super::events::last_position;
 use crate::calls::StreamError;
-use crate::ids::jittered;
 use crate::inside::Inside;
 use crate::watch::{Heard, Listening, Place};
 
@@ -236,7 +235,7 @@ impl TaskStream {
     async fn listen(&mut self) -> Result<(), StoreError> {
         let is_elsewhere =
             self.inside.is_shared && self.stands.0 == State::Running && !self.inside.facts.holds_any(self.id);
-        let look_every = if is_elsewhere { jittered(LOOK_ELSEWHERE) } else { LOOK_AT_LEAST };
+        let look_every = if is_elsewhere { self.inside.ids.jittered(LOOK_ELSEWHERE) } else { LOOK_AT_LEAST };
         self.next_look = self.next_look.min(Instant::now() + look_every);
         let Self { listening, ended, next_look, .. } = self;
         let heard = tokio::select! {

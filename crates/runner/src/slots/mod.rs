@@ -8,7 +8,7 @@ mod notes;
 mod plan;
 
 use std::collections::hash_map::Entry;
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
 use tasklane_core::lease::LeaseKey;
@@ -55,8 +55,8 @@ pub(crate) struct Ledger {
     /// Progress whose time has not come.
     pub(crate) later: Vec<Arc<Attempt>>,
     pub(crate) outbox: VecDeque<(LeaseKey, Outcome)>,
-    pub(crate) progress: HashMap<LeaseKey, Progress>,
-    pub(crate) renew: HashSet<LeaseKey>,
+    pub(crate) progress: BTreeMap<LeaseKey, Progress>,
+    pub(crate) renew: BTreeSet<LeaseKey>,
     /// What attempts say and put aside.
     pub(crate) noting: Noting,
     /// Slots that exchanges in flight may need: for what they brought, or for what they take.
@@ -86,8 +86,8 @@ impl Ledger {
             helper_called: false,
             later: Vec::new(),
             outbox: VecDeque::new(),
-            progress: HashMap::new(),
-            renew: HashSet::new(),
+            progress: BTreeMap::new(),
+            renew: BTreeSet::new(),
             noting: Noting::default(),
             reserved: 0,
             reporting: 0,
@@ -152,13 +152,20 @@ impl Ledger {
             .collect()
     }
 
+    /// What is held, in the order of keys: for what is done to many and must not depend on where a hash puts them.
+    pub(crate) fn in_order(&self) -> impl Iterator<Item = &Held> {
+        let mut all: Vec<_> = self.held.values().collect();
+        all.sort_unstable_by_key(|held| held.attempt.key);
+        all.into_iter()
+    }
+
     /// The attempts of these tasks.
     pub(crate) fn of_tasks(&self, tasks: &[TaskId]) -> Vec<Arc<Attempt>> {
         if tasks.is_empty() {
             return Vec::new();
         }
         let tasks: HashSet<_> = tasks.iter().collect();
-        let named = self.held.values().filter(|held| tasks.contains(&held.attempt.key.id));
+        let named = self.in_order().filter(|held| tasks.contains(&held.attempt.key.id));
         named.map(|held| Arc::clone(&held.attempt)).collect()
     }
 

@@ -144,8 +144,9 @@ pub(super) fn write(report: &mut Report, flight: &Flight, now: Instant) {
 }
 
 impl Ledger {
-    /// The attempt of this task, if it is held.
+    /// The last attempt of this task that is held.
     pub(crate) fn of_task(&self, task: tasklane_core::task::TaskId) -> Option<Arc<Attempt>> {
-        self.held.iter().find(|(key, _)| key.id == task).map(|(_, held)| Arc::clone(&held.attempt))
+        let of_task = self.held.values().filter(|held| held.attempt.key.id == task);
+        of_task.max_by_key(|held| held.attempt.key).map(|held| Arc::clone(&held.attempt))
     }
 }

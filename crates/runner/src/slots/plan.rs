@@ -131,7 +131,7 @@ impl Ledger {
 
     fn take_renew(&mut self) -> Vec<LeaseKey> {
         if self.renew.len() <= REPORT_ITEMS {
-            return self.renew.drain().collect();
+            return std::mem::take(&mut self.renew).into_iter().collect();
         }
         let taken: Vec<_> = self.renew.iter().take(REPORT_ITEMS).copied().collect();
         for key in &taken {

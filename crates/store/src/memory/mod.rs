@@ -17,6 +17,7 @@ use tasklane_core::ports::store::{
     Answers, Batch, EventPage, LogPage, LogQuery, Standing, Store, StoreStats, TaskFilter, TaskPage,
 };
 use tasklane_core::queue::{Counts, LaneCounts, Queue, QueueState};
+use tasklane_core::sabotage::{self, Sabotage};
 use tasklane_core::state::{Reason, State};
 use tasklane_core::task::{Attempt, Lane, Task, TaskId};
 use tasklane_core::time::Timestamp;
@@ -105,6 +106,9 @@ impl MemoryStore {
     /// What a store does when it is opened again: leases granted before count anew from now, for their own length and at
     /// most [`limit::OUTAGE_GRACE`], and sweep begins a new round.
     pub fn reopened(&self) {
+        if sabotage::is(Sabotage::RescueWithoutGrace) {
+            return;
+        }
         let now = self.clock.now();
         let mut model = self.model();
         model.sweep = sweep::Cursor::default();
@@ -301,7 +305,8 @@ impl Model {
     fn running(&mut self, key: &LeaseKey) -> Option<&mut Task> {
         let task = &mut self.tasks.get_mut(&key.id)?.task;
         let lease = task.facts.lease.as_ref()?;
-        let holds = task.facts.state == State::Running && task.facts.attempt == key.attempt && lease.token == key.token;
+        let same = task.facts.attempt == key.attempt && lease.token == key.token;
+        let holds = task.facts.state == State::Running && (same || sabotage::is(Sabotage::BrokenFence));
         holds.then_some(task)
     }
 

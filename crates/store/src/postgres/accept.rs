@@ -27,9 +27,9 @@ use crate::encoding::log::Way;
 use tasklane_core::queue::Counted;
 
 const INSERT: Statement = Statement {
-    sql: "INSERT INTO tasklane.tasks (id, created, rank, queued, due, run_at, payload_sum, lane, scope, urgency, state, reason,
+    sql: "INSERT INTO tasklane.tasks (id, created, rank, place, queued, due, run_at, payload_sum, lane, scope, urgency, state, reason,
             flags, origin, spec, payload)
-          SELECT u.id, $1, $1, CASE WHEN u.state = 3 THEN $1 END, u.due, u.run_at, u.payload_sum, u.lane, u.scope, u.urgency,
+          SELECT u.id, $1, $1, CASE WHEN u.state = 3 THEN $1 END, CASE WHEN u.state = 3 THEN $1 END, u.due, u.run_at, u.payload_sum, u.lane, u.scope, u.urgency,
             u.state, 1, u.flags, u.origin, u.spec, u.payload
           FROM unnest($2::uuid[], $3::bigint[], $4::bigint[], $5::bigint[], $6::int[], $7::int[], $8::smallint[],
             $9::smallint[], $10::smallint[], $11::text[], $12::text[], $13::bytea[])
@@ -259,7 +259,7 @@ impl Tx<'_> {
             self.record(Way { from: None, to, reason: Some(task.reason), lane, scope, attempt: 0 }, facts.id);
             self.will_be_due(facts.due_at());
             if facts.state == State::Queued {
-                self.news.queued(lane);
+                self.news.queued(lane, (urgency(task.priority), task.rank.as_micros()));
             }
             let transition = task.transition(None, self.now);
             self.answers[*caller].transitions.push(transition);

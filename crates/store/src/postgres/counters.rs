@@ -26,6 +26,11 @@ const READ: Statement = Statement {
     types: &[],
 };
 
+/// Rows that are not worth folding.
+pub(crate) const ROWS: i64 = 1000;
+
+const COUNT: Statement = Statement { sql: "SELECT count(*) FROM tasklane.counters", types: &[] };
+
 /// Whoever folds takes the rows away and puts their sums in their place; rows of commits under way are not seen and stay.
 const FOLD: Statement = Statement {
     sql: "WITH held AS MATERIALIZED (SELECT pg_try_advisory_xact_lock(7806831264735756659) AS mine),
@@ -91,9 +96,16 @@ pub(crate) async fn append(session: &Session, rows: &Rows) -> Result<()> {
     session.run(&APPEND, &[&rows.lanes, &rows.scopes, &rows.counted, &rows.n]).await
 }
 
-/// Adds up what has been appended.
-pub(crate) async fn fold(session: &Session) -> Result<()> {
-    session.run(&FOLD, &[]).await
+/// Adds up what has been appended, once there are more than `most` rows. Answers how many rows may be there before it is
+/// worth while again.
+pub(crate) async fn fold(session: &Session, most: i64) -> Result<i64> {
+    let rows: i64 = session.row(&COUNT, &[]).await?.try_get(0)?;
+    if rows <= most {
+        return Ok(most);
+    }
+    session.run(&FOLD, &[]).await?;
+    let left: i64 = session.row(&COUNT, &[]).await?.try_get(0)?;
+    Ok(2 * left + ROWS)
 }
 
 /// What the counters say.

@@ -9,9 +9,10 @@ use std::time::Duration;
 use tasklane_core::error::StoreError;
 use tasklane_core::ports::store::{Answers, Batch};
 use tokio::sync::Notify;
-use tokio::time::{Instant, sleep};
+use tokio::time::{sleep, timeout};
 use tokio_postgres::types::Type;
 
+use super::bounds::Look;
 use super::error::{Fault, Result};
 use super::hints::{News, Outbox};
 use super::session::{Session, Sessions, Statement};
@@ -54,11 +55,11 @@ impl Flights {
         Arc::new(Self { sessions, shared, outbox, line, arrived, commits })
     }
 
-    /// Gets in line; an error gives the job back.
-    pub(crate) fn board(&self, job: Job) -> Result<(), Job> {
+    /// Gets in line, unless the store was closed.
+    pub(crate) fn board(&self, job: Job) -> Result<(), StoreError> {
         let mut line = self.line.lock().unwrap_or_else(PoisonError::into_inner);
         if line.closed {
-            return Err(job);
+            return Err(super::closed());
         }
         line.jobs.push_back(job);
         drop(line);
@@ -176,20 +177,30 @@ impl Flights {
         };
         tx.ids = ids;
         if let Err(fault) = tx.run(batches).await {
+            self.looked_in_vain(&tx.looks);
             drop(tx);
             return Err(self.abandon(session, fault).await);
         }
         let finished = tx.finish().await;
         let (answers, news) = (std::mem::take(&mut tx.answers), std::mem::take(&mut tx.news));
         let trace = finished.as_ref().err().filter(|fault| fault.is_away()).and_then(|_| tx.trace());
+        let looks = std::mem::take(&mut tx.looks);
         drop(tx);
         if let Err(fault) = finished {
             let fault = self.abandon(session, fault).await;
             if !self.was_committed(trace).await {
+                self.looked_in_vain(&looks);
                 return Err(fault);
             }
         }
+        let mut bounds = self.shared.bounds.lock().unwrap_or_else(PoisonError::into_inner);
+        bounds.landed(looks, &news.arrivals, self.shared.time.elapsed());
+        drop(bounds);
         Ok(self.landed(answers, news))
+    }
+
+    fn looked_in_vain(&self, looks: &[Look]) {
+        self.shared.bounds.lock().unwrap_or_else(PoisonError::into_inner).failed(looks);
     }
 
     fn landed(&self, answers: Vec<Answers>, news: News) -> Vec<Answers> {
@@ -200,7 +211,8 @@ impl Flights {
 
     /// Gives a connection back clean, or ends it.
     async fn abandon(&self, session: Session, fault: Fault) -> Fault {
-        if session.is_closed() || session.batch("ROLLBACK").await.is_err() {
+        // A server that stops, or takes no more writes, may have a successor elsewhere.
+        if session.is_closed() || fault.is_away() || session.batch("ROLLBACK").await.is_err() {
             session.discard();
         }
         fault
@@ -210,24 +222,25 @@ impl Flights {
     /// or a standby in its place, gives numbers anew that left no mark on its disk, and somebody else's commit has it then.
     async fn was_committed(&self, trace: Option<Trace>) -> bool {
         let Some(trace) = trace else { return false };
-        let until = Instant::now() + DOUBT;
-        loop {
-            match self.asked_after(&trace).await {
-                Ok(Some(took_place)) => return took_place,
-                Ok(None) => {}
-                Err(fault) if fault.is_away() => {}
-                // Such a number was not given yet: it was forgotten.
-                Err(_) => return false,
+        let asked = timeout(DOUBT, async {
+            loop {
+                match self.asked_after(&trace).await {
+                    Ok(Some(took_place)) => return took_place,
+                    Ok(None) => {}
+                    Err(fault) if fault.is_away() => {}
+                    // Such a number was not given yet: it was forgotten.
+                    Err(_) => return false,
+                }
+                sleep(Duration::from_millis(100)).await;
             }
-            if Instant::now() >= until {
-                tracing::warn!(
-                    number = trace.number,
-                    "nobody can say whether a commit took place; its callers are told that it did not answer"
-                );
-                return false;
-            }
-            sleep(Duration::from_millis(100)).await;
-        }
+        });
+        asked.await.unwrap_or_else(|_| {
+            tracing::warn!(
+                number = trace.number,
+                "nobody can say whether a commit took place; its callers are told that it did not answer"
+            );
+            false
+        })
     }
 
     /// Whether it took place; `None`: it is under way.

@@ -1,7 +1,6 @@
 //! Hints between servers: each tells the others, at most every [`EVERY`], in which lanes it queued something and what
 //! ended. A hint may be lost; then the others find out when they next look by themselves.
 
-use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -10,9 +9,10 @@ use tasklane_core::event::Position;
 use tasklane_core::ports::store::Hint;
 use tasklane_core::task::TaskId;
 use tokio::sync::{Notify, mpsc};
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{sleep, timeout};
 use tokio_postgres::{AsyncMessage, Client};
 
+use super::bounds::{Arrivals, Place, arrived};
 use super::open::Connect;
 use super::tx::Shared;
 use crate::encoding::{LaneNo, Numbered};
@@ -21,8 +21,11 @@ use crate::encoding::{LaneNo, Numbered};
 const EVERY: Duration = Duration::from_millis(10);
 /// How often a connection that has nothing to say is tried.
 const TRY: Duration = Duration::from_secs(5);
-/// Most lanes a hint names; more are said as "all".
-const LANES: usize = 400;
+/// Before a lost connection is made anew; doubled up to the longest while it fails.
+const SHORTEST: Duration = Duration::from_millis(100);
+const LONGEST: Duration = Duration::from_secs(1);
+/// Most ranges of queued tasks a hint names; more are said as "all".
+const QUEUED: usize = 100;
 /// Most ended tasks a hint names; who waits for others finds out by itself.
 const ENDED: usize = 64;
 /// Hints that wait to be taken.
@@ -31,7 +34,7 @@ const WAITING: usize = 64;
 /// What a commit has to tell.
 #[derive(Debug, Default)]
 pub(crate) struct News {
-    pub lanes: BTreeSet<LaneNo>,
+    pub arrivals: Arrivals,
     pub ended: Vec<TaskId>,
     pub cancels: bool,
     pub all: bool,
@@ -39,12 +42,9 @@ pub(crate) struct News {
 }
 
 impl News {
-    pub(crate) fn queued(&mut self, lane: LaneNo) {
-        if self.lanes.len() < LANES {
-            self.lanes.insert(lane);
-        } else {
-            self.all = true;
-        }
+    /// A task may be leased now.
+    pub(crate) fn queued(&mut self, lane: LaneNo, place: Place) {
+        arrived(&mut self.arrivals, lane, place);
     }
 
     pub(crate) fn ended(&mut self, id: TaskId) {
@@ -54,11 +54,16 @@ impl News {
     }
 
     fn is_empty(&self) -> bool {
-        self.lanes.is_empty() && self.ended.is_empty() && !self.cancels && !self.all && self.position == Position(0)
+        self.arrivals.is_empty() && self.ended.is_empty() && !self.cancels && !self.all && self.position == Position(0)
     }
 
     fn add(&mut self, other: Self) {
-        other.lanes.into_iter().for_each(|lane| self.queued(lane));
+        for (lane, ranges) in other.arrivals {
+            for (urgency, (first, last)) in ranges {
+                self.queued(lane, (urgency, first));
+                self.queued(lane, (urgency, last));
+            }
+        }
         other.ended.into_iter().for_each(|id| self.ended(id));
         self.cancels |= other.cancels;
         self.all |= other.all;
@@ -70,7 +75,8 @@ impl News {
 #[derive(Serialize, Deserialize)]
 struct Message {
     server: i64,
-    lanes: Vec<u32>,
+    /// Lane, urgency, first and last rank.
+    queued: Vec<(u32, i16, i64, i64)>,
     ended: Vec<TaskId>,
     cancels: bool,
     all: bool,
@@ -111,10 +117,9 @@ pub(crate) fn start(
 }
 
 async fn run(connect: Connect, shared: Arc<Shared>, outbox: Arc<Outbox>, hints: mpsc::Sender<Hint>) {
-    let mut pause = Duration::from_millis(100);
+    let mut pause = SHORTEST;
     loop {
-        let began = Instant::now();
-        if let Err(why) = exchange(&connect, &shared, &outbox, &hints).await {
+        if let Err(why) = exchange(&connect, &shared, &outbox, &hints, &mut pause).await {
             tracing::info!(
                 why,
                 "hints of other servers are not heard for a while; what they queue is found by looking"
@@ -123,10 +128,8 @@ async fn run(connect: Connect, shared: Arc<Shared>, outbox: Arc<Outbox>, hints: 
         if hints.is_closed() {
             return;
         }
-        // A connection that held for a while was a good one.
-        pause =
-            if began.elapsed() > TRY { Duration::from_millis(100) } else { (pause * 2).min(Duration::from_secs(1)) };
         sleep(pause.mul_f64(jitter())).await;
+        pause = (pause * 2).min(LONGEST);
     }
 }
 
@@ -136,6 +139,7 @@ async fn exchange(
     shared: &Shared,
     outbox: &Outbox,
     hints: &mpsc::Sender<Hint>,
+    pause: &mut Duration,
 ) -> Result<(), String> {
     let channel = connect.channel();
     let (said, mut heard) = mpsc::channel(Connect::heard());
@@ -143,7 +147,9 @@ async fn exchange(
     let _running = super::open::AbortOnDrop(running);
     let told = |error: tokio_postgres::Error| super::error::told(&error);
     client.batch_execute(&format!("LISTEN \"{channel}\"")).await.map_err(told)?;
+    *pause = SHORTEST;
     // What was said before this connection listened is not known.
+    shared.bounds.lock().unwrap_or_else(PoisonError::into_inner).forget();
     let _ = hints.try_send(Hint { all: true, ..Hint::default() });
     loop {
         tokio::select! {
@@ -162,12 +168,16 @@ async fn exchange(
 }
 
 async fn tell(client: &Client, channel: &str, shared: &Shared, news: News) -> Result<(), String> {
+    let each = news.arrivals.iter().flat_map(|(lane, ranges)| ranges.iter().map(move |range| (lane.0, range)));
+    let mut queued: Vec<_> = each.map(|(lane, (urgency, (first, last)))| (lane, *urgency, *first, *last)).collect();
+    let too_many = queued.len() > QUEUED;
+    queued.truncate(if too_many { 0 } else { QUEUED });
     let message = Message {
         server: shared.server,
-        lanes: news.lanes.into_iter().map(|it| it.0).collect(),
+        queued,
         ended: news.ended,
         cancels: news.cancels,
-        all: news.all,
+        all: news.all || too_many,
         position: news.position.0,
     };
     let Ok(json) = serde_json::to_string(&message) else { return Ok(()) };
@@ -187,16 +197,35 @@ async fn take(payload: &str, shared: &Shared, hints: &mpsc::Sender<Hint>) {
     if message.server == shared.server {
         return;
     }
+    shared.hear_of(&message);
     let mut names = shared.book.look();
-    if message.lanes.iter().any(|no| names.lane_of(LaneNo(*no)).is_err())
+    if message.queued.iter().any(|(no, ..)| names.lane_of(LaneNo(*no)).is_err())
         && let Ok(newer) = shared.book.read_on().await
     {
         names = newer;
     }
-    let lanes = message.lanes.iter().filter_map(|no| names.lane_of(LaneNo(*no)).ok().cloned()).collect();
+    let mut lanes: Vec<_> =
+        message.queued.iter().filter_map(|(no, ..)| names.lane_of(LaneNo(*no)).ok().cloned()).collect();
+    lanes.dedup();
     let Message { ended, cancels, all, position, .. } = message;
     // One that finds no room is lost, like any other hint may be.
     let _ = hints.try_send(Hint { lanes, ended, cancels, all, position: Position(position) });
+}
+
+impl Shared {
+    /// What another server's hint says of lanes.
+    fn hear_of(&self, message: &Message) {
+        let mut bounds = self.bounds.lock().unwrap_or_else(PoisonError::into_inner);
+        if message.all {
+            bounds.forget();
+        }
+        let mut arrivals = Arrivals::default();
+        for (lane, urgency, first, last) in &message.queued {
+            arrived(&mut arrivals, LaneNo(*lane), (*urgency, *first));
+            arrived(&mut arrivals, LaneNo(*lane), (*urgency, *last));
+        }
+        bounds.arrived(&arrivals);
+    }
 }
 
 /// Between a half and one.

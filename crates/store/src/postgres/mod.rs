@@ -33,6 +33,8 @@ use self::tx::{Shared, Tx, Writes};
 use crate::gather::Job;
 
 mod accept;
+mod alarms;
+mod bounds;
 mod control;
 mod counters;
 mod due;
@@ -67,8 +69,10 @@ pub use session::Pooler;
 pub use sweep::{LOG_BYTES, LOG_KEPT};
 pub use time::Whose;
 
-/// How often the counters are folded.
+/// How often somebody looks whether the counters are to be folded.
 const FOLD: Duration = Duration::from_secs(1);
+/// How long a server that stops tries to say so.
+const LEAVE: Duration = Duration::from_secs(2);
 
 /// The time, and the next number of the event log.
 const BEGIN: Statement = Statement {
@@ -110,7 +114,8 @@ impl PostgresStore {
         let book = NameBook::open(sessions.clone()).await.map_err(faulty)?;
         let time = Time::new(options.time, now);
         let server = uuid::Uuid::now_v7().as_u128() as i64;
-        let shared = Arc::new(Shared { book, time, base, server, sweep: std::sync::Mutex::default(), last: 0.into() });
+        let (sweep, bounds, last) = (std::sync::Mutex::default(), std::sync::Mutex::default(), 0.into());
+        let shared = Arc::new(Shared { book, time, base, server, sweep, bounds, last });
         arrive(&session, &shared).await.map_err(faulty)?;
         drop(session);
         let outbox = Arc::new(Outbox::default());
@@ -148,11 +153,13 @@ async fn arrive(session: &Session, shared: &Shared) -> Result<()> {
 }
 
 async fn fold(sessions: Sessions) {
+    let mut most = counters::ROWS;
     loop {
         tokio::time::sleep(FOLD).await;
-        let folded = async { counters::fold(&sessions.get().await?).await };
-        if let Err(fault) = folded.await {
-            tracing::debug!(%fault, "the counters were not folded; they add up all the same");
+        let folded = async { counters::fold(&sessions.get().await?, most).await };
+        match folded.await {
+            Ok(next) => most = next,
+            Err(fault) => tracing::debug!(%fault, "the counters were not folded; they add up all the same"),
         }
     }
 }
@@ -166,7 +173,7 @@ impl Store for PostgresStore {
         let (reply, answer) = oneshot::channel();
         let boarded = self.flights.board(Job { batch, reply });
         Box::pin(async move {
-            boarded.map_err(|_| closed())?;
+            boarded?;
             answer.await.map_err(|_| closed())?
         })
     }
@@ -265,10 +272,9 @@ impl Store for PostgresStore {
             let loops: Vec<_> =
                 self.loops.lock().unwrap_or_else(std::sync::PoisonError::into_inner).drain(..).collect();
             loops.into_iter().for_each(|it| it.abort());
-            if let Ok(session) = self.sessions.get().await
-                && let Err(fault) = outage::leave(&session, self.shared.server).await
-            {
-                tracing::debug!(%fault, "this server did not say that it goes; the others will notice");
+            let leaving = async { outage::leave(&self.sessions.get().await?, self.shared.server).await };
+            if !matches!(tokio::time::timeout(LEAVE, leaving).await, Ok(Ok(()))) {
+                tracing::debug!("this server did not say that it goes; the others will notice");
             }
             self.sessions.pool.close();
         })

@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use tasklane_core::limit;
 use tokio_postgres::types::Type;
-use uuid::Uuid;
 
 use super::error::Result;
 use super::session::{Session, Statement};
@@ -31,9 +30,6 @@ const FORGET: Statement = Statement {
     sql: "DELETE FROM tasklane.servers WHERE id <> $1 AND seen < (SELECT max(seen) FROM tasklane.servers) - 3600000000",
     types: &[Type::INT8],
 };
-
-const RUNNING: Statement =
-    Statement { sql: "SELECT id FROM tasklane.tasks WHERE due IS NOT NULL AND state = 4 ORDER BY id", types: &[] };
 
 /// Tasks whose leases are prolonged by one statement.
 const CHUNK: usize = 1000;
@@ -60,8 +56,7 @@ impl Tx<'_> {
 
     /// Every lease counts from now: its own length, at most [`limit::OUTAGE_GRACE`].
     async fn count_anew(&mut self) -> Result<usize> {
-        let rows = self.session.rows(&RUNNING, &[]).await?;
-        let ids = rows.iter().map(|row| Ok(row.try_get(0)?)).collect::<Result<Vec<Uuid>>>()?;
+        let ids = self.all_running().await?;
         for chunk in ids.chunks(CHUNK) {
             let mut tasks = self.lock(chunk).await?;
             for kept in tasks.values_mut() {
@@ -70,10 +65,10 @@ impl Tx<'_> {
                     lease.heard_at = self.now;
                     lease.grace_until = None;
                 }
-                let due = kept.task.facts.due_at();
-                self.will_be_due(due);
             }
+            tasks.retain(|_, kept| kept.task.facts.lease.is_some());
             self.write(&tasks.values().collect::<Vec<_>>(), Ended::default(), Vec::new()).await?;
+            self.look_later(&tasks.into_values().collect::<Vec<_>>()).await?;
         }
         Ok(ids.len())
     }

@@ -1,5 +1,5 @@
-//! Beside the road: signs of life of running tasks. They leave the column `due` as it is, so that no index changes: it may
-//! then be too early, and `rescue` puts it right when it comes to it.
+//! Beside the road: signs of life of running tasks. They leave the alarms as they are, so that no index changes: one may then
+//! be too early, and `rescue` sets a later one when it comes to it.
 
 use std::collections::{HashMap, HashSet};
 
@@ -31,8 +31,7 @@ const HEARD: Statement = Statement {
 
 const GRACE: Statement = Statement {
     sql: "UPDATE tasklane.tasks t SET
-            grace_until = CASE WHEN (t.flags & 1) = 1 THEN coalesce(t.grace_until, $4) ELSE t.grace_until END,
-            due = CASE WHEN (t.flags & 1) = 1 THEN least(t.due, coalesce(t.grace_until, $4)) ELSE t.due END
+            grace_until = CASE WHEN (t.flags & 1) = 1 THEN coalesce(t.grace_until, $4) ELSE t.grace_until END
           FROM unnest($1::uuid[], $2::int[], $3::bigint[]) AS u(id, attempt, token)
           WHERE t.id = u.id AND t.state = 4 AND t.attempt = u.attempt AND t.token = u.token RETURNING t.id, t.attempt, t.token",
     types: &[Type::UUID_ARRAY, Type::INT4_ARRAY, Type::INT8_ARRAY, Type::INT8],
@@ -101,7 +100,7 @@ impl Tx<'_> {
             let until = self.now.plus(limit::CANCEL_GRACE);
             let values: [Value<'_>; 4] = [&keys.ids, &keys.attempts, &keys.tokens, &until.as_micros()];
             let holding = Holding::of(self.session, &GRACE, &values).await?;
-            self.will_be_due(Some(until));
+            self.set_alarm(until, keys.ids).await?;
             for (answers, batch) in self.answers.iter_mut().zip(batches) {
                 answers.grace = batch.grace.iter().map(|key| holding.holds(key)).collect();
             }

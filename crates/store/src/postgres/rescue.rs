@@ -4,9 +4,10 @@
 use tasklane_core::lease::mix;
 use tasklane_core::ports::store::Batch;
 use tasklane_core::rescue;
+use uuid::Uuid;
 
-use super::due::RUNNING;
 use super::error::Result;
+use super::row::Kept;
 use super::tx::Tx;
 
 impl Tx<'_> {
@@ -14,15 +15,31 @@ impl Tx<'_> {
         if batches.iter().any(|it| it.rescue > 0) {
             self.pulse().await?;
         }
-        for (caller, batch) in batches.iter().enumerate() {
+        for (caller, batch) in batches.iter().enumerate().filter(|(_, batch)| batch.rescue > 0) {
             self.caller = caller;
-            let (now, seed) = (self.now, batch.seed);
-            let decide = |kept: &super::row::Kept, decided| rescue::decide(&kept.task, now, mix(seed, decided as u64));
-            self.answers[caller].rescue = self.decide_due(&RUNNING, batch.rescue, decide).await?;
+            let mut alarmed = self.alarmed().await?;
+            let now = self.now;
+            let is_due = |kept: &Kept| kept.task.facts.due_at().is_some_and(|at| at <= now);
+            let due = alarmed.iter().take(batch.rescue).take_while(|it| is_due(it)).count();
+            let (due, later) = alarmed.split_at_mut(due);
+            let decide = |kept: &Kept, decided| rescue::decide(&kept.task, now, mix(batch.seed, decided as u64));
+            let rescued = self.decide_each(due, decide).await?;
+            self.answer().rescue = rescued;
+            self.look_later(later).await?;
         }
         if batches.iter().any(|it| it.rescue > 0 || it.promote > 0) {
             self.look_ahead().await?;
         }
         Ok(())
+    }
+
+    /// Sets an alarm for tasks that go on running.
+    pub(super) async fn look_later(&mut self, running: &[Kept]) -> Result<()> {
+        let next = running.iter().filter_map(|kept| kept.task.facts.due_at()).min();
+        let ids: Vec<Uuid> = running.iter().map(|kept| kept.task.facts.id.0).collect();
+        match next {
+            Some(at) => self.set_alarm(at, ids).await,
+            None => Ok(()),
+        }
     }
 }

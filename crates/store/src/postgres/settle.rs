@@ -21,7 +21,7 @@ use crate::encoding::checksum::sum;
 use crate::encoding::log::Way;
 
 const SUCCEED: Statement = Statement {
-    sql: "UPDATE tasklane.tasks t SET state = 7, reason = 4, settled = 1796, finished = $1, due = NULL, crashes = 0,
+    sql: "UPDATE tasklane.tasks t SET state = 7, reason = 4, settled = 1796, finished = $1, crashes = 0,
             spent = u.spent, flags = t.flags & ~2, failure = NULL, result = u.result, result_sum = u.result_sum,
             lease_length = NULL, lease_until = NULL, heard = NULL, grace_until = NULL
           FROM unnest($2::uuid[], $3::int[], $4::bigint[], $5::int[], $6::bytea[], $7::bigint[])
@@ -62,8 +62,11 @@ impl Tx<'_> {
 
     /// Writes the plain successes among `run`. Answers with what is left: the others, and those that did not hold.
     async fn succeed<'b>(&mut self, run: &[Asked<'b>], seen: &mut HashSet<TaskId>) -> Result<Vec<Asked<'b>>> {
-        let (mut plain, mut rest): (Vec<Asked<'b>>, Vec<Asked<'b>>) =
-            run.iter().partition(|(.., it)| is_plain(it) && seen.insert(it.key.id));
+        let (mut plain, mut rest): (Vec<Asked<'b>>, Vec<Asked<'b>>) = run.iter().partition(|(.., it)| {
+            // A second report of one task is for after the first, whatever either is.
+            let is_first = seen.insert(it.key.id);
+            is_first && is_plain(it)
+        });
         if plain.is_empty() {
             return Ok(rest);
         }

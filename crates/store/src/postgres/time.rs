@@ -1,6 +1,7 @@
 //! The time by the database's clock, which all servers share.
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use tasklane_core::ports::clock::Clock;
 use tasklane_core::time::Timestamp;
@@ -41,6 +42,14 @@ impl Time {
                 now
             }
             Self::Given(clock) => clock.now(),
+        }
+    }
+
+    /// A clock that does not go back, from no beginning in particular.
+    pub(crate) fn elapsed(&self) -> Duration {
+        match self {
+            Self::Database { clock, .. } => clock.elapsed(),
+            Self::Given(_) => Duration::ZERO,
         }
     }
 

@@ -1,8 +1,8 @@
 //! One commit under way: what every verb does to tasks comes down to the few moves here.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex};
 
 use tasklane_core::decision::{Applied, Decision};
 use tasklane_core::event::Position;
@@ -15,6 +15,8 @@ use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 use uuid::Uuid;
 
+use super::accept::urgency;
+use super::bounds::{Bounds, Look};
 use super::counters::{self, Shifts};
 use super::error::{Fault, Result};
 use super::hints::News;
@@ -62,7 +64,8 @@ pub(crate) struct Shared {
     pub base: i64,
     /// This server among those that share the database.
     pub server: i64,
-    pub sweep: std::sync::Mutex<super::sweep::Cursor>,
+    pub sweep: Mutex<super::sweep::Cursor>,
+    pub bounds: Mutex<Bounds>,
     /// The last event of this server's.
     pub last: AtomicI64,
 }
@@ -83,6 +86,8 @@ pub(crate) struct Tx<'a> {
     pub queues: HashMap<Box<str>, QueueState>,
     /// What other servers will be told.
     pub news: News,
+    /// Where this commit looked for what may be leased.
+    pub looks: Vec<Look>,
     /// The earliest moment at which something that this commit touched happens by itself.
     pub due: Option<Timestamp>,
     body: Body,
@@ -146,6 +151,7 @@ impl<'a> Tx<'a> {
             ids: Ids::Trusted,
             queues,
             news: News::default(),
+            looks: Vec::new(),
             due: None,
             body: Body::default(),
             shifts: Shifts::default(),
@@ -267,9 +273,10 @@ impl<'a> Tx<'a> {
             attempt: facts.attempt,
         };
         self.record(way, facts.id);
-        self.will_be_due(facts.due_at());
+        // Of a running task an alarm says it.
+        self.will_be_due(write::due_of(&kept.task));
         if facts.state == State::Queued {
-            self.news.queued(kept.lane);
+            self.news.queued(kept.lane, (urgency(kept.task.priority), kept.task.rank.as_micros()));
         } else if facts.state.is_final() {
             self.news.ended(facts.id);
         }

@@ -1,6 +1,8 @@
 //! Writes tasks back whole: what every change that is not on the straight road comes down to.
 
+use tasklane_core::state::State;
 use tasklane_core::task::Task;
+use tasklane_core::time::Timestamp;
 use tokio_postgres::types::Type;
 use uuid::Uuid;
 
@@ -11,10 +13,10 @@ use crate::encoding::checksum::sum;
 
 const WRITE: Statement = Statement {
     sql: "UPDATE tasklane.tasks t SET
-            rank = u.rank, queued = u.queued, due = u.due, run_at = u.run_at, started = u.started, finished = u.finished,
+            rank = u.rank, place = CASE WHEN u.state = 3 THEN u.rank END, queued = u.queued, due = u.due, run_at = u.run_at, started = u.started, finished = u.finished,
             lease_length = u.lease_length, lease_until = u.lease_until, heard = u.heard, grace_until = u.grace_until,
             result_sum = u.result_sum, spent = u.spent, state = u.state, reason = u.reason, crashes = u.crashes,
-            flags = u.flags, settled = u.settled, spec = u.spec, failure = u.failure, progress = u.progress,
+            flags = u.flags, to_cancel = CASE WHEN u.state = 4 AND (u.flags & 1) = 1 THEN true END, settled = u.settled, spec = u.spec, failure = u.failure, progress = u.progress,
             hidden = u.hidden, result = u.result
           FROM unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[],
             $8::bigint[], $9::bigint[], $10::bigint[], $11::bigint[], $12::bigint[], $13::int[], $14::smallint[],
@@ -77,7 +79,7 @@ pub(crate) async fn tasks(session: &Session, kept: &[&Kept]) -> Result<()> {
                 &ids,
                 &times(|it| Some(it.task.rank.as_micros())),
                 &times(|it| micros(it.task.queued_at)),
-                &times(|it| micros(it.task.facts.due_at())),
+                &times(|it| micros(due_of(&it.task))),
                 &times(|it| micros(it.task.facts.run_at)),
                 &times(|it| micros(it.task.facts.started_at)),
                 &times(|it| micros(it.task.finished_at)),
@@ -106,4 +108,9 @@ pub(crate) async fn tasks(session: &Session, kept: &[&Kept]) -> Result<()> {
 pub(crate) async fn payload(session: &Session, task: &Task) -> Result<()> {
     let id = task.facts.id;
     session.run(&PAYLOAD, &[&id.0, &&*task.payload, &(sum(id, &task.payload) as i64)]).await
+}
+
+/// What stands in the column `due`: of a running task nothing, as alarms tell of it.
+pub(crate) fn due_of(task: &Task) -> Option<Timestamp> {
+    if task.facts.state == State::Running { None } else { task.facts.due_at() }
 }

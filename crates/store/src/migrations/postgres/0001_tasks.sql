@@ -31,8 +31,11 @@ CREATE TABLE tasklane.tasks (
     created bigint NOT NULL,
     -- Its place in the lane: urgency (minus the priority), then rank, then id.
     rank bigint NOT NULL,
+    -- The rank while it is queued, else null: only so does a row leave the index of what may be leased without its state
+    -- standing in that index, which would make every later change touch all indexes.
+    place bigint,
     queued bigint,
-    -- The next moment at which something happens to it by itself.
+    -- The next moment at which something happens to it by itself; null while it runs: see alarms.
     due bigint,
     run_at bigint,
     started bigint,
@@ -55,6 +58,8 @@ CREATE TABLE tasklane.tasks (
     reason smallint NOT NULL,
     crashes smallint NOT NULL DEFAULT 0,
     flags smallint NOT NULL DEFAULT 0,
+    -- True while it runs and somebody asked to cancel it, else null.
+    to_cancel boolean,
     -- The state and reason (state * 256 + reason) the last attempt was settled with, unless it runs.
     settled smallint,
     -- Of the dialect that accepted it; null is /v1.
@@ -69,6 +74,9 @@ CREATE TABLE tasklane.tasks (
     result bytea,
     CONSTRAINT tasks_pkey PRIMARY KEY (id)
 ) WITH (
+    -- Room in each page for the running and the final version of what is queued in it: the end of a task then changes no
+    -- index, and half the write-ahead log is written.
+    fillfactor = 50,
     -- Rows turn over: what is dead must go before the next thousands come.
     autovacuum_vacuum_scale_factor = 0.02,
     autovacuum_vacuum_threshold = 10000,
@@ -80,13 +88,22 @@ CREATE TABLE tasklane.tasks (
 ALTER TABLE tasklane.tasks ALTER COLUMN payload SET STORAGE EXTERNAL;
 ALTER TABLE tasklane.tasks ALTER COLUMN result SET STORAGE EXTERNAL;
 
--- What may be leased, in its order. 3 is queued.
-CREATE INDEX tasks_takeable ON tasklane.tasks (lane, urgency, rank, id) WHERE state = 3;
--- What happens by itself. 4 is running.
+-- What may be leased, in its order.
+CREATE INDEX tasks_takeable ON tasklane.tasks (lane, urgency, place, id) WHERE place IS NOT NULL;
+-- What happens by itself to tasks that do not run.
 CREATE INDEX tasks_due ON tasklane.tasks (due) WHERE due IS NOT NULL;
--- Running tasks that somebody asked to cancel: a handful. 1 is the flag.
-CREATE INDEX tasks_to_cancel ON tasklane.tasks (id) WHERE state = 4 AND (flags & 1) = 1;
+-- A handful at most.
+CREATE INDEX tasks_to_cancel ON tasklane.tasks (id) WHERE to_cancel IS NOT NULL;
 CREATE INDEX tasks_of_origin ON tasklane.tasks (origin, id) WHERE origin IS NOT NULL;
+
+-- Look at these running tasks then, not later: a row a lease call, so that no row of a task stands in an index for it. Every
+-- running task is in one at least whose time is not after its own.
+CREATE TABLE tasklane.alarms (
+    no bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    at bigint NOT NULL,
+    tasks uuid[] NOT NULL
+) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000, autovacuum_vacuum_cost_delay = 0);
+CREATE INDEX alarms_at ON tasklane.alarms (at);
 
 -- An attempt that ended before the last one. JSON.
 CREATE TABLE tasklane.attempts (

@@ -43,7 +43,7 @@ const QUEUE_STATE: Statement =
 
 const AHEAD: Statement = Statement {
     sql: "SELECT count(*) FROM (SELECT 1 FROM tasklane.tasks
-          WHERE lane = $1 AND state = 3 AND (urgency, rank, id) < ($2, $3, $4) LIMIT $5) ahead",
+          WHERE lane = $1 AND place IS NOT NULL AND (urgency, place, id) < ($2, $3, $4) LIMIT $5) ahead",
     types: &[Type::INT4, Type::INT2, Type::INT8, Type::UUID, Type::INT8],
 };
 
@@ -60,16 +60,11 @@ const HELD: Statement = Statement {
 };
 
 const CANCELS: Statement = Statement {
-    sql: "SELECT id, attempt FROM tasklane.tasks WHERE state = 4 AND (flags & 1) = 1 ORDER BY id LIMIT $1",
+    sql: "SELECT id, attempt FROM tasklane.tasks WHERE to_cancel IS NOT NULL ORDER BY id LIMIT $1",
     types: &[Type::INT8],
 };
 
-const SIZES: Statement = Statement {
-    sql: "SELECT pg_total_relation_size('tasklane.tasks'::regclass),
-            CASE WHEN pg_is_in_recovery() THEN 0 ELSE pg_wal_lsn_diff(pg_current_wal_lsn(), redo_lsn)::bigint END
-          FROM pg_control_checkpoint()",
-    types: &[],
-};
+const SIZE: Statement = Statement { sql: "SELECT pg_total_relation_size('tasklane.tasks'::regclass)", types: &[] };
 
 /// The reading half of a store.
 pub(super) struct Reader {
@@ -180,13 +175,11 @@ impl Reader {
 
     pub(super) async fn stats(&self, session: &Session) -> Result<StoreStats> {
         let sums = Sums::read(session).await?;
-        let row = session.row(&SIZES, &[]).await?;
-        let (bytes, wal_bytes): (i64, i64) = (row.try_get(0)?, row.try_get(1)?);
+        let bytes: i64 = session.row(&SIZE, &[]).await?.try_get(0)?;
         Ok(StoreStats {
             counts: sums.total(),
             lanes: self.shared.book.look().lanes.len(),
             bytes: bytes.unsigned_abs(),
-            wal_bytes: wal_bytes.unsigned_abs(),
             ..StoreStats::default()
         })
     }

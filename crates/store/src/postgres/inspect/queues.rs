@@ -26,13 +26,13 @@ const QUEUES: Statement = Statement {
 const FIRSTS: Statement = Statement {
     sql: "WITH RECURSIVE firsts AS (
             SELECT l.no, f.* FROM unnest($1::int[]) AS l(no) CROSS JOIN LATERAL (
-              SELECT id, urgency, rank, queued FROM tasklane.tasks WHERE lane = l.no AND state = 3
-              ORDER BY urgency, rank, id LIMIT 1) f
+              SELECT id, urgency, place, queued FROM tasklane.tasks WHERE lane = l.no AND place IS NOT NULL
+              ORDER BY urgency, place, id LIMIT 1) f
             UNION ALL
             SELECT p.no, f.* FROM firsts p CROSS JOIN LATERAL (
-              SELECT id, urgency, rank, queued FROM tasklane.tasks WHERE lane = p.no AND state = 3 AND urgency > p.urgency
-              ORDER BY urgency, rank, id LIMIT 1) f)
-          SELECT no, id, urgency, rank, queued FROM firsts ORDER BY urgency, rank, id",
+              SELECT id, urgency, place, queued FROM tasklane.tasks WHERE lane = p.no AND place IS NOT NULL AND urgency > p.urgency
+              ORDER BY urgency, place, id LIMIT 1) f)
+          SELECT no, id, urgency, place, queued FROM firsts ORDER BY urgency, place, id",
     types: &[Type::INT4_ARRAY],
 };
 

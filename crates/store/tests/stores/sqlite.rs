@@ -1,9 +1,6 @@
 //! SQLite passes the suite.
-#![allow(clippy::unwrap_used)]
 
-mod conformance;
-
-use conformance::world::{World, beginning};
+use crate::conformance::world::{World, beginning};
 use tasklane_store::sqlite::{Options, SqliteStore};
 use tasklane_testkit::ManualClock;
 
@@ -14,4 +11,4 @@ async fn make() -> World {
     World::new(SqliteStore::open(options).unwrap(), clock, dir)
 }
 
-conformance!(crate::make);
+crate::conformance!(super::make);

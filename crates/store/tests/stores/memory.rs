@@ -1,8 +1,6 @@
 //! The model passes the suite.
 
-mod conformance;
-
-use conformance::world::{World, beginning};
+use crate::conformance::world::{World, beginning};
 use tasklane_store::memory::MemoryStore;
 use tasklane_testkit::ManualClock;
 
@@ -11,4 +9,4 @@ async fn make() -> World {
     World::new(MemoryStore::new(clock.clone()), clock, ())
 }
 
-conformance!(crate::make);
+crate::conformance!(super::make);

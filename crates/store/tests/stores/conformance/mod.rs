@@ -1,8 +1,7 @@
 //! What every store must do, a module a verb. A store passes by one line: `conformance!(make)`, where `make` gives a
 //! [`world::World`] on a fresh store.
 
-#![allow(dead_code, reason = "each store's test is a crate of its own and uses what it needs")]
-#![allow(clippy::unwrap_used, missing_docs)]
+#![allow(missing_docs)]
 
 pub mod accept;
 pub mod control;

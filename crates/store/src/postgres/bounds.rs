@@ -1,0 +1,355 @@
+//! Where in a lane to begin to look for what may be leased. Before the first task of a lane may lie thousands of index
+//! entries of tasks that were leased, which the database may not take away yet: while somebody holds an old snapshot, not for
+//! hours. So a server remembers for each lane a frontier, before which it found nothing.
+//!
+//! What comes in before it is known: this server's own commits say so, other servers' hints do, and a hint that was lost is
+//! made up for by looking at the whole lane now and then, the less often the longer that takes.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::time::Duration;
+
+use foldhash::fast::RandomState;
+
+use crate::encoding::LaneNo;
+
+/// A whole look takes at most this part of the time.
+const SHARE: u32 = 20;
+/// The shortest time between two whole looks at a lane.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// Arrivals in a lane that are remembered for looks under way.
+const REMEMBERED: usize = 64;
+/// Most urgencies before the frontier that are told apart; a lane of more is looked at whole.
+const RANGES: usize = 100;
+
+/// A place in a lane: urgency, then rank.
+pub(crate) type Place = (i16, i64);
+
+/// The first and the last rank of what came in, by urgency.
+pub(crate) type Ranges = BTreeMap<i16, (i64, i64)>;
+
+/// Tasks that came into lanes.
+pub(crate) type Arrivals = HashMap<LaneNo, Ranges, RandomState>;
+
+/// Notes that a task came into a lane.
+pub(crate) fn arrived(arrivals: &mut Arrivals, lane: LaneNo, place: Place) {
+    add(arrivals.entry(lane).or_default(), place.0, (place.1, place.1));
+}
+
+fn add(ranges: &mut Ranges, urgency: i16, (first, last): (i64, i64)) {
+    let range = ranges.entry(urgency).or_insert((first, last));
+    *range = (range.0.min(first), range.1.max(last));
+}
+
+/// A part of a lane to look at, both ends included.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Span {
+    pub lane: LaneNo,
+    pub from: Place,
+    pub to: Place,
+}
+
+/// Behind every place.
+pub(crate) const END: Place = (i16::MAX, i64::MAX);
+/// Before every place.
+pub(crate) const BEGINNING: Place = (i16::MIN, i64::MIN);
+
+/// Where in a lane something may stand.
+#[derive(Clone)]
+struct Standing {
+    frontier: Place,
+    /// What came in before the frontier.
+    before: Ranges,
+    /// Nothing is left at all.
+    empty: bool,
+}
+
+/// What is known of a lane.
+struct Known {
+    standing: Standing,
+    /// When it is to be looked at whole again.
+    whole_again: Duration,
+    /// How often something has come, and what came lately.
+    arrivals: u64,
+    lately: VecDeque<(u64, Ranges)>,
+}
+
+impl Default for Known {
+    fn default() -> Self {
+        let standing = Standing { frontier: BEGINNING, before: Ranges::default(), empty: false };
+        Self { standing, whole_again: Duration::ZERO, arrivals: 0, lately: VecDeque::default() }
+    }
+}
+
+impl Known {
+    fn is_to_be_looked_at_whole(&self, now: Duration) -> bool {
+        now >= self.whole_again || self.standing.before.len() > RANGES
+    }
+}
+
+impl Standing {
+    /// Something came: what lies before the frontier is remembered.
+    fn let_in(&mut self, came: &Ranges) {
+        for (urgency, (first, last)) in came {
+            if (*urgency, *first) < self.frontier {
+                // No place is in two spans.
+                let last = if *urgency == self.frontier.0 { (*last).min(self.frontier.1 - 1) } else { *last };
+                add(&mut self.before, *urgency, (*first, last));
+            }
+            self.empty &= (*urgency, *last) < self.frontier;
+        }
+    }
+
+    fn spans(&self, lane: LaneNo) -> impl Iterator<Item = Span> + '_ {
+        let before = self.before.iter().map(move |(urgency, (first, last))| Span {
+            lane,
+            from: (*urgency, *first),
+            to: (*urgency, *last),
+        });
+        let rest = (!self.empty).then_some(Span { lane, from: self.frontier, to: END });
+        before.chain(rest)
+    }
+
+    /// The last of what was taken of each urgency; `short`: there was no more.
+    fn took(&mut self, taken: &BTreeMap<i16, i64>, short: bool) {
+        for (urgency, rank) in taken {
+            if let Some(range) = self.before.get_mut(urgency) {
+                range.0 = range.0.max(*rank);
+            }
+            self.frontier = self.frontier.max((*urgency, *rank));
+        }
+        if short {
+            self.before.clear();
+            self.empty = true;
+        } else {
+            self.before.retain(|_, (first, last)| first <= last);
+        }
+    }
+}
+
+/// A look at lanes, until its commit is over.
+pub(crate) struct Look {
+    /// The lanes, and how many arrivals each had had when the look began.
+    lanes: Vec<(LaneNo, u64)>,
+    /// Places that were taken.
+    taken: HashMap<LaneNo, BTreeMap<i16, i64>, RandomState>,
+    /// Fewer were found than were wanted.
+    short: bool,
+    /// The whole lanes were looked at, for so long.
+    whole: Option<Duration>,
+}
+
+impl Look {
+    /// One of these was taken.
+    pub(crate) fn took(&mut self, lane: LaneNo, (urgency, rank): Place) {
+        let last = self.taken.entry(lane).or_default().entry(urgency).or_insert(rank);
+        *last = rank.max(*last);
+    }
+
+    /// No more were found.
+    pub(crate) fn came_short(&mut self) {
+        self.short = true;
+    }
+
+    /// All of the lanes were looked at, for so long.
+    pub(crate) fn was_whole(&mut self, took: Duration) {
+        self.whole = Some(took);
+    }
+}
+
+/// How to look: at all of the lanes, or at these parts of them.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Plan {
+    Whole,
+    Spans(Vec<Span>),
+}
+
+/// What a server knows of lanes.
+#[derive(Default)]
+pub(crate) struct Bounds {
+    lanes: HashMap<LaneNo, Known, RandomState>,
+}
+
+impl Bounds {
+    /// How to look at these lanes at `now`, by a clock that does not go back; `own` came in by the commit under way.
+    pub(crate) fn plan(&mut self, lanes: &[i32], own: &Arrivals, now: Duration) -> (Plan, Look) {
+        let (mut spans, mut whole) = (Vec::new(), false);
+        let mut look = Look { lanes: Vec::new(), taken: HashMap::default(), short: false, whole: None };
+        for lane in lanes.iter().map(|no| LaneNo(*no as u32)) {
+            let known = self.lanes.entry(lane).or_default();
+            look.lanes.push((lane, known.arrivals));
+            whole |= known.is_to_be_looked_at_whole(now);
+            match own.get(&lane) {
+                None => spans.extend(known.standing.spans(lane)),
+                Some(came) => {
+                    let mut standing = known.standing.clone();
+                    standing.let_in(came);
+                    spans.extend(standing.spans(lane));
+                }
+            }
+        }
+        (if whole { Plan::Whole } else { Plan::Spans(spans) }, look)
+    }
+
+    /// A commit is over: what was taken by it and what came in.
+    pub(crate) fn landed(&mut self, looks: Vec<Look>, arrivals: &Arrivals, now: Duration) {
+        looks.iter().for_each(|look| self.looked(look, now));
+        self.arrived(arrivals);
+    }
+
+    /// Tasks came into lanes, by a commit of this server or another.
+    pub(crate) fn arrived(&mut self, arrivals: &Arrivals) {
+        for (lane, came) in arrivals {
+            let Some(known) = self.lanes.get_mut(lane) else { continue };
+            known.standing.let_in(came);
+            known.arrivals += 1;
+            known.lately.push_back((known.arrivals, came.clone()));
+            if known.lately.len() > REMEMBERED {
+                known.lately.pop_front();
+            }
+        }
+    }
+
+    /// Anything may have happened in any lane.
+    pub(crate) fn forget(&mut self) {
+        self.lanes.values_mut().for_each(|known| known.whole_again = Duration::ZERO);
+    }
+
+    /// The commit of a look failed: what it held back is still there.
+    pub(crate) fn failed(&mut self, looks: &[Look]) {
+        for (lane, _) in looks.iter().flat_map(|look| &look.lanes) {
+            self.lanes.entry(*lane).or_default().whole_again = Duration::ZERO;
+        }
+    }
+
+    fn looked(&mut self, look: &Look, now: Duration) {
+        for (lane, before) in &look.lanes {
+            let Some(known) = self.lanes.get_mut(lane) else { continue };
+            let since: Vec<Ranges> =
+                known.lately.iter().filter(|(version, _)| version > before).map(|(_, came)| came.clone()).collect();
+            if since.len() as u64 != known.arrivals - before {
+                // More has come meanwhile than is remembered: what is known stays as it is.
+                continue;
+            }
+            if let Some(took) = look.whole {
+                known.whole_again = now + (took * SHARE).max(LOOK_EVERY);
+                (known.standing.frontier, known.standing.before) = (BEGINNING, Ranges::default());
+            }
+            known.standing.took(look.taken.get(lane).unwrap_or(&BTreeMap::new()), look.short);
+            since.iter().for_each(|came| known.standing.let_in(came));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Duration = Duration::from_secs(100);
+    const LANE: LaneNo = LaneNo(1);
+
+    fn came(place: Place) -> Arrivals {
+        let mut arrivals = Arrivals::default();
+        arrived(&mut arrivals, LANE, place);
+        arrivals
+    }
+
+    fn look(bounds: &mut Bounds) -> Look {
+        bounds.plan(&[1], &Arrivals::default(), NOW).1
+    }
+
+    fn land(bounds: &mut Bounds, mut look: Look, taken: &[Place]) {
+        taken.iter().for_each(|place| look.took(LANE, *place));
+        bounds.landed(vec![look], &Arrivals::default(), NOW);
+    }
+
+    /// A lane that was looked at whole, where what stood at these places was taken.
+    fn whole(taken: &[Place]) -> Bounds {
+        let mut bounds = Bounds::default();
+        let mut look = look(&mut bounds);
+        look.was_whole(Duration::from_millis(1));
+        land(&mut bounds, look, taken);
+        bounds
+    }
+
+    fn plan(bounds: &mut Bounds) -> Plan {
+        bounds.plan(&[1], &Arrivals::default(), NOW).0
+    }
+
+    fn span(from: Place, to: Place) -> Span {
+        Span { lane: LANE, from, to }
+    }
+
+    #[test]
+    fn a_look_begins_where_the_last_one_ended() {
+        assert_eq!(plan(&mut Bounds::default()), Plan::Whole);
+        let mut bounds = whole(&[(0, 5), (0, 9)]);
+        assert_eq!(plan(&mut bounds), Plan::Spans(vec![span((0, 9), END)]), "the less urgent behind it too");
+    }
+
+    #[test]
+    fn what_comes_in_before_is_found_and_nothing_else_looked_through() {
+        let mut bounds = whole(&[(0, 9)]);
+        for place in [(0, 4), (-2, 7), (-2, 8), (0, 12)] {
+            bounds.arrived(&came(place));
+        }
+        let before = [span((-2, 7), (-2, 8)), span((0, 4), (0, 4)), span((0, 9), END)];
+        assert_eq!(plan(&mut bounds), Plan::Spans(before.to_vec()));
+        let look = look(&mut bounds);
+        land(&mut bounds, look, &[(-2, 7), (-2, 8)]);
+        assert_eq!(
+            plan(&mut bounds),
+            Plan::Spans([span((-2, 8), (-2, 8)), span((0, 4), (0, 4)), span((0, 9), END)].to_vec())
+        );
+    }
+
+    #[test]
+    fn what_comes_in_while_a_commit_looks_is_not_passed_over() {
+        let mut bounds = whole(&[(0, 1)]);
+        let mut look = look(&mut bounds);
+        bounds.arrived(&came((0, 5)));
+        look.came_short();
+        land(&mut bounds, look, &[(0, 9)]);
+        assert_eq!(plan(&mut bounds), Plan::Spans(vec![span((0, 5), (0, 5))]));
+    }
+
+    #[test]
+    fn an_empty_lane_is_not_looked_at_until_something_comes() {
+        let mut bounds = whole(&[(0, 9)]);
+        let mut short = look(&mut bounds);
+        short.came_short();
+        land(&mut bounds, short, &[]);
+        assert_eq!(plan(&mut bounds), Plan::Spans(Vec::new()));
+        let own = bounds.plan(&[1], &came((0, 12)), NOW).0;
+        assert_eq!(own, Plan::Spans(vec![span((0, 9), END)]), "what the same commit brings in is found");
+        bounds.arrived(&came((0, 11)));
+        assert_eq!(plan(&mut bounds), Plan::Spans(vec![span((0, 9), END)]));
+    }
+
+    #[test]
+    fn a_lane_is_looked_at_whole_now_and_then_and_the_slower_the_less_often() {
+        let mut bounds = Bounds::default();
+        let mut look = look(&mut bounds);
+        look.was_whole(Duration::from_millis(200));
+        land(&mut bounds, look, &[]);
+        let mut at = |after: u64| bounds.plan(&[1], &Arrivals::default(), NOW + Duration::from_millis(after)).0;
+        assert!(matches!(at(3_999), Plan::Spans(_)));
+        assert_eq!(at(4_000), Plan::Whole);
+    }
+
+    #[test]
+    fn a_commit_that_failed_left_what_it_took() {
+        let mut bounds = whole(&[(0, 9)]);
+        let look = look(&mut bounds);
+        bounds.failed(&[look]);
+        assert_eq!(plan(&mut bounds), Plan::Whole);
+    }
+
+    #[test]
+    fn more_than_is_remembered_changes_nothing() {
+        let mut bounds = whole(&[(0, 1)]);
+        let look = look(&mut bounds);
+        (0..REMEMBERED as i64 + 2).for_each(|it| bounds.arrived(&came((0, 10 + it))));
+        land(&mut bounds, look, &[(0, 90)]);
+        assert_eq!(plan(&mut bounds), Plan::Spans(vec![span((0, 1), END)]));
+    }
+}

@@ -1,0 +1,126 @@
+//! Random batches of every verb, in small numbers that shrink well.
+
+use proptest::prelude::*;
+
+/// A new task, in small numbers that choose its parts.
+#[derive(Debug, Clone)]
+pub struct New {
+    pub lane: u8,
+    pub tenant: u8,
+    pub priority: i8,
+    pub delay: Option<u8>,
+    pub end: Option<u8>,
+    pub start: Option<u8>,
+    pub unique: Option<(u8, u8, Option<u8>)>,
+    pub idempotency: Option<(u8, u8)>,
+    pub same_id: Option<(u8, u8)>,
+    pub attempts: u8,
+    pub timeouts: (Option<u8>, Option<u8>),
+    pub size: u16,
+}
+
+#[derive(Debug, Clone)]
+pub enum Report {
+    Success(u16),
+    Failure(u8, bool, Option<u8>),
+    Snooze(u8),
+    Release,
+    Cancelled,
+}
+
+#[derive(Debug, Clone)]
+pub enum Command {
+    Accept(Vec<New>),
+    Lease { limit: u8, lanes: u8, length: u8 },
+    Report(u8, Report, Option<New>),
+    Renew(u8),
+    Progress(u8, Option<u8>),
+    Grace(u8),
+    Log(u8, u8, u8),
+    Checkpoint(u8, u8, u16),
+    Hand(u8, u8, u8),
+    Control(u8, u8),
+    Promote(u8),
+    Rescue(u8),
+    Sweep(u8, u8),
+}
+
+#[derive(Debug, Clone)]
+pub enum Step {
+    Commit(Vec<Command>),
+    Pass(u16),
+    Reopen,
+}
+
+pub fn new() -> impl Strategy<Value = New> {
+    let seldom = |most: u8| proptest::option::weighted(0.15, 0..most);
+    (
+        (0..6_u8, 0..3_u8, -1..2_i8, 0..4_u8, 0..700_u16),
+        (seldom(20), seldom(40), seldom(20)),
+        proptest::option::weighted(0.2, (0..3_u8, 0..3_u8, proptest::option::of(0..60_u8))),
+        proptest::option::weighted(0.1, (0..4_u8, 0..2_u8)),
+        proptest::option::weighted(0.1, (any::<u8>(), 0..2_u8)),
+        (proptest::option::weighted(0.15, 1..20_u8), proptest::option::weighted(0.15, 1..20_u8)),
+    )
+        .prop_map(
+            |(
+                (lane, tenant, priority, attempts, size),
+                (delay, end, start),
+                unique,
+                idempotency,
+                same_id,
+                timeouts,
+            )| {
+                New {
+                    lane,
+                    tenant,
+                    priority,
+                    delay,
+                    end,
+                    start,
+                    unique,
+                    idempotency,
+                    same_id,
+                    attempts,
+                    timeouts,
+                    size,
+                }
+            },
+        )
+}
+
+pub fn report() -> impl Strategy<Value = Report> {
+    prop_oneof![
+        4 => (0..600_u16).prop_map(Report::Success),
+        3 => (0..9_u8, any::<bool>(), proptest::option::of(0..30_u8)).prop_map(|(k, r, a)| Report::Failure(k, r, a)),
+        1 => (0..20_u8).prop_map(Report::Snooze),
+        1 => Just(Report::Release),
+        1 => Just(Report::Cancelled),
+    ]
+}
+
+pub fn command() -> impl Strategy<Value = Command> {
+    prop_oneof![
+        6 => proptest::collection::vec(new(), 0..5).prop_map(Command::Accept),
+        6 => (0..6_u8, 0..5_u8, 1..90_u8).prop_map(|(limit, lanes, length)| Command::Lease { limit, lanes, length }),
+        6 => (any::<u8>(), report(), proptest::option::weighted(0.1, new())).prop_map(|(n, r, t)| Command::Report(n, r, t)),
+        2 => any::<u8>().prop_map(Command::Renew),
+        2 => (any::<u8>(), proptest::option::of(0..100_u8)).prop_map(|(n, p)| Command::Progress(n, p)),
+        1 => any::<u8>().prop_map(Command::Grace),
+        3 => (any::<u8>(), 0..20_u8, 0..5_u8).prop_map(|(n, from, many)| Command::Log(n, from, many)),
+        2 => (any::<u8>(), 0..3_u8, 0..500_u16).prop_map(|(n, name, size)| Command::Checkpoint(n, name, size)),
+        4 => (any::<u8>(), 0..9_u8, 0..20_u8).prop_map(|(n, hand, after)| Command::Hand(n, hand, after)),
+        1 => (0..4_u8, 0..3_u8).prop_map(|(queue, state)| Command::Control(queue, state)),
+        3 => (0..9_u8).prop_map(Command::Promote),
+        3 => (0..9_u8).prop_map(Command::Rescue),
+        1 => (1..9_u8, 0..3_u8).prop_map(|(limit, how)| Command::Sweep(limit, how)),
+    ]
+}
+
+pub fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        12 => proptest::collection::vec(command(), 0..5).prop_map(Step::Commit),
+        5 => (0..40_000_u16).prop_map(Step::Pass),
+        1 => Just(Step::Reopen),
+    ]
+}
