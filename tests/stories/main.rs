@@ -19,6 +19,7 @@ mod disk_full;
 mod follow;
 mod http_target;
 mod keys;
+mod many_servers;
 mod metrics;
 mod one_road;
 mod pages;

@@ -16,7 +16,7 @@ use super::bounds::Look;
 use super::error::{Fault, Result};
 use super::hints::{News, Outbox};
 use super::session::{Session, Sessions, Statement};
-use super::tx::{Ids, Shared, Tx, Writes};
+use super::tx::{Ids, Shared, Trace, Tx, Writes};
 use crate::admission::refuse_all;
 use crate::gather::{COMMIT_BYTES, COMMIT_ITEMS, Job, size};
 
@@ -26,6 +26,11 @@ const TRIES: usize = 5;
 const DOUBT: Duration = Duration::from_secs(5);
 
 const STATUS: Statement = Statement { sql: "SELECT pg_xact_status($1::text::xid8)", types: &[Type::TEXT] };
+
+const WRITTEN: Statement = Statement {
+    sql: "SELECT count(*) FROM tasklane.events WHERE position = $1 AND at = $2 AND body = $3",
+    types: &[Type::INT8, Type::INT8, Type::BYTEA],
+};
 
 /// What waits for a commit.
 #[derive(Default)]
@@ -178,11 +183,12 @@ impl Flights {
         }
         let finished = tx.finish().await;
         let (answers, news) = (std::mem::take(&mut tx.answers), std::mem::take(&mut tx.news));
-        let (looks, number) = (std::mem::take(&mut tx.looks), tx.number);
+        let trace = finished.as_ref().err().filter(|fault| fault.is_away()).and_then(|_| tx.trace());
+        let looks = std::mem::take(&mut tx.looks);
         drop(tx);
         if let Err(fault) = finished {
             let fault = self.abandon(session, fault).await;
-            if !fault.is_away() || !self.was_committed(number).await {
+            if !self.was_committed(trace).await {
                 self.looked_in_vain(&looks);
                 return Err(fault);
             }
@@ -212,31 +218,44 @@ impl Flights {
         fault
     }
 
-    /// Whether a commit whose answer was lost took place after all.
-    async fn was_committed(&self, number: Option<i64>) -> bool {
-        let Some(number) = number else { return false };
+    /// Whether a commit whose answer was lost took place after all. Its number alone does not tell: a database that crashed,
+    /// or a standby in its place, gives numbers anew that left no mark on its disk, and somebody else's commit has it then.
+    async fn was_committed(&self, trace: Option<Trace>) -> bool {
+        let Some(trace) = trace else { return false };
         let asked = timeout(DOUBT, async {
             loop {
-                match self.status(number).await {
-                    Ok(Some(status)) if status == "in progress" => {}
-                    Ok(status) => return status.is_some_and(|it| it == "committed"),
-                    Err(_) => {}
+                match self.asked_after(&trace).await {
+                    Ok(Some(took_place)) => return took_place,
+                    Ok(None) => {}
+                    Err(fault) if fault.is_away() => {}
+                    // Such a number was not given yet: it was forgotten.
+                    Err(_) => return false,
                 }
                 sleep(Duration::from_millis(100)).await;
             }
         });
         asked.await.unwrap_or_else(|_| {
             tracing::warn!(
-                number,
+                number = trace.number,
                 "nobody can say whether a commit took place; its callers are told that it did not answer"
             );
             false
         })
     }
 
-    async fn status(&self, number: i64) -> Result<Option<String>> {
+    /// Whether it took place; `None`: it is under way.
+    async fn asked_after(&self, trace: &Trace) -> Result<Option<bool>> {
         let session = self.sessions.get().await?;
-        Ok(session.row(&STATUS, &[&number.to_string()]).await?.try_get(0)?)
+        let status: Option<String> = session.row(&STATUS, &[&trace.number.to_string()]).await?.try_get(0)?;
+        match status.as_deref() {
+            // Asked only now, so that what has been committed is seen.
+            Some("committed") => {
+                let row = session.row(&WRITTEN, &[&trace.position, &trace.at, &trace.body]).await?;
+                Ok(Some(row.try_get::<_, i64>(0)? > 0))
+            }
+            Some("in progress") => Ok(None),
+            _ => Ok(Some(false)),
+        }
     }
 }
 

@@ -94,6 +94,14 @@ pub(crate) struct Tx<'a> {
     shifts: Shifts,
 }
 
+/// What a commit leaves in the event log: by it, it is told from any other.
+pub(crate) struct Trace {
+    pub number: i64,
+    pub position: i64,
+    pub at: i64,
+    pub body: Vec<u8>,
+}
+
 /// What is taken for granted of new ids that no caller chose.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Ids {
@@ -199,6 +207,13 @@ impl<'a> Tx<'a> {
             answers.next_due = self.due.map(|at| at.since(self.now));
         }
         Ok(())
+    }
+
+    /// What it leaves if it takes place; `None` where it changes nothing that anybody is told of, or its number is unknown.
+    pub(crate) fn trace(&self) -> Option<Trace> {
+        let number = self.number.filter(|_| !self.body.bytes().is_empty())?;
+        let (position, at, body) = (self.shared.base + number, self.now.as_micros(), self.body.bytes().to_vec());
+        Some(Trace { number, position, at, body })
     }
 
     pub(crate) fn answer(&mut self) -> &mut Answers {
