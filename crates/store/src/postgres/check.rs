@@ -59,7 +59,7 @@ pub(crate) struct Found {
 pub async fn check(options: &Options) -> Result<Report, OpenError> {
     let faulty = |fault| OpenError::from_fault(&fault);
     let sessions = Connect::new(options)?.sessions(options)?;
-    let session = sessions.get().await.map_err(faulty)?;
+    let session = sessions.get_patient().await.map_err(faulty)?;
     super::migrate::known(&session).await?;
     look(&session).await.map(|found| found.report).map_err(faulty)
 }

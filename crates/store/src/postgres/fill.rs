@@ -159,7 +159,7 @@ impl Fill {
     pub(crate) async fn open(options: &Options) -> Result<Self, OpenError> {
         let faulty = |fault| OpenError::from_fault(&fault);
         let sessions = Connect::new(options)?.sessions(options)?;
-        let session = sessions.get().await.map_err(faulty)?;
+        let session = sessions.get_patient().await.map_err(faulty)?;
         super::migrate::migrate(&session, Migrate::Yes).await?;
         let (names, counts, running) = (Names::default(), HashMap::new(), Vec::new());
         Ok(Self { session, names, counts, running, due: None, _sessions: sessions })

@@ -122,7 +122,7 @@ impl PostgresStore {
         let faulty = |fault| OpenError::from_fault(&fault);
         let connect = Connect::new(&options)?;
         let sessions = connect.sessions(&options)?;
-        let session = sessions.get().await.map_err(faulty)?;
+        let session = sessions.get_patient().await.map_err(faulty)?;
         migrate::migrate(&session, options.migrate).await?;
         refuse_incomplete(&session).await?;
         let (now, base) = begin(&session).await.map_err(faulty)?;
@@ -170,7 +170,8 @@ async fn arrive(session: &Session, shared: &Shared) -> Result<(), OpenError> {
         session.batch("ROLLBACK").await.map_err(faulty)?;
         return Err(refused);
     }
-    tx.finish().await.map_err(faulty)
+    tx.finish().await.map_err(faulty)?;
+    outage::forget(session, shared.server).await.map_err(faulty)
 }
 
 async fn refuse_incomplete(session: &Session) -> Result<(), OpenError> {

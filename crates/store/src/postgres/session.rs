@@ -1,6 +1,7 @@
 //! Connections and statements. A statement is a constant in the file of its verb; it is prepared once a connection.
 
 use std::borrow::Cow;
+use std::time::Duration;
 
 use bytes::Bytes;
 use deadpool_postgres::{Object, Pool};
@@ -8,7 +9,7 @@ use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{CopyInSink, Row};
 
 use super::SCHEMA;
-use super::error::Result;
+use super::error::{Fault, Result};
 
 /// One value of a statement.
 pub(crate) type Value<'a> = &'a (dyn ToSql + Sync);
@@ -39,9 +40,14 @@ pub(crate) struct Sessions {
     pub pooler: Pooler,
 }
 
+/// How long a statement of the road may take before its connection is given up: a database that is reached but does not
+/// answer (a standby that it waits for is gone, a disk stands still) is as good as away.
+const PATIENCE: Duration = Duration::from_secs(10);
+
 /// A connection for a while.
 pub(crate) struct Session {
     client: Object,
+    patience: Duration,
     schema: Box<str>,
     pooler: Pooler,
 }
@@ -50,7 +56,12 @@ impl Sessions {
     /// The next free connection, or a new one.
     pub(crate) async fn get(&self) -> Result<Session> {
         let client = self.pool.get().await?;
-        Ok(Session { client, schema: self.schema.clone(), pooler: self.pooler })
+        Ok(Session { client, patience: PATIENCE, schema: self.schema.clone(), pooler: self.pooler })
+    }
+
+    /// A connection for statements that may take long.
+    pub(crate) async fn get_patient(&self) -> Result<Session> {
+        Ok(Session { patience: Duration::from_secs(24 * 3600), ..self.get().await? })
     }
 }
 
@@ -62,6 +73,15 @@ pub(crate) fn in_schema<'a>(sql: &'a str, schema: &str) -> Cow<'a, str> {
 impl Session {
     /// The rows a statement answers with.
     pub(crate) async fn rows(&self, statement: &Statement, values: &[Value<'_>]) -> Result<Vec<Row>> {
+        self.in_time(self.rows_at_leisure(statement, values)).await
+    }
+
+    async fn in_time<T>(&self, asked: impl Future<Output = Result<T>>) -> Result<T> {
+        let late = |_| Fault::NoConnection(format!("it did not answer within {} s", self.patience.as_secs()));
+        timeout(self.patience, asked).await.map_err(late)?
+    }
+
+    async fn rows_at_leisure(&self, statement: &Statement, values: &[Value<'_>]) -> Result<Vec<Row>> {
         let sql = in_schema(statement.sql, &self.schema);
         if self.pooler == Pooler::Transaction {
             let typed: Vec<_> = values.iter().copied().zip(statement.types.iter().cloned()).collect();
@@ -87,7 +107,7 @@ impl Session {
 
     /// The one row of a statement that always has one.
     pub(crate) async fn row(&self, statement: &Statement, values: &[Value<'_>]) -> Result<Row> {
-        let missing = || super::error::Fault::damaged("a statement answered without a row");
+        let missing = || Fault::damaged("a statement answered without a row");
         self.rows(statement, values).await?.into_iter().next().ok_or_else(missing)
     }
 
@@ -98,7 +118,8 @@ impl Session {
 
     /// Carries out text that holds no values.
     pub(crate) async fn batch(&self, sql: &str) -> Result<()> {
-        Ok(self.client.batch_execute(&in_schema(sql, &self.schema)).await?)
+        let sql = in_schema(sql, &self.schema);
+        self.in_time(async { Ok(self.client.batch_execute(&sql).await?) }).await
     }
 
     /// Begins to copy rows into a table, by a statement of COPY.

@@ -53,7 +53,7 @@ pub struct DatabaseStats {
 pub async fn stats(options: &Options) -> Result<DatabaseStats, OpenError> {
     let faulty = |fault| OpenError::from_fault(&fault);
     let sessions = Connect::new(options)?.sessions(options)?;
-    let session = sessions.get().await.map_err(faulty)?;
+    let session = sessions.get_patient().await.map_err(faulty)?;
     super::migrate::known(&session).await?;
     read(&session).await.map_err(faulty)
 }

@@ -93,7 +93,7 @@ impl Reader {
         let _turn = self.turns.acquire().await.map_err(|_| super::closed())?;
         let session = self.sessions.get().await?;
         let answer = read(&session).await;
-        if session.is_closed() {
+        if session.is_closed() || answer.as_ref().is_err_and(Fault::is_away) {
             session.discard();
         }
         Ok(answer?)
