@@ -8,7 +8,8 @@ use tokio::task::LocalSet;
 
 use crate::http::{Connection, request};
 use crate::machine::{monotonic_ns, seconds_since};
-use crate::payload::{batch, new_task};
+use crate::payload::{Spread, batch, new_task};
+use crate::place::{Place, Watch};
 use crate::report::{Sample, rate_since};
 use crate::server::Server;
 use crate::{Failure, machine};
@@ -28,12 +29,16 @@ pub fn block_on<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, 
 type Left = Rc<Cell<usize>>;
 
 /// Queues `tasks` tasks as fast as it goes, [`BATCH`] a request.
-pub async fn fill(address: SocketAddr, tasks: usize) -> Result<(), Failure> {
-    let message: Rc<[u8]> = request("POST", "/v1/tasks:batch", &batch(BATCH)).into();
+pub async fn fill(server: &Server, tasks: usize) -> Result<(), Failure> {
+    fill_all(std::slice::from_ref(server), tasks, Spread::NONE).await
+}
+
+/// The same, spread over queues and tenants, at servers in turn.
+pub async fn fill_all(servers: &[Server], tasks: usize, spread: Spread) -> Result<(), Failure> {
+    let message: Rc<[u8]> = request("POST", "/v1/tasks:batch", &batch(BATCH, spread)).into();
     let left: Left = Rc::new(Cell::new(tasks / BATCH));
-    let lanes: Vec<_> =
-        (0..BATCHES_IN_FLIGHT).map(|_| fill_lane(address, Rc::clone(&message), Rc::clone(&left))).collect();
-    join(lanes).await
+    let lane = |server: &Server| fill_lane(server.address, Rc::clone(&message), Rc::clone(&left));
+    join(servers.iter().cycle().take(BATCHES_IN_FLIGHT).map(lane).collect()).await
 }
 
 async fn fill_lane(address: SocketAddr, message: Rc<[u8]>, left: Left) -> Result<(), Failure> {
@@ -77,25 +82,27 @@ pub async fn join(lanes: Vec<impl Future<Output = Result<(), Failure>> + 'static
 }
 
 /// The processor time of server and client over a measurement.
-pub struct Cores {
+pub struct Cores<'p> {
     server: u32,
+    database: Watch<'p>,
     began: i64,
     spent: (f64, f64),
 }
 
-impl Cores {
+impl<'p> Cores<'p> {
     /// Begins to look.
-    pub fn watch(server: &Server) -> Self {
-        Self { server: server.pid(), began: monotonic_ns(), spent: spent(server.pid()) }
+    pub fn watch(server: &Server, place: &'p Place) -> Self {
+        let database = place.watch();
+        Self { server: server.pid(), database, began: monotonic_ns(), spent: spent(server.pid()) }
     }
 
-    /// The rate of `tasks` since, with the cores that server and client used.
+    /// The rate of `tasks` since, with the cores that server, client and database used.
     pub fn rate(&self, tasks: usize) -> Sample {
         let mut sample = rate_since(tasks, self.began);
         let (seconds, (server, client)) = (seconds_since(self.began), spent(self.server));
         sample.put("server_cores", (server - self.spent.0) / seconds);
         sample.put("client_cores", (client - self.spent.1) / seconds);
-        sample
+        sample.with(self.database.figures(tasks))
     }
 }
 

@@ -46,14 +46,14 @@ pub struct Others {
 }
 
 impl Others {
-    /// Begins to look.
-    pub fn watch() -> Self {
-        Self { began: monotonic_ns(), busy: busy_seconds(), own: own_seconds() }
+    /// Begins to look. The database at `also` is ours too, though it is no child of this process.
+    pub fn watch(also: Option<u32>) -> Self {
+        Self { began: monotonic_ns(), busy: busy_seconds(), own: own_seconds(also) }
     }
 
-    /// Cores that others used since.
-    pub fn cores(&self) -> f64 {
-        let foreign = (busy_seconds() - self.busy) - (own_seconds() - self.own);
+    /// Cores that others used since. A database that was started meanwhile was started for the measurement.
+    pub fn cores(&self, also: Option<u32>) -> f64 {
+        let foreign = (busy_seconds() - self.busy) - (own_seconds(also) - self.own);
         (foreign / seconds_since(self.began).max(0.01)).max(0.0)
     }
 }
@@ -67,16 +67,20 @@ fn busy_seconds() -> f64 {
     (ticks.iter().sum::<f64>() - idle) / rustix::param::clock_ticks_per_second() as f64
 }
 
-/// Seconds this process and all it started have used; those that ended are in their parent's account.
-fn own_seconds() -> f64 {
-    let us = std::process::id();
+/// Seconds this process and all it started have used, and those of a database.
+fn own_seconds(also: Option<u32>) -> f64 {
+    family_seconds(std::process::id()) + also.map_or(0.0, family_seconds)
+}
+
+/// Seconds that a process and its children have used; those that ended are in their parent's account.
+pub fn family_seconds(head: u32) -> f64 {
     let mut total = 0.0;
     for entry in fs::read_dir("/proc").into_iter().flatten().flatten() {
         let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse::<u32>().ok()) else { continue };
         let Ok(stat) = fs::read_to_string(format!("/proc/{pid}/stat")) else { continue };
         let parent =
             stat.rsplit(')').next().and_then(|it| it.split_whitespace().nth(1)).and_then(|it| it.parse::<u32>().ok());
-        if pid == us || parent == Some(us) {
+        if pid == head || parent == Some(head) {
             total += ticks_of(&stat, 11..15);
         }
     }

@@ -1,8 +1,9 @@
 //! Measures Tasklane: one JSON object a line on stdout, progress on stderr.
 //!
-//! `ONLY=name[,name]` picks lines, `STORE=sqlite,postgres` the stores, `REPS=3` how often each is measured, `BENCH_DIR` where the
-//! data goes (default: beside the build, so that it lies on a real disk). The server under test is the release binary,
-//! started on a private port of loopback; workers and submitters are processes of their own.
+//! `ONLY=name[,name]` picks lines, `STORE=sqlite,postgres` the stores, `REPS=3` how often each is measured, `HOLD=60` for
+//! how many seconds a snapshot is held, `BENCH_DIR` where the data goes (default: beside the build, so that it lies on a real
+//! disk). The server under test is the release binary, started on a private port of loopback; workers and submitters are
+//! processes of their own.
 
 // What is measured, and how it is told.
 mod lines;
@@ -14,6 +15,7 @@ mod callers;
 mod http;
 mod load;
 mod payload;
+mod place;
 mod postgres;
 mod process;
 mod server;

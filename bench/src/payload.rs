@@ -8,25 +8,58 @@ pub fn payload(t: i64) -> String {
     format!(r#"{{"user":123456,"kind":"welcome-email","to":"someone@example.com","ref":"b7c1d9e0f2","t":{t}}}"#)
 }
 
+/// Over how many queues and tenants tasks are spread, in turn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Spread {
+    /// Queues; where there is one, it is the default one.
+    pub queues: usize,
+    /// Tenants; where there is one, it is nobody.
+    pub tenants: usize,
+}
+
+impl Spread {
+    /// One queue and nobody's.
+    pub const NONE: Self = Self { queues: 1, tenants: 1 };
+}
+
 /// A new task as the body of a submit has it.
 pub fn new_task() -> String {
-    format!(r#"{{"type":"{TASK_TYPE}","payload":{}}}"#, payload(0))
+    nth_task(0, Spread::NONE)
+}
+
+fn nth_task(n: usize, spread: Spread) -> String {
+    let named = |word: &str, of: usize| match of {
+        1 => String::new(),
+        many => format!(r#""{word}":"{word}-{}","#, n % many),
+    };
+    let (queue, tenant) = (named("queue", spread.queues), named("tenant", spread.tenants));
+    format!(r#"{{{queue}{tenant}"type":"{TASK_TYPE}","payload":{}}}"#, payload(0))
 }
 
 /// `count` of them as a JSON array.
-pub fn batch(count: usize) -> String {
-    let one = new_task();
-    format!("[{}]", vec![one; count].join(","))
+pub fn batch(count: usize, spread: Spread) -> String {
+    let tasks: Vec<String> = (0..count).map(|n| nth_task(n, spread)).collect();
+    format!("[{}]", tasks.join(","))
 }
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use super::*;
 
     #[test]
     fn payloads_are_about_100_bytes_of_json() {
         let text = payload(0);
         assert!((90..=110).contains(&text.len()), "{}", text.len());
-        assert!(serde_json::from_str::<serde_json::Value>(&batch(3)).is_ok_and(|it| it.as_array().is_some()));
+    }
+
+    #[test]
+    fn batches_are_spread_over_queues_and_tenants_in_turn() {
+        let tasks = |spread| -> Vec<serde_json::Value> { serde_json::from_str(&batch(3, spread)).unwrap() };
+        assert!(tasks(Spread::NONE).iter().all(|it| it["queue"].is_null() && it["tenant"].is_null()));
+        let spread = tasks(Spread { queues: 2, tenants: 3 });
+        let named = |word: &str| spread.iter().map(|it| it[word].as_str().unwrap()).collect::<Vec<_>>();
+        assert_eq!(named("queue"), ["queue-0", "queue-1", "queue-0"]);
+        assert_eq!(named("tenant"), ["tenant-0", "tenant-1", "tenant-2"]);
     }
 }

@@ -60,20 +60,25 @@ impl Worker {
 
     /// Waits until it has handled `count` tasks.
     pub fn wait_for(&self, count: usize) -> Result<Seen, Failure> {
-        let (mut moved, mut last) = (monotonic_ns(), 0);
-        loop {
-            let seen = self.seen();
-            if seen.count >= count as i64 {
-                return Ok(seen);
-            }
-            if seen.count != last {
-                (moved, last) = (monotonic_ns(), seen.count);
-            }
-            if seconds_since(moved) > PATIENCE_SECONDS {
-                return Err(format!("the worker stands still at {last} of {count}").into());
-            }
-            sleep(Duration::from_millis(2));
+        wait_for_all(std::slice::from_ref(self), count)
+    }
+}
+
+/// Waits until these workers have handled `count` tasks together.
+pub fn wait_for_all(workers: &[Worker], count: usize) -> Result<Seen, Failure> {
+    let (mut moved, mut last) = (monotonic_ns(), 0);
+    loop {
+        let seen = workers.iter().map(Worker::seen).fold(Seen::default(), Seen::and);
+        if seen.count >= count as i64 {
+            return Ok(seen);
         }
+        if seen.count != last {
+            (moved, last) = (monotonic_ns(), seen.count);
+        }
+        if seconds_since(moved) > PATIENCE_SECONDS {
+            return Err(format!("the workers stand still at {last} of {count}").into());
+        }
+        sleep(Duration::from_millis(2));
     }
 }
 

@@ -81,9 +81,9 @@ impl Line {
     ) -> Result<Sample, Failure> {
         let mut samples = Vec::new();
         for rep in 1..=settings.reps {
-            let others = Others::watch();
+            let others = Others::watch(settings.postgres.pid());
             let mut sample = run().map_err(|failure| format!("{}: {failure}", self.name))?;
-            sample.put("others_cores", others.cores());
+            sample.put("others_cores", others.cores(settings.postgres.pid()));
             say(&format!("{} {rep}/{}: {{{}}}", self.name, settings.reps, sample.members()));
             samples.push(sample);
         }

@@ -11,6 +11,7 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::machine::{monotonic_ns, seconds_since};
+use crate::place::Place;
 use crate::settings::Settings;
 use crate::{Failure, http};
 
@@ -27,20 +28,33 @@ pub struct Server {
 }
 
 impl Server {
-    /// Starts one over `dir` and waits until it is ready.
-    pub fn start(settings: &Settings, dir: &Path) -> Result<Self, Failure> {
+    /// Starts one whose tasks are kept in `place`, and waits until it is ready.
+    pub fn start(settings: &Settings, place: &Place) -> Result<Self, Failure> {
+        Self::start_nth(settings, place, 0)
+    }
+
+    /// Starts so many on one database.
+    pub fn start_all(settings: &Settings, place: &Place, servers: usize) -> Result<Vec<Self>, Failure> {
+        (0..servers).map(|nth| Self::start_nth(settings, place, nth)).collect()
+    }
+
+    fn start_nth(settings: &Settings, place: &Place, nth: usize) -> Result<Self, Failure> {
         let address = free_address()?;
-        let log = File::create(dir.join("server.log"))?;
-        let data = dir.join("data");
+        let log_path = place.dir().join(format!("server-{nth}.log"));
+        let log = File::create(&log_path)?;
         let mut command = Command::new(&settings.binary);
-        command.args(["serve", "--no-executors", "--listen", &address.to_string(), "--data-dir"]).arg(&data);
+        command.args(["serve", "--no-executors", "--listen", &address.to_string()]);
+        command.arg("--data-dir").arg(place.data_of(nth));
+        if let Some(url) = place.url() {
+            command.args(["--database-url", url]);
+        }
         // A setting of whoever runs the bench must not reach the server it measures.
         command.env_clear();
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
         let began = monotonic_ns();
         let child = command.spawn().map_err(|error| format!("{}: {error}", settings.binary.display()))?;
         let mut server = Self { child, address, ready_ms: 0.0 };
-        server.wait_ready(began).map_err(|failure| format!("{failure}; {}", tail(&dir.join("server.log"))))?;
+        server.wait_ready(began).map_err(|failure| format!("{failure}; {}", tail(&log_path)))?;
         Ok(server)
     }
 

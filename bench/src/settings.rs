@@ -1,12 +1,16 @@
 //! What the environment asks for.
 
+use std::cell::Cell;
 use std::env;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
+use std::rc::Rc;
+use std::time::Duration;
 
 use tempfile::TempDir;
 
 use crate::Failure;
+use crate::postgres::Postgres;
 
 /// What keeps the tasks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,6 +36,20 @@ impl Store {
     }
 }
 
+/// Tasks a second of some lines; NaN until they are measured.
+pub struct Known {
+    /// Bare SQL on PostgreSQL.
+    pub pg_floor: Cell<f64>,
+    /// `end_to_end` with one server.
+    pub end_to_end: Cell<f64>,
+}
+
+impl Default for Known {
+    fn default() -> Self {
+        Self { pg_floor: Cell::new(f64::NAN), end_to_end: Cell::new(f64::NAN) }
+    }
+}
+
 /// What is measured, how often, and where its data goes.
 #[derive(Clone)]
 pub struct Settings {
@@ -45,6 +63,12 @@ pub struct Settings {
     pub reps: usize,
     /// Divides every number of tasks: a quick look that proves nothing.
     pub divide: usize,
+    /// How long a snapshot is held open while the store works.
+    pub hold: Duration,
+    /// The PostgreSQL of this run.
+    pub postgres: Postgres,
+    /// Tasks a second that lines were measured at in this run, for others to be compared with.
+    pub known: Rc<Known>,
     /// Where data directories are made.
     root: PathBuf,
     /// The server under test.
@@ -52,7 +76,7 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// Reads `ONLY`, `STORE`, `REPS`, `DIVIDE`, `BENCH_DIR` and `TASKLANE_BIN`.
+    /// Reads `ONLY`, `STORE`, `REPS`, `DIVIDE`, `HOLD`, `BENCH_DIR` and `TASKLANE_BIN`.
     pub fn read() -> Result<Self, Failure> {
         let store = env::var("STORE").unwrap_or_else(|_| "sqlite".to_owned());
         let stores = store.split(',').map(|word| Store::named(word.trim())).collect::<Result<Vec<_>, _>>()?;
@@ -67,6 +91,9 @@ impl Settings {
             stores,
             reps: number("REPS", 3)?,
             divide: number("DIVIDE", 1)?,
+            hold: Duration::from_secs(number("HOLD", 60)? as u64),
+            postgres: Postgres::default(),
+            known: Rc::default(),
             binary: env::var_os("TASKLANE_BIN").map_or_else(|| beside.join("tasklane"), PathBuf::from),
             root,
         })
@@ -99,9 +126,9 @@ impl Settings {
         Self { reps: 1, ..self.clone() }
     }
 
-    /// The same, on one store.
+    /// The same, on one store. Nothing is known of it yet.
     pub fn on(&self, store: Store) -> Self {
-        Self { store, ..self.clone() }
+        Self { store, known: Rc::default(), ..self.clone() }
     }
 
     /// Whether the line of this name is asked for.

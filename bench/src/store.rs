@@ -1,6 +1,6 @@
 //! The store alone, driven through core's port: what the engine would ask of it, without the engine.
 
-use std::path::Path;
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -14,54 +14,60 @@ use tasklane_core::ports::store::{Answers, Batch, SharedStore, StoreStats};
 use tasklane_core::settle::{Settlement, decide};
 use tasklane_core::task::{Lane, Scope, Spec, TaskId};
 use tasklane_core::time::Timestamp;
-use tasklane_store::sqlite::{Options, SqliteStore};
+use tasklane_store::postgres::{self, PostgresStore};
+use tasklane_store::sqlite::{self, SqliteStore};
 use tokio::runtime::Runtime;
 
 use crate::Failure;
 use crate::machine::monotonic_ns;
 use crate::payload::{TASK_TYPE, payload};
+use crate::place::Place;
 
 /// Tasks a commit accepts, settles or leases.
 pub const BATCH: usize = 1000;
+
+/// Commits on their way while a store is filled; the embedded one carries them out one after the other anyhow.
+const FILLING: usize = 4;
 
 /// A store under measurement.
 pub struct Bare {
     store: SharedStore,
     runtime: Runtime,
-    lanes: Vec<Arc<Lane>>,
-    filters: Arc<[LaneFilter]>,
-    clock: Arc<ShiftedClock>,
-    drawn: u64,
+    /// What is asked of it.
+    pub asks: Asks,
 }
 
 impl Bare {
-    /// Opens the store in `dir`, with tasks spread over `lanes` lanes (one queue each).
-    pub fn open(dir: &Path, lanes: usize) -> Result<Self, Failure> {
-        Self::open_on(Arc::new(ShiftedClock::default()), dir, lanes)
+    /// Opens the store in `place`, with tasks spread over `lanes` lanes (one queue each).
+    pub fn open(place: &Place, lanes: usize) -> Result<Self, Failure> {
+        Self::open_on(ShiftedClock::default(), place, lanes)
     }
 
-    /// Opens the store in `dir` as it would have been opened `seconds` ago.
-    pub fn open_in_the_past(dir: &Path, seconds: u64) -> Result<Self, Failure> {
+    /// Opens the embedded store in `place` as it would have been opened `seconds` ago; a database has a clock of its own.
+    pub fn open_in_the_past(place: &Place, seconds: u64) -> Result<Self, Failure> {
         let clock = ShiftedClock::default();
         clock.set_back(seconds);
-        Self::open_on(Arc::new(clock), dir, 1)
+        Self::open_on(clock, place, 1)
     }
 
-    fn open_on(clock: Arc<ShiftedClock>, dir: &Path, lanes: usize) -> Result<Self, Failure> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        std::fs::create_dir_all(dir)?;
-        let store = SqliteStore::open(Options::new(dir, Arc::clone(&clock) as Arc<dyn Clock>))?;
-        let filter = LaneFilter { queue: None, types: TypeFilter::Only(vec![TASK_TYPE.into()]) };
-        let lanes = match lanes {
-            1 => vec![Lane::new("default", TASK_TYPE)],
-            many => (0..many).map(|n| Lane::new(&format!("queue-{n}"), TASK_TYPE)).collect(),
-        };
-        Ok(Self { store, runtime, lanes, filters: [filter].into(), clock, drawn: 0 })
-    }
-
-    /// The clock the store is built on.
-    pub fn clock(&self) -> &ShiftedClock {
-        &self.clock
+    fn open_on(clock: ShiftedClock, place: &Place, lanes: usize) -> Result<Self, Failure> {
+        let clock = Arc::new(clock);
+        let shared = Arc::clone(&clock) as Arc<dyn Clock>;
+        let asks = Asks::new(clock, lanes);
+        match place.url() {
+            Some(url) => {
+                // As in a server: several commits are on their way, each in a task of its own.
+                let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+                let store = runtime.block_on(PostgresStore::open(postgres::Options::new(url, shared)))?;
+                Ok(Self { store, runtime, asks })
+            }
+            None => {
+                let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+                std::fs::create_dir_all(place.data())?;
+                let store = SqliteStore::open(sqlite::Options::new(place.data(), shared))?;
+                Ok(Self { store, runtime, asks })
+            }
+        }
     }
 
     /// One commit.
@@ -72,6 +78,65 @@ impl Bare {
     /// Sizes and counts.
     pub fn stats(&self) -> Result<StoreStats, Failure> {
         Ok(self.runtime.block_on(self.store.stats())?)
+    }
+
+    /// Keeps `most` commits on their way: each answer, the oldest first, is given to `next`, which says what follows it, until
+    /// it says nothing more. The first ones follow empty answers.
+    pub fn keep_flying(
+        &mut self,
+        most: usize,
+        mut next: impl FnMut(&mut Asks, Answers) -> Option<Batch>,
+    ) -> Result<(), Failure> {
+        let Self { store, runtime, asks } = self;
+        runtime.block_on(async {
+            let mut flying = VecDeque::new();
+            for _ in 0..most {
+                flying.extend(next(asks, Answers::default()).map(|batch| store.commit(batch)));
+            }
+            while let Some(oldest) = flying.pop_front() {
+                let answers = oldest.await?;
+                flying.extend(next(asks, answers).map(|batch| store.commit(batch)));
+            }
+            Ok(())
+        })
+    }
+
+    /// Queues `count` tasks.
+    pub fn fill(&mut self, count: usize) -> Result<(), Failure> {
+        let mut left = count.div_ceil(BATCH);
+        self.keep_flying(FILLING, |asks, _| {
+            left = left.checked_sub(1)?;
+            Some(Batch { accept: vec![asks.submission(BATCH)], ..Batch::default() })
+        })
+    }
+
+    /// Closes it; what is on disk stays.
+    pub fn close(self) {
+        self.runtime.block_on(self.store.close());
+    }
+}
+
+/// Makes submissions and wishes.
+pub struct Asks {
+    lanes: Vec<Arc<Lane>>,
+    filters: Arc<[LaneFilter]>,
+    clock: Arc<ShiftedClock>,
+    drawn: u64,
+}
+
+impl Asks {
+    fn new(clock: Arc<ShiftedClock>, lanes: usize) -> Self {
+        let filter = LaneFilter { queue: None, types: TypeFilter::Only(vec![TASK_TYPE.into()]) };
+        let lanes = match lanes {
+            1 => vec![Lane::new("default", TASK_TYPE)],
+            many => (0..many).map(|n| Lane::new(&format!("queue-{n}"), TASK_TYPE)).collect(),
+        };
+        Self { lanes, filters: [filter].into(), clock, drawn: 0 }
+    }
+
+    /// The clock the store is built on.
+    pub fn clock(&self) -> &ShiftedClock {
+        &self.clock
     }
 
     /// A submission of `count` new tasks.
@@ -101,15 +166,6 @@ impl Bare {
         TaskId::from_bytes(number.to_be_bytes())
     }
 
-    /// Queues `count` tasks.
-    pub fn fill(&mut self, count: usize) -> Result<(), Failure> {
-        for _ in 0..count.div_ceil(BATCH) {
-            let accept = vec![self.submission(BATCH)];
-            self.commit(Batch { accept, ..Batch::default() })?;
-        }
-        Ok(())
-    }
-
     /// A wish for `limit` tasks of every lane.
     pub fn wish(&mut self, limit: usize) -> LeaseRequest {
         self.drawn += 1;
@@ -120,11 +176,6 @@ impl Bare {
             length: Duration::from_secs(600),
             seed: self.drawn.wrapping_mul(0x9e37_79b9_7f4a_7c15),
         }
-    }
-
-    /// Closes it; what is on disk stays.
-    pub fn close(self) {
-        self.runtime.block_on(self.store.close());
     }
 }
 
@@ -174,12 +225,28 @@ mod tests {
 
     #[test]
     fn ids_are_drawn_in_order_and_a_clock_set_back_shows_the_past() {
-        let dir = tempfile::tempdir().unwrap();
-        let mut bare = Bare::open(dir.path(), 1).unwrap();
-        let ids: Vec<_> = bare.submission(3).tasks.iter().map(|it| it.id).collect();
+        let mut asks = Asks::new(Arc::default(), 1);
+        let ids: Vec<_> = asks.submission(3).tasks.iter().map(|it| it.id).collect();
         assert!(ids.is_sorted() && ids[0] != ids[2]);
-        let (wall, elapsed) = (bare.clock().wall(), bare.clock().elapsed());
-        bare.clock().set_back(60);
-        assert!(bare.clock().wall() < wall && bare.clock().elapsed() < elapsed);
+        let (wall, elapsed) = (asks.clock().wall(), asks.clock().elapsed());
+        asks.clock().set_back(60);
+        assert!(asks.clock().wall() < wall && asks.clock().elapsed() < elapsed);
+    }
+
+    #[test]
+    fn every_answer_is_followed_by_what_was_said_until_nothing_is() {
+        let place = Place::embedded(tempfile::tempdir().unwrap());
+        let mut bare = Bare::open(&place, 2).unwrap();
+        bare.fill(3000).unwrap();
+        let (mut begun, mut leased) = (0, 0);
+        bare.keep_flying(2, |asks, answers| {
+            let got: usize = answers.lease.iter().map(Vec::len).sum();
+            (begun, leased) = (begun + 1, leased + got);
+            let more = begun <= 2 || got > 0;
+            more.then(|| Batch { lease: vec![asks.wish(BATCH)], ..Batch::default() })
+        })
+        .unwrap();
+        assert_eq!((leased, bare.stats().unwrap().counts.of(tasklane_core::state::State::Running)), (3000, 3000));
+        bare.close();
     }
 }

@@ -95,6 +95,13 @@ impl Seen {
         Some(Self { count: numbers.next()?, first: numbers.next()?, last: numbers.next()? })
     }
 
+    /// What two processes did together.
+    pub fn and(self, other: Self) -> Self {
+        // Who has not begun has no first one.
+        let first = [self, other].iter().filter(|it| it.count > 0).map(|it| it.first).min().unwrap_or_default();
+        Self { count: self.count + other.count, first, last: self.last.max(other.last) }
+    }
+
     /// What process `pid` said under `dir`; `None` before its first word.
     pub fn read(dir: &Path, pid: u32) -> Option<Self> {
         Self::from_bytes(&fs::read(dir.join("progress").join(pid.to_string())).ok()?)
@@ -114,6 +121,14 @@ pub fn waits_ms(dir: &Path, pid: u32) -> Vec<f64> {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+
+    #[test]
+    fn several_processes_began_with_the_first_and_ended_with_the_last() {
+        let (idle, early) = (Seen::default(), Seen { count: 2, first: 5, last: 8 });
+        let late = Seen { count: 3, first: 6, last: 9 };
+        assert_eq!(idle.and(late).and(early), Seen { count: 5, first: 5, last: 9 });
+        assert_eq!(idle.and(idle), idle);
+    }
 
     #[test]
     fn what_is_written_is_read() {

@@ -7,6 +7,7 @@ use std::path::Path;
 use crate::Failure;
 use crate::lines::end_to_end::all_settled;
 use crate::load::{block_on, fill};
+use crate::place::Place;
 use crate::process::Worker;
 use crate::report::{Line, Sample, sample};
 use crate::server::Server;
@@ -22,16 +23,16 @@ pub fn run(settings: &Settings) -> Result<(), Failure> {
 }
 
 fn measure(settings: &Settings, tasks: usize) -> Result<Sample, Failure> {
-    let dir = settings.fresh_dir()?;
-    let data = dir.path().join("data");
-    Server::start(settings, dir.path())?.stop()?;
+    let place = Place::fresh(settings)?;
+    let data = place.data();
+    Server::start(settings, &place)?.stop()?;
     let empty = bytes_under(&data)?;
-    let server = Server::start(settings, dir.path())?;
-    block_on(fill(server.address, tasks))?;
+    let server = Server::start(settings, &place)?;
+    block_on(fill(&server, tasks))?;
     server.stop()?;
     let queued = bytes_under(&data)?;
-    let server = Server::start(settings, dir.path())?;
-    let worker = Worker::start(&server, dir.path())?;
+    let server = Server::start(settings, &place)?;
+    let worker = Worker::start(&server, place.dir())?;
     worker.wait_for(tasks)?;
     all_settled(&server)?;
     drop(worker);

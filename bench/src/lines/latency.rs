@@ -10,6 +10,7 @@ use crate::Failure;
 use crate::callers::{paced, singles};
 use crate::load::block_on;
 use crate::machine::quantile;
+use crate::place::Place;
 use crate::process::Worker;
 use crate::report::{Line, Sample, sample};
 use crate::server::Server;
@@ -26,9 +27,9 @@ pub fn run(settings: &Settings) -> Result<(), Failure> {
 }
 
 fn measure(settings: &Settings) -> Result<Sample, Failure> {
-    let dir = settings.fresh_dir()?;
-    let server = Server::start(settings, dir.path())?;
-    let worker = Worker::start(&server, dir.path())?;
+    let place = Place::fresh(settings)?;
+    let server = Server::start(settings, &place)?;
+    let worker = Worker::start(&server, place.dir())?;
     let client = Client::builder().url(server.url()).build()?;
     block_on(async {
         let warm_up = singles(&client, 1, WARM_UP_SECONDS).await?;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::Failure;
 use crate::load::{block_on, fill};
 use crate::machine::{cpu_seconds, rss_mib};
+use crate::place::Place;
 use crate::report::{Line, Sample, sample};
 use crate::server::Server;
 use crate::settings::Settings;
@@ -21,14 +22,14 @@ pub fn run(settings: &Settings) -> Result<(), Failure> {
 }
 
 fn measure(settings: &Settings, queued: usize) -> Result<Sample, Failure> {
-    let dir = settings.fresh_dir()?;
-    let server = Server::start(settings, dir.path())?;
+    let place = Place::fresh(settings)?;
+    let server = Server::start(settings, &place)?;
     sleep(SETTLE_DOWN);
     let before = cpu_seconds(server.pid());
     sleep(LOOK);
     let idle_cpu = (cpu_seconds(server.pid()) - before) / LOOK.as_secs_f64();
     let idle_rss = rss_mib(server.pid())?;
-    block_on(fill(server.address, queued))?;
+    block_on(fill(&server, queued))?;
     sleep(SETTLE_DOWN);
     let queued_rss = rss_mib(server.pid())?;
     server.stop()?;

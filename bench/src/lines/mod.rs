@@ -11,6 +11,7 @@ mod pg_floor;
 mod pipeline;
 mod postgres_peers;
 mod python_worker;
+mod spread;
 mod sqlite_floor;
 mod store;
 mod submit;
@@ -24,6 +25,7 @@ type Entry = (&'static str, &'static [Store], fn(&Settings) -> Result<(), Failur
 
 const SQLITE: &[Store] = &[Store::Sqlite];
 const POSTGRES: &[Store] = &[Store::Postgres];
+const BOTH: &[Store] = &[Store::Sqlite, Store::Postgres];
 
 /// Every line, in the order of the road.
 const LINES: &[Entry] = &[
@@ -31,19 +33,21 @@ const LINES: &[Entry] = &[
     ("pg_floor", POSTGRES, pg_floor::run),
     ("graphile_worker", POSTGRES, postgres_peers::graphile_worker),
     ("pg_boss", POSTGRES, postgres_peers::pg_boss),
-    ("store_accept", SQLITE, store::accept),
-    ("store_drain", SQLITE, store::drain),
-    ("submit_single", SQLITE, submit::single),
-    ("submit_batch", SQLITE, submit::batch),
-    ("end_to_end", SQLITE, end_to_end::run),
-    ("pipeline", SQLITE, pipeline::run),
+    ("store_accept", BOTH, store::accept),
+    ("store_drain", BOTH, store::drain),
+    ("submit_single", BOTH, submit::single),
+    ("submit_batch", BOTH, submit::batch),
+    ("end_to_end", BOTH, end_to_end::run),
+    ("tenants", BOTH, spread::tenants),
+    ("lanes", BOTH, spread::lanes),
+    ("pipeline", BOTH, pipeline::run),
     ("python_worker", SQLITE, python_worker::run),
-    ("latency", SQLITE, latency::run),
-    ("lease_time", SQLITE, lease_time::run),
+    ("latency", BOTH, latency::run),
+    ("lease_time", BOTH, lease_time::run),
     ("end_to_end_history", SQLITE, history::run),
     ("disk_bytes", SQLITE, disk_bytes::run),
-    ("memory", SQLITE, memory::run),
-    ("cold_start", SQLITE, cold_start::run),
+    ("memory", BOTH, memory::run),
+    ("cold_start", BOTH, cold_start::run),
 ];
 
 /// Measures what the settings ask for. A line that fails is said and the others are measured.
@@ -54,10 +58,11 @@ pub fn run(settings: &Settings) -> Result<(), Failure> {
     }
     let mut failed = Vec::new();
     for store in &settings.stores {
+        let settings = settings.on(*store);
         for (name, stores, line) in LINES {
             if settings.wants(name)
                 && stores.contains(store)
-                && let Err(failure) = line(&settings.on(*store))
+                && let Err(failure) = line(&settings)
             {
                 say(&format!("FAILED {failure}"));
                 failed.push(*name);

@@ -10,6 +10,7 @@ use crate::Failure;
 use crate::load::block_on;
 use crate::machine::monotonic_ns;
 use crate::payload::payload;
+use crate::place::Place;
 use crate::postgres;
 use crate::report::{Line, Sample, rate_since, sample};
 use crate::settings::Settings;
@@ -47,13 +48,14 @@ const SETTLE: &str = "
 /// Prints the line.
 pub fn run(settings: &Settings) -> Result<(), Failure> {
     let tasks = settings.tasks(TASKS);
-    Line { name: "pg_floor", by: "per_second" }.measure(settings, || measure(settings, tasks)).map(drop)
+    let floor = Line { name: "pg_floor", by: "per_second" }.measure(settings, || measure(settings, tasks))?;
+    settings.known.pg_floor.set(floor.number("per_second"));
+    Ok(())
 }
 
 fn measure(settings: &Settings, tasks: usize) -> Result<Sample, Failure> {
-    let dir = settings.fresh_dir_for_all()?;
-    let cluster = postgres::start(dir.path());
-    block_on(floor(&cluster.url(), tasks))
+    let place = Place::fresh(settings)?;
+    block_on(floor(place.url().ok_or("no database")?, tasks))
 }
 
 async fn floor(url: &str, tasks: usize) -> Result<Sample, Failure> {
@@ -131,6 +133,8 @@ mod tests {
             let client = postgres::connect(database.url()).await.unwrap();
             let done = "SELECT count(*) FROM task WHERE state = 3 AND attempt = 1 AND due_at IS NULL";
             assert_eq!(client.query_one(done, &[]).await.unwrap().get::<_, i64>(0), 1200);
-        });
+            Ok(())
+        })
+        .unwrap();
     }
 }

@@ -4,6 +4,7 @@ use crate::Failure;
 use crate::lines::end_to_end::all_settled;
 use crate::load::{BATCH, BATCHES_IN_FLIGHT, block_on, fill};
 use crate::machine::{monotonic_ns, seconds_since};
+use crate::place::Place;
 use crate::process::Worker;
 use crate::report::{Line, Sample, rate, sample};
 use crate::server::Server;
@@ -18,13 +19,13 @@ pub fn run(settings: &Settings) -> Result<(), Failure> {
 }
 
 fn measure(settings: &Settings, tasks: usize) -> Result<Sample, Failure> {
-    let dir = settings.fresh_dir()?;
-    let server = Server::start(settings, dir.path())?;
-    let worker = Worker::start(&server, dir.path())?;
-    block_on(fill(server.address, BATCH))?;
+    let place = Place::fresh(settings)?;
+    let server = Server::start(settings, &place)?;
+    let worker = Worker::start(&server, place.dir())?;
+    block_on(fill(&server, BATCH))?;
     worker.wait_for(BATCH)?;
     let began = monotonic_ns();
-    block_on(fill(server.address, tasks))?;
+    block_on(fill(&server, tasks))?;
     let submitted = seconds_since(began);
     worker.wait_for(tasks + BATCH)?;
     let settled = all_settled(&server)?;

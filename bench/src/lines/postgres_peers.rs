@@ -4,12 +4,12 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use tasklane_testkit::postgres::Cluster;
-
 use crate::Failure;
+use crate::load::block_on;
 use crate::machine::{monotonic_ns, seconds_since};
+use crate::place::Place;
 use crate::postgres;
-use crate::process::Worker;
+use crate::process::{Worker, wait_for_all};
 use crate::report::{Line, Sample, rate, sample};
 use crate::settings::Settings;
 
@@ -57,9 +57,9 @@ fn run(settings: &Settings, peer: &Peer) -> Result<(), Failure> {
     let tasks = settings.tasks(TASKS);
     let line = Line { name: peer.line, by: "per_second" };
     line.measure(settings, || {
-        let dir = settings.fresh_dir_for_all()?;
-        let cluster = postgres::start(dir.path());
-        let step = Step { peer, cluster: &cluster, modules: &modules, dir: dir.path() };
+        let place = Place::fresh(settings)?;
+        let url = place.url().ok_or("no database")?;
+        let step = Step { peer, url, modules: &modules, dir: place.dir() };
         step.measure(tasks)
     })?;
     Ok(())
@@ -81,7 +81,7 @@ fn installed(settings: &Settings) -> Result<PathBuf, Failure> {
 /// What a step of the driver needs to know.
 struct Step<'a> {
     peer: &'a Peer,
-    cluster: &'a Cluster,
+    url: &'a str,
     modules: &'a Path,
     dir: &'a Path,
 }
@@ -92,10 +92,10 @@ impl Step<'_> {
         let seconds: f64 = self.run("fill", tasks)?.trim().parse()?;
         let spawn = |_| Worker::spawn(self.command("work", tasks), self.dir);
         let workers = (0..self.peer.workers).map(spawn).collect::<Result<Vec<_>, _>>()?;
-        let (first, last) = wait(&workers, tasks)?;
+        let seen = wait_for_all(&workers, tasks)?;
         let recorded = self.recorded()?;
-        let handled = (last - first) as f64 / 1e9;
-        Ok(rate(tasks, (recorded - first) as f64 / 1e9).with(sample! {
+        let handled = (seen.last - seen.first) as f64 / 1e9;
+        Ok(rate(tasks, (recorded - seen.first) as f64 / 1e9).with(sample! {
             "handled_per_second": tasks as f64 / handled,
             "insert_per_second": tasks as f64 / seconds,
             "worker_processes": self.peer.workers,
@@ -106,7 +106,7 @@ impl Step<'_> {
         let mut command = Command::new(self.modules.join("node_modules/node/bin/node"));
         command.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("peer/postgres/driver.mjs"));
         command.args([self.peer.name, step, &tasks.to_string()]);
-        command.env("PEER_URL", self.cluster.url()).env("PEER_MODULES", self.modules).env("PEER_RUN", self.dir);
+        command.env("PEER_URL", self.url).env("PEER_MODULES", self.modules).env("PEER_RUN", self.dir);
         command
     }
 
@@ -121,28 +121,14 @@ impl Step<'_> {
     /// When the database says that nothing is left to do (ns).
     fn recorded(&self) -> Result<i64, Failure> {
         let began = monotonic_ns();
-        while self.cluster.sql(self.peer.done) != "t" {
-            if seconds_since(began) > PATIENCE_SECONDS {
-                return Err(format!("{} does not record what it did", self.peer.name).into());
+        block_on(async {
+            let client = postgres::connect(self.url).await?;
+            while !client.query_one(self.peer.done, &[]).await?.get::<_, bool>(0) {
+                if seconds_since(began) > PATIENCE_SECONDS {
+                    return Err(format!("{} does not record what it did", self.peer.name).into());
+                }
             }
-        }
-        Ok(monotonic_ns())
-    }
-}
-
-/// Start of the first task and end of the last, over all workers, once they have handled `tasks` together.
-fn wait(workers: &[Worker], tasks: usize) -> Result<(i64, i64), Failure> {
-    let began = monotonic_ns();
-    loop {
-        let seen: Vec<_> = workers.iter().map(Worker::seen).collect();
-        if seen.iter().map(|it| it.count).sum::<i64>() >= tasks as i64 {
-            let busy = || seen.iter().filter(|it| it.count > 0);
-            let first = busy().map(|it| it.first).min().unwrap_or_default();
-            return Ok((first, busy().map(|it| it.last).max().unwrap_or_default()));
-        }
-        if seconds_since(began) > 4.0 * PATIENCE_SECONDS {
-            return Err("the workers stand still".into());
-        }
-        std::thread::sleep(std::time::Duration::from_millis(2));
+            Ok(monotonic_ns())
+        })
     }
 }

@@ -4,12 +4,14 @@ use std::path::Path;
 use std::process::Command;
 
 use crate::Failure;
+use crate::payload::Spread;
+use crate::place::Place;
 use crate::process::Worker;
 use crate::report::{Line, sample};
 use crate::server::Server;
 use crate::settings::Settings;
 
-use super::end_to_end::queue_then;
+use super::end_to_end::Job;
 
 /// How many tasks the line works through.
 const TASKS: usize = 20_000;
@@ -22,10 +24,12 @@ pub fn run(settings: &Settings) -> Result<(), Failure> {
     for (handlers, concurrency) in HANDLERS {
         let line = Line { name: "python_worker", by: "per_second" };
         line.measure(settings, || {
-            let dir = settings.fresh_dir()?;
-            let server = Server::start(settings, dir.path())?;
-            let sample = queue_then(&server, tasks, || start(&server, dir.path(), handlers, concurrency))?;
-            server.stop()?;
+            let place = Place::fresh(settings)?;
+            let server = Server::start(settings, &place)?;
+            let servers = [server];
+            let job = Job { place: &place, servers: &servers, tasks, spread: Spread::NONE };
+            let sample = job.queue_then(|server| start(server, place.dir(), handlers, concurrency))?;
+            servers.into_iter().try_for_each(|server| server.stop().map(drop))?;
             Ok(sample! { "handlers": handlers, "concurrency": concurrency }.with(sample))
         })?;
     }

@@ -3,6 +3,7 @@
 use tasklane_client::Client;
 
 use crate::load::{BATCH, BATCHES_IN_FLIGHT, Cores, block_on, fill, singles};
+use crate::place::Place;
 use crate::report::{Line, Sample, sample};
 use crate::server::Server;
 use crate::settings::Settings;
@@ -27,12 +28,12 @@ pub fn single(settings: &Settings) -> Result<(), Failure> {
 }
 
 fn single_client(settings: &Settings, callers: usize) -> Result<Sample, Failure> {
-    let dir = settings.fresh_dir()?;
-    let server = Server::start(settings, dir.path())?;
+    let place = Place::fresh(settings)?;
+    let server = Server::start(settings, &place)?;
     let client = Client::builder().url(server.url()).build()?;
     let sample = block_on(async {
         callers::singles(&client, callers, WARM_UP_SECONDS).await?;
-        let cores = Cores::watch(&server);
+        let cores = Cores::watch(&server, &place);
         let sent = callers::singles(&client, callers, SECONDS / settings.divide as f64).await?;
         Ok(sample! { "via": "client", "in_flight": callers }.with(cores.rate(sent)))
     })?;
@@ -41,10 +42,10 @@ fn single_client(settings: &Settings, callers: usize) -> Result<Sample, Failure>
 }
 
 fn single_http(settings: &Settings, in_flight: usize) -> Result<Sample, Failure> {
-    let dir = settings.fresh_dir()?;
-    let server = Server::start(settings, dir.path())?;
+    let place = Place::fresh(settings)?;
+    let server = Server::start(settings, &place)?;
     block_on(singles(server.address, in_flight, WARM_UP_SECONDS))?;
-    let cores = Cores::watch(&server);
+    let cores = Cores::watch(&server, &place);
     let sent = block_on(singles(server.address, in_flight, SECONDS / settings.divide as f64))?;
     let sample = sample! { "via": "http", "in_flight": in_flight }.with(cores.rate(sent));
     server.stop()?;
@@ -56,11 +57,11 @@ pub fn batch(settings: &Settings) -> Result<(), Failure> {
     let tasks = settings.tasks(BATCH_TASKS);
     let line = Line { name: "submit_batch", by: "per_second" };
     line.measure(settings, || {
-        let dir = settings.fresh_dir()?;
-        let server = Server::start(settings, dir.path())?;
-        block_on(fill(server.address, BATCH))?;
-        let cores = Cores::watch(&server);
-        block_on(fill(server.address, tasks))?;
+        let place = Place::fresh(settings)?;
+        let server = Server::start(settings, &place)?;
+        block_on(fill(&server, BATCH))?;
+        let cores = Cores::watch(&server, &place);
+        block_on(fill(&server, tasks))?;
         let sample = sample! { "batch": BATCH, "in_flight": BATCHES_IN_FLIGHT };
         let sample = sample.with(cores.rate(tasks));
         server.stop()?;

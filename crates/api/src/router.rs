@@ -71,7 +71,7 @@ const ROUTES: &[Route] = &[
 pub struct Options {
     /// Under which names it answers.
     pub hosts: Hosts,
-    /// The word for the store in `/` and `/health` (`sqlite`).
+    /// The word for the store in `/` and `/health` (`sqlite`, `postgres`).
     pub database: &'static str,
     /// Pages of these origins (`https://app.example`) may call every route and read the answers.
     pub cors_origins: Arc<[Box<str>]>,

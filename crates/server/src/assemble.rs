@@ -94,7 +94,8 @@ fn api_options(config: &Config) -> tasklane_api::Options {
         Exposure::Insecure => Hosts::Any,
     };
     let cors_origins = config.http.cors_origins.clone().into();
-    tasklane_api::Options { hosts, cors_origins, alone: config.alone, ..Default::default() }
+    let database = config.store.kind();
+    tasklane_api::Options { hosts, database, cors_origins, alone: config.alone, ..Default::default() }
 }
 
 /// What does the work inside the server, if anything does.

@@ -105,6 +105,14 @@ impl fmt::Display for Store {
 }
 
 impl Store {
+    /// The word for it in `/`, `/health` and `/v1/stats`.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Embedded { .. } => "sqlite",
+            Self::Postgres(_) => "postgres",
+        }
+    }
+
     /// Reads the section.
     ///
     /// # Errors

@@ -50,11 +50,11 @@ impl Flights {
         Arc::new(Self { sessions, shared, outbox, line, arrived, commits })
     }
 
-    /// Gets in line; an error gives the job back.
-    pub(crate) fn board(&self, job: Job) -> Result<(), Job> {
+    /// Gets in line, unless the store was closed.
+    pub(crate) fn board(&self, job: Job) -> Result<(), StoreError> {
         let mut line = self.line.lock().unwrap_or_else(PoisonError::into_inner);
         if line.closed {
-            return Err(job);
+            return Err(super::closed());
         }
         line.jobs.push_back(job);
         drop(line);
@@ -205,7 +205,8 @@ impl Flights {
 
     /// Gives a connection back clean, or ends it.
     async fn abandon(&self, session: Session, fault: Fault) -> Fault {
-        if session.is_closed() || session.batch("ROLLBACK").await.is_err() {
+        // A server that stops, or takes no more writes, may have a successor elsewhere.
+        if session.is_closed() || fault.is_away() || session.batch("ROLLBACK").await.is_err() {
             session.discard();
         }
         fault

@@ -83,6 +83,9 @@ const START: Statement = Statement {
     types: &[Type::INT8, Type::UUID_ARRAY, Type::INT8_ARRAY, Type::INT8_ARRAY, Type::TEXT_ARRAY],
 };
 
+/// Most tasks that commits under way, of this server and others, are thought to hold at a time.
+const LOCKED_ELSEWHERE: usize = 20_000;
+
 /// What is given to the callers of a run of requests.
 #[derive(Default)]
 struct Given<'b> {
@@ -186,10 +189,10 @@ impl Tx<'_> {
             bounds.plan(lanes, &self.news.arrivals, began)
         };
         let kept = match &plan {
-            Plan::Spans(spans) => self.take_of(spans, most).await?,
+            Plan::Spans(spans) => self.take_all_of(spans, most).await?,
             Plan::Whole => {
                 let lane = |no: &i32| Span { lane: LaneNo(*no as u32), from: BEGINNING, to: END };
-                let kept = self.take_of(&lanes.iter().map(lane).collect::<Vec<_>>(), most).await?;
+                let kept = self.take_all_of(&lanes.iter().map(lane).collect::<Vec<_>>(), most).await?;
                 look.was_whole(self.shared.time.elapsed().saturating_sub(began));
                 kept
             }
@@ -198,8 +201,7 @@ impl Tx<'_> {
             look.took(kept.lane, (urgency(kept.task.priority), kept.task.rank.as_micros()));
         }
         // Fewer than were wanted, and not because they weigh too much: there are no more.
-        let weight: usize = kept.iter().map(|it| it.task.payload.len()).sum();
-        let short = kept.len() < most && weight < limit::LEASE_BYTES;
+        let short = kept.len() < most && weight(&kept) < limit::LEASE_BYTES;
         if short {
             look.came_short();
         }
@@ -207,8 +209,20 @@ impl Tx<'_> {
         Ok((kept, if short { Left::Nothing } else { Left::Perhaps }))
     }
 
-    async fn take_of(&mut self, spans: &[Span], most: usize) -> Result<Vec<Kept>> {
-        let (most, bytes) = (most as i64, limit::LEASE_BYTES as i64);
+    /// Locks the first tasks of these spans. Of several spans the first candidates may all be locked by commits under way;
+    /// then what stands behind them is looked at too, or lanes would be thought empty that are not.
+    async fn take_all_of(&mut self, spans: &[Span], most: usize) -> Result<Vec<Kept>> {
+        let (enough, all_the_more) = (3 * most + 100, 3 * most + LOCKED_ELSEWHERE);
+        let kept = self.take_of(spans, most, enough).await?;
+        if spans.len() == 1 || kept.len() >= most || weight(&kept) >= limit::LEASE_BYTES {
+            return Ok(kept);
+        }
+        // What was locked by the first look is still ours and found again.
+        self.take_of(spans, most, all_the_more).await
+    }
+
+    async fn take_of(&mut self, spans: &[Span], most: usize, enough: usize) -> Result<Vec<Kept>> {
+        let (most, bytes, enough) = (most as i64, limit::LEASE_BYTES as i64, enough as i64);
         let rows = match spans {
             [] => return Ok(Vec::new()),
             [Span { lane, from: (urgency, place), to: END }] => {
@@ -219,7 +233,6 @@ impl Tx<'_> {
                 let (from, to): (Vec<_>, Vec<_>) = spans.iter().map(|it| (it.from, it.to)).unzip();
                 let (urgencies, places): (Vec<i16>, Vec<i64>) = from.into_iter().unzip();
                 let (last_urgencies, last_places): (Vec<i16>, Vec<i64>) = to.into_iter().unzip();
-                let enough = 3 * most + 100;
                 let values: [Value<'_>; 8] =
                     [&lanes, &most, &bytes, &enough, &urgencies, &places, &last_urgencies, &last_places];
                 self.session.rows(&TAKE_OF_SPANS, &values).await?
@@ -296,6 +309,10 @@ impl Tx<'_> {
         let (ids, tokens, lengths) = (&given.ids[from..], &given.tokens[from..], &given.lengths[from..]);
         self.session.run(&START, &[&now, &ids, &tokens, &lengths, &&given.workers[from..]]).await
     }
+}
+
+fn weight(kept: &[Kept]) -> usize {
+    kept.iter().map(|it| it.task.payload.len()).sum()
 }
 
 fn damaged(kept: &Kept, what: &str) -> Decision {

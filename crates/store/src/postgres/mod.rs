@@ -200,7 +200,7 @@ impl Store for PostgresStore {
         let (reply, answer) = oneshot::channel();
         let boarded = self.flights.board(Job { batch, reply });
         Box::pin(async move {
-            boarded.map_err(|_| closed())?;
+            boarded?;
             answer.await.map_err(|_| closed())?
         })
     }
