@@ -57,10 +57,10 @@ fn fill(server: &Server) -> Value {
     report("succeed", &json!({ "result": { "sum": 3 } }));
     report("fail", &json!({ "message": "no" }));
     let cancelled = server.submit(&json!({ "type": "later", "delay": "1h" }));
-    server.act(&format!("/v1/tasks/{cancelled}/cancel")).expect(200);
+    server.act(&format!("/v1/tasks/{cancelled}:cancel")).expect(200);
     server.submit(&json!({ "type": "later", "delay": "1h", "unique": { "key": "k", "policy": "reject" } }));
-    server.act("/v1/queues/default/pause").expect(200);
-    server.act("/v1/queues/default/resume").expect(200);
+    server.act("/v1/queues/default:pause").expect(200);
+    server.act("/v1/queues/default:resume").expect(200);
     json!(server.lease("w", "run", 3, "60s"))
 }
 

@@ -81,9 +81,17 @@ pub(crate) async fn read(session: &Session, names: &Names) -> Result<Found> {
     each(session, ATTEMPTS, |row| attempt(row, &mut found)).await?;
     each(session, LOGS, |row| log(row, &mut found)).await?;
     each(session, CHECKPOINTS, |row| checkpoint(row, &mut found)).await?;
-    each(session, KEYS, |row| Ok(found.tally.key(&key(row)?))).await?;
+    each(session, KEYS, |row| {
+        found.tally.key(&key(row)?);
+        Ok(())
+    })
+    .await?;
     for sql in UNKNOWN {
-        each(session, sql, |row| Ok(found.report.problem(row.try_get::<_, String>(0)?))).await?;
+        each(session, sql, |row| {
+            found.report.problem(row.try_get::<_, String>(0)?);
+            Ok(())
+        })
+        .await?;
     }
     compare(Sums::read(session).await?, counts, &mut found.report);
     found.report.tasks = found.tally.tasks;
