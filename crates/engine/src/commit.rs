@@ -228,7 +228,7 @@ impl Inside {
     fn wake_seats(self: &Arc<Self>, answers: &Answers) {
         let left = left_queued(&answers.transitions);
         if !left.is_empty() && !sabotage::is(Sabotage::LostWake) {
-            self.parked.announce();
+            self.parked.announce_in(left.iter().map(|(lane, _)| *lane));
             let tasks = left.iter().map(|(_, tasks)| tasks).sum();
             self.serve(self.parked.take_for(left.iter().map(|(lane, _)| *lane), tasks));
         }

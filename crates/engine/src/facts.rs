@@ -75,6 +75,9 @@ impl HeldFacts {
             facts.cancel_requested |= table.early.remove(&id) == Some(facts.attempt);
             if facts.cancel_requested {
                 table.asked.insert(id);
+            } else if !table.asked.is_empty() {
+                // Of an attempt before, whose end at another server was not heard of.
+                table.asked.remove(&id);
             }
             let worker = Arc::clone(worker);
             table.add(Held { facts, worker, told: false, renewed: now, progress_written: None, progress: None });

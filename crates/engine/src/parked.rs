@@ -1,6 +1,6 @@
 //! Lease requests that wait for work: seats, found by the lanes they serve.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::ops::Bound;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -12,6 +12,9 @@ use tokio::time::Instant;
 
 use crate::commit::Handed;
 use crate::inside::lock;
+
+/// Lanes that something came into lately, remembered for looks under way.
+const LATELY: usize = 100;
 
 /// A lease request that waits. Whoever takes it out owes it work, a new seat, or an empty answer.
 pub(crate) struct Seat {
@@ -52,8 +55,13 @@ pub(crate) struct Parked {
 
 #[derive(Default)]
 struct Room {
-    /// Grows whenever something was queued: a look that began before is no longer good enough to sit down on.
+    /// Grows whenever something was queued: a look that began before is no longer good enough to sit down on, for seats that
+    /// serve its lane.
     arrivals: u64,
+    /// The last that came into any lane there is.
+    anywhere: u64,
+    /// The last lanes something came into.
+    lately: VecDeque<(u64, Arc<Lane>)>,
     next: u64,
     seats: BTreeMap<u64, Seat>,
     by_filter: HashMap<Filter, BTreeSet<u64>>,
@@ -84,13 +92,13 @@ impl Parked {
         lock(&self.room).arrivals
     }
 
-    /// Sits down if nothing was queued since `arrivals` was read.
+    /// Sits down if nothing was queued for the seat since `arrivals` was read.
     pub fn sit(&self, seat: Seat, arrivals: u64) -> Sat {
         let mut room = lock(&self.room);
-        if room.arrivals != arrivals {
-            Sat::Stale(seat)
-        } else if seat.is_over() {
+        if seat.is_over() {
             Sat::Over
+        } else if room.has_come_since(arrivals, &seat.lanes) {
+            Sat::Stale(seat)
         } else if room.seats.len() >= self.most {
             Sat::Full
         } else {
@@ -173,9 +181,27 @@ impl Parked {
         self.take_where(|seat| seat.lanes.iter().any(serves))
     }
 
-    /// Something was queued: every look that began before is stale.
+    /// Something was queued anywhere: every look that began before is stale.
     pub fn announce(&self) {
-        lock(&self.room).arrivals += 1;
+        let mut room = lock(&self.room);
+        room.arrivals += 1;
+        room.anywhere = room.arrivals;
+    }
+
+    /// Something was queued in these lanes.
+    pub fn announce_in<'a>(&self, lanes: impl Iterator<Item = &'a Arc<Lane>>) {
+        let mut room = lock(&self.room);
+        room.arrivals += 1;
+        let now = room.arrivals;
+        for lane in lanes {
+            room.lately.push_back((now, Arc::clone(lane)));
+            if room.lately.len() > LATELY
+                && let Some((forgotten, _)) = room.lately.pop_front()
+            {
+                // Whoever began to look before that cannot tell any more.
+                room.anywhere = room.anywhere.max(forgotten);
+            }
+        }
     }
 
     /// Takes the seats of this worker.
@@ -224,6 +250,12 @@ impl Round {
 }
 
 impl Room {
+    /// Whether something came into a lane of `lanes` after `arrivals`.
+    fn has_come_since(&self, arrivals: u64, lanes: &[LaneFilter]) -> bool {
+        let serves = |lane: &Lane| lanes.iter().any(|it| it.matches(&lane.queue, &lane.task_type));
+        self.anywhere > arrivals || self.lately.iter().rev().take_while(|(at, _)| *at > arrivals).any(|(_, it)| serves(it))
+    }
+
     fn add(&mut self, mut seat: Seat) -> u64 {
         if seat.number == 0 {
             self.next += 1;

@@ -36,7 +36,7 @@ pub(crate) async fn look_in(inside: &Arc<Inside>, lanes: &[Arc<Lane>]) {
     if lanes.is_empty() {
         return;
     }
-    inside.parked.announce();
+    inside.parked.announce_in(lanes.iter());
     inside.dismiss_overdue();
     let seats = inside.parked.take_one_for_each(lanes);
     // A failed commit has put the seats back, and within a second they are looked for again.

@@ -45,11 +45,16 @@ impl Server {
     /// # Errors
     /// The address is taken, the store does not open, or the system refuses something.
     pub async fn start(config: Config) -> Result<Self, StartError> {
-        let signals = Signals::take()?;
+        let mut signals = Signals::take()?;
         let executors = executors(&config)?;
         let bound = Bound::bind(&config.listen)?;
         let address = bound.address();
-        let (store, options) = open(&config.store).await?;
+        // A database may be waited for; files are opened at once.
+        let (store, options) = tokio::select! {
+            biased;
+            opened = open(&config.store) => opened?,
+            name = signals.next() => return Err(StartError::Asked { name }),
+        };
         let engine = Engine::start(store, options);
         let mut runners = vec![run_bulks(&engine)];
         runners.extend(executors.map(|it| run(it, &engine, config.executors.slots)));

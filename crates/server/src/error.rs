@@ -105,6 +105,12 @@ pub enum StartError {
     /// The database did not open.
     #[error(transparent)]
     Database(#[from] postgres::OpenError),
+    /// Somebody asked it to stop while it waited for the database.
+    #[error("{name} came while the database was waited for")]
+    Asked {
+        /// The signal.
+        name: &'static str,
+    },
     /// The system gave no threads.
     #[error("cannot start the runtime: {0}")]
     Runtime(#[from] io::Error),
@@ -140,7 +146,7 @@ impl StartError {
             Self::File { .. } => "mend it, or name another file with --config".into(),
             Self::Target { .. } => "bind the type to another URL, or allow the address with outbound.allow".into(),
             Self::LogFile { .. } => "name another file with --log-file, or none".into(),
-            Self::Store(_) | Self::Database(_) => return None,
+            Self::Store(_) | Self::Database(_) | Self::Asked { .. } => return None,
             Self::Runtime(_) => "look at the limits of processes and open files (ulimit -a)".into(),
         })
     }
@@ -155,6 +161,7 @@ impl StartError {
             | Self::NotLoopback { .. }
             | Self::NoKeys { .. } => exit::USAGE,
             Self::LogFile { .. } => exit::DISK,
+            Self::Asked { .. } => exit::INTERRUPTED,
             Self::PortTaken { .. } => exit::CONFLICT,
             Self::Store(error) => exit_of(error),
             Self::Database(error) => exit_of_database(error),

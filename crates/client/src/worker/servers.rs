@@ -36,7 +36,8 @@ impl Servers {
         let answer = self.all[place].send(call).await;
         match &answer {
             Err(error) if is_away(error) => self.leave(place, error),
-            _ => self.stay(place),
+            Ok(_) => self.stay(place),
+            Err(_) => {}
         }
         answer
     }
