@@ -253,7 +253,8 @@ impl Room {
     /// Whether something came into a lane of `lanes` after `arrivals`.
     fn has_come_since(&self, arrivals: u64, lanes: &[LaneFilter]) -> bool {
         let serves = |lane: &Lane| lanes.iter().any(|it| it.matches(&lane.queue, &lane.task_type));
-        self.anywhere > arrivals || self.lately.iter().rev().take_while(|(at, _)| *at > arrivals).any(|(_, it)| serves(it))
+        self.anywhere > arrivals
+            || self.lately.iter().rev().take_while(|(at, _)| *at > arrivals).any(|(_, it)| serves(it))
     }
 
     fn add(&mut self, mut seat: Seat) -> u64 {

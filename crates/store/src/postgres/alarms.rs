@@ -8,14 +8,16 @@ use tokio_postgres::types::Type;
 use uuid::Uuid;
 
 use super::error::Result;
-use super::row::{Kept, columns};
+use super::row::{Kept, heads};
 use super::session::Statement;
 use super::tx::Tx;
 
 /// Most alarms that go off in one commit.
 const ALARMS: i64 = 100;
+/// Tasks after which no further alarm goes off in the same commit.
+const TASKS: i64 = 2000;
 /// Most tasks of one alarm.
-const BUNDLE: usize = 1000;
+pub(crate) const BUNDLE: usize = 1000;
 /// When to look again at a task that somebody else holds just now.
 const AGAIN: std::time::Duration = std::time::Duration::from_secs(1);
 
@@ -26,9 +28,14 @@ const SET: Statement = Statement {
 
 const GO_OFF: Statement = Statement {
     sql: "DELETE FROM tasklane.alarms WHERE no IN (
-            SELECT no FROM tasklane.alarms WHERE at <= $1 ORDER BY at LIMIT $2 FOR UPDATE SKIP LOCKED)
+            SELECT no FROM tasklane.alarms WHERE no IN (
+              SELECT no FROM (
+                SELECT no, sum(cardinality(tasks)) OVER (ORDER BY at, no) - cardinality(tasks) AS before
+                FROM (SELECT * FROM tasklane.alarms WHERE at <= $1 ORDER BY at LIMIT $2) due) counted
+              WHERE before < $3)
+            FOR UPDATE SKIP LOCKED)
           RETURNING tasks",
-    types: &[Type::INT8, Type::INT8],
+    types: &[Type::INT8, Type::INT8, Type::INT8],
 };
 
 const CLEAR: Statement = Statement { sql: "DELETE FROM tasklane.alarms RETURNING tasks", types: &[] };
@@ -41,7 +48,7 @@ const STILL_RUNNING: Statement = Statement {
 const LOCK_FREE: Statement = Statement {
     sql: concat!(
         "SELECT ",
-        columns!(),
+        heads!(),
         " FROM tasklane.tasks t WHERE t.id = ANY($1) AND t.state = 4 ORDER BY t.id FOR UPDATE SKIP LOCKED"
     ),
     types: &[Type::UUID_ARRAY],
@@ -60,7 +67,7 @@ impl Tx<'_> {
     /// The tasks of alarms that go off now and still run, locked, the longest due first. Those that somebody else has locked
     /// are looked at a little later.
     pub(crate) async fn alarmed(&mut self) -> Result<Vec<Kept>> {
-        let rows = self.session.rows(&GO_OFF, &[&self.now.as_micros(), &ALARMS]).await?;
+        let rows = self.session.rows(&GO_OFF, &[&self.now.as_micros(), &ALARMS, &TASKS]).await?;
         let running = self.still_running(&rows).await?;
         let rows = self.session.rows(&LOCK_FREE, &[&running]).await?;
         let mut kept = self.kept(&rows).await?;

@@ -16,6 +16,8 @@ use crate::encoding::LaneNo;
 const SHARE: u32 = 20;
 /// The shortest time between two whole looks at a lane.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// The longest.
+const LOOK_AT_LEAST: Duration = Duration::from_secs(10);
 /// Arrivals in a lane that are remembered for looks under way.
 const REMEMBERED: usize = 64;
 /// Most urgencies before the frontier that are told apart; a lane of more is looked at whole.
@@ -68,6 +70,8 @@ struct Known {
     standing: Standing,
     /// When it is to be looked at whole again.
     whole_again: Duration,
+    /// Grows when a look that is under way can tell nothing any more: one at the whole lane was quicker, or a commit failed.
+    epoch: u64,
     /// How often something has come, and what came lately.
     arrivals: u64,
     lately: VecDeque<(u64, Ranges)>,
@@ -76,11 +80,17 @@ struct Known {
 impl Default for Known {
     fn default() -> Self {
         let standing = Standing { frontier: BEGINNING, before: Ranges::default(), empty: false };
-        Self { standing, whole_again: Duration::ZERO, arrivals: 0, lately: VecDeque::default() }
+        Self { standing, whole_again: Duration::ZERO, epoch: 0, arrivals: 0, lately: VecDeque::default() }
     }
 }
 
 impl Known {
+    /// The lane is to be looked at whole, and nothing that is under way counts.
+    fn begin_anew(&mut self) {
+        self.whole_again = Duration::ZERO;
+        self.epoch += 1;
+    }
+
     fn is_to_be_looked_at_whole(&self, now: Duration) -> bool {
         now >= self.whole_again || self.standing.before.len() > RANGES
     }
@@ -128,8 +138,8 @@ impl Standing {
 
 /// A look at lanes, until its commit is over.
 pub(crate) struct Look {
-    /// The lanes, and how many arrivals each had had when the look began.
-    lanes: Vec<(LaneNo, u64)>,
+    /// The lanes, with the epoch of each and how many arrivals it had had when the look began.
+    lanes: Vec<(LaneNo, u64, u64)>,
     /// Places that were taken.
     taken: HashMap<LaneNo, BTreeMap<i16, i64>, RandomState>,
     /// Fewer were found than were wanted.
@@ -148,6 +158,11 @@ impl Look {
     /// No more were found.
     pub(crate) fn came_short(&mut self) {
         self.short = true;
+    }
+
+    /// Not all that was found was taken.
+    pub(crate) fn left_some(&mut self) {
+        self.short = false;
     }
 
     /// All of the lanes were looked at, for so long.
@@ -176,7 +191,7 @@ impl Bounds {
         let mut look = Look { lanes: Vec::new(), taken: HashMap::default(), short: false, whole: None };
         for lane in lanes.iter().map(|no| LaneNo(*no as u32)) {
             let known = self.lanes.entry(lane).or_default();
-            look.lanes.push((lane, known.arrivals));
+            look.lanes.push((lane, known.epoch, known.arrivals));
             whole |= known.is_to_be_looked_at_whole(now);
             match own.get(&lane) {
                 None => spans.extend(known.standing.spans(lane)),
@@ -203,35 +218,36 @@ impl Bounds {
             known.standing.let_in(came);
             known.arrivals += 1;
             known.lately.push_back((known.arrivals, came.clone()));
-            if known.lately.len() > REMEMBERED {
-                known.lately.pop_front();
+            if known.lately.len() > REMEMBERED
+                && let Some((_, oldest)) = known.lately.pop_front()
+                && let Some((_, next)) = known.lately.front_mut()
+            {
+                // Remembered with the next: who began between the two takes it for newer than it is.
+                oldest.into_iter().for_each(|(urgency, range)| add(next, urgency, range));
             }
         }
     }
 
     /// Anything may have happened in any lane.
     pub(crate) fn forget(&mut self) {
-        self.lanes.values_mut().for_each(|known| known.whole_again = Duration::ZERO);
+        self.lanes.values_mut().for_each(Known::begin_anew);
     }
 
     /// The commit of a look failed: what it held back is still there.
     pub(crate) fn failed(&mut self, looks: &[Look]) {
-        for (lane, _) in looks.iter().flat_map(|look| &look.lanes) {
-            self.lanes.entry(*lane).or_default().whole_again = Duration::ZERO;
+        for (lane, ..) in looks.iter().flat_map(|look| &look.lanes) {
+            self.lanes.entry(*lane).or_default().begin_anew();
         }
     }
 
     fn looked(&mut self, look: &Look, now: Duration) {
-        for (lane, before) in &look.lanes {
-            let Some(known) = self.lanes.get_mut(lane) else { continue };
+        for (lane, epoch, before) in &look.lanes {
+            let Some(known) = self.lanes.get_mut(lane).filter(|known| known.epoch == *epoch) else { continue };
             let since: Vec<Ranges> =
                 known.lately.iter().filter(|(version, _)| version > before).map(|(_, came)| came.clone()).collect();
-            if since.len() as u64 != known.arrivals - before {
-                // More has come meanwhile than is remembered: what is known stays as it is.
-                continue;
-            }
             if let Some(took) = look.whole {
-                known.whole_again = now + (took * SHARE).max(LOOK_EVERY);
+                known.whole_again = now + (took * SHARE).clamp(LOOK_EVERY, LOOK_AT_LEAST);
+                known.epoch += 1;
                 (known.standing.frontier, known.standing.before) = (BEGINNING, Ranges::default());
             }
             known.standing.took(look.taken.get(lane).unwrap_or(&BTreeMap::new()), look.short);
@@ -345,11 +361,24 @@ mod tests {
     }
 
     #[test]
-    fn more_than_is_remembered_changes_nothing() {
+    fn more_than_is_remembered_is_remembered_together() {
         let mut bounds = whole(&[(0, 1)]);
         let look = look(&mut bounds);
         (0..REMEMBERED as i64 + 2).for_each(|it| bounds.arrived(&came((0, 10 + it))));
         land(&mut bounds, look, &[(0, 90)]);
-        assert_eq!(plan(&mut bounds), Plan::Spans(vec![span((0, 1), END)]));
+        assert_eq!(plan(&mut bounds), Plan::Spans(vec![span((0, 10), (0, 75)), span((0, 90), END)]));
+    }
+
+    #[test]
+    fn a_look_that_began_before_a_whole_one_landed_tells_nothing() {
+        let mut bounds = whole(&[(0, 100)]);
+        let early = look(&mut bounds);
+        bounds.forget();
+        let (plan_of_all, mut all) = bounds.plan(&[1], &Arrivals::default(), NOW);
+        assert_eq!(plan_of_all, Plan::Whole);
+        all.was_whole(Duration::from_millis(1));
+        land(&mut bounds, all, &[(0, 10)]);
+        land(&mut bounds, early, &[(0, 110)]);
+        assert_eq!(plan(&mut bounds), Plan::Spans(vec![span((0, 10), END)]));
     }
 }

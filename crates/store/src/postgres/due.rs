@@ -1,5 +1,7 @@
 //! Tasks whose moment has come, running or not: what promote and rescue have in common.
 
+use std::time::Duration;
+
 use tasklane_core::decision::Decision;
 use tasklane_core::time::Timestamp;
 
@@ -32,10 +34,11 @@ impl Tx<'_> {
         Ok(decided)
     }
 
-    /// Notes when something will next happen to any task.
-    pub(crate) async fn look_ahead(&mut self) -> Result<()> {
+    /// Notes when something will next happen to any task, but not before `rest` is over.
+    pub(crate) async fn look_ahead(&mut self, rest: Duration) -> Result<()> {
         let next: Option<i64> = self.session.row(&NEXT, &[]).await?.try_get(0)?;
-        self.will_be_due(next.map(Timestamp::from_micros));
+        let earliest = self.now.plus(rest);
+        self.will_be_due(next.map(|at| Timestamp::from_micros(at).max(earliest)));
         Ok(())
     }
 }

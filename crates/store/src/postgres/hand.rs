@@ -114,6 +114,9 @@ impl Tx<'_> {
                 }
                 if let Some(freed) = self.apply(kept, decision, &mut hands.ended) {
                     hands.given.retain(|it| it.id != id);
+                    if freed.until.is_none() {
+                        hands.held.names.retain(|_, holder| holder.id != id);
+                    }
                     hands.freed.push(freed);
                 }
                 hands.changed.insert(id);

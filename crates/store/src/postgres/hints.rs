@@ -200,7 +200,7 @@ async fn take(payload: &str, shared: &Shared, hints: &mpsc::Sender<Hint>) {
     shared.hear_of(&message);
     let mut names = shared.book.look();
     if message.queued.iter().any(|(no, ..)| names.lane_of(LaneNo(*no)).is_err())
-        && let Ok(newer) = shared.book.read_on().await
+        && let Ok(newer) = shared.book.read_all().await
     {
         names = newer;
     }

@@ -27,6 +27,9 @@ pub(crate) enum Kind {
 /// A key's name.
 pub(crate) type Name = (Kind, Box<str>, Box<str>);
 
+/// What tells these locks from those of other programs.
+const LOCKS: i64 = 0x5461_736b_6c61_0000;
+
 const LOCK: Statement = Statement {
     sql: "SELECT pg_advisory_xact_lock(u.hash) FROM unnest($1::bigint[]) AS u(hash)",
     types: &[Type::INT8_ARRAY],
@@ -103,15 +106,20 @@ pub(crate) fn names_of(task: &NewTask) -> impl Iterator<Item = Name> + '_ {
 
 /// Locks these names and ids until the end of the commit.
 async fn lock(session: &Session, names: &[Name], ids: &[Uuid]) -> Result<()> {
-    let mut hashes: Vec<i64> =
-        names.iter().map(hash).chain(ids.iter().map(|id| xxh3_64(id.as_bytes()) as i64)).collect();
+    let mut hashes: Vec<i64> = names.iter().map(hash).chain(ids.iter().map(|id| stripe(id.as_bytes()))).collect();
     hashes.sort_unstable();
     hashes.dedup();
     session.run(&LOCK, &[&hashes]).await
 }
 
 fn hash((kind, tenant, key): &Name) -> i64 {
-    xxh3_64(format!("{}\0{tenant}\0{key}", *kind as u8).as_bytes()) as i64
+    stripe(format!("{}\0{tenant}\0{key}", *kind as u8).as_bytes())
+}
+
+/// The lock that stands for a name. Names share locks, so that however many are asked for at once, the database's table of
+/// locks, which all its users share, has room: names that meet by chance wait for each other, and that is all.
+fn stripe(name: &[u8]) -> i64 {
+    LOCKS | (xxh3_64(name) & 0xfff) as i64
 }
 
 /// Locks these names and ids and reads who holds them.

@@ -20,8 +20,8 @@ use tokio_postgres::types::Type;
 use uuid::Uuid;
 
 use super::accept::urgency;
-use super::bounds::{BEGINNING, END, Plan, Span};
-use super::error::Result;
+use super::bounds::{BEGINNING, END, Look, Plan, Span};
+use super::error::{Fault, Result};
 use super::row::{Kept, columns};
 use super::session::{Statement, Value};
 use super::tx::{Ended, Tx};
@@ -89,7 +89,7 @@ const START: Statement = Statement {
             token = u.token, lease_length = u.length, lease_until = $1 + u.length, grace_until = NULL, due = NULL,
             place = NULL, settled = NULL, progress = NULL, worker = u.worker
           FROM unnest($2::text[], $3::bigint[], $4::bigint[], $5::text[]) AS u(row, token, length, worker)
-          WHERE t.ctid = u.row::tid",
+          WHERE t.ctid = u.row::tid RETURNING pg_current_xact_id()::text::bigint",
     types: &[Type::INT8, Type::TEXT_ARRAY, Type::INT8_ARRAY, Type::INT8_ARRAY, Type::TEXT_ARRAY],
 };
 
@@ -184,9 +184,11 @@ impl Tx<'_> {
             if most == 0 {
                 break;
             }
-            let (rows, left) = self.take(lanes, most).await?;
+            let (rows, mut look, left) = self.take(lanes, most).await?;
             let started = given.ids.len();
-            self.give(run, rows, &mut given).await?;
+            let given_all = self.give(run, rows, &mut given, &mut look).await;
+            self.looks.push(look);
+            given_all?;
             self.start(&given, started).await?;
             // What stands first may turn out to be over its deadline or damaged; then there is room for others.
             if left == Left::Nothing {
@@ -200,7 +202,7 @@ impl Tx<'_> {
     }
 
     /// Locks the first tasks of these lanes.
-    async fn take(&mut self, lanes: &[i32], most: usize) -> Result<(Vec<Taken>, Left)> {
+    async fn take(&mut self, lanes: &[i32], most: usize) -> Result<(Vec<Taken>, Look, Left)> {
         let began = self.shared.time.elapsed();
         let (plan, mut look) = {
             let mut bounds = self.shared.bounds.lock().unwrap_or_else(PoisonError::into_inner);
@@ -215,28 +217,26 @@ impl Tx<'_> {
                 (taken, lanes.len())
             }
         };
-        for Taken { kept, .. } in &taken {
-            look.took(kept.lane, (urgency(kept.task.priority), kept.task.rank.as_micros()));
-        }
         // Of one lane it is enough that fewer came than were wanted, and not because they weigh too much. Several lanes may
         // have more behind the candidates that were looked at.
         let short = taken.is_empty() || (spans <= 1 && taken.len() < most && weight(&taken) < limit::LEASE_BYTES);
         if short {
             look.came_short();
         }
-        self.looks.push(look);
-        Ok((taken, if short { Left::Nothing } else { Left::Perhaps }))
+        Ok((taken, look, if short { Left::Nothing } else { Left::Perhaps }))
     }
 
     /// Locks the first tasks of these spans. Of several spans the first candidates may all be locked by commits under way;
     /// then what stands behind them is looked at too, or lanes would be thought empty that are not.
     async fn take_all_of(&mut self, spans: &[Span], most: usize) -> Result<Vec<Taken>> {
-        let few = 2 * most / spans.len().max(1) + 8;
-        let taken = self.take_of(spans, most, few).await?;
-        if spans.len() <= 1 || !taken.is_empty() {
-            return Ok(taken);
+        let mut each = 2 * most / spans.len().max(1) + 8;
+        loop {
+            let taken = self.take_of(spans, most, each).await?;
+            if spans.len() <= 1 || !taken.is_empty() || each > most + LOCKED_ELSEWHERE {
+                return Ok(taken);
+            }
+            each *= 8;
         }
-        self.take_of(spans, most, most + LOCKED_ELSEWHERE).await
     }
 
     /// Of each of several spans at most `each`.
@@ -262,7 +262,13 @@ impl Tx<'_> {
     }
 
     /// Starts an attempt of each in memory, unless a deadline of it has passed or it is damaged.
-    async fn give<'b>(&mut self, run: &mut [Wanting<'b>], rows: Vec<Taken>, given: &mut Given<'b>) -> Result<()> {
+    async fn give<'b>(
+        &mut self,
+        run: &mut [Wanting<'b>],
+        rows: Vec<Taken>,
+        given: &mut Given<'b>,
+        look: &mut Look,
+    ) -> Result<()> {
         let mut checkpoints = self.put_aside(rows.iter().map(|it| &it.kept)).await?;
         let (mut over, mut ended, mut freed) = (Vec::new(), Ended::default(), Vec::new());
         let mut next = 0;
@@ -270,7 +276,11 @@ impl Tx<'_> {
             while next < run.len() && run[next].wants() == 0 {
                 next += 1;
             }
-            let Some(wanting) = run.get_mut(next) else { break };
+            let Some(wanting) = run.get_mut(next) else {
+                look.left_some();
+                break;
+            };
+            look.took(kept.lane, (urgency(kept.task.priority), kept.task.rank.as_micros()));
             self.caller = wanting.caller;
             let decision = match kept.damage {
                 Some(what) => Some(damaged(&kept, what)),
@@ -328,7 +338,12 @@ impl Tx<'_> {
         }
         let now = self.now.as_micros();
         let (rows, tokens, lengths) = (&given.rows[from..], &given.tokens[from..], &given.lengths[from..]);
-        self.session.run(&START, &[&now, &rows, &tokens, &lengths, &&given.workers[from..]]).await
+        let started = self.session.rows(&START, &[&now, &rows, &tokens, &lengths, &&given.workers[from..]]).await?;
+        if started.len() != rows.len() {
+            return Err(Fault::damaged("a task that was locked is not where it was"));
+        }
+        self.number = started.first().map(|row| row.try_get(0)).transpose()?.or(self.number);
+        Ok(())
     }
 }
 

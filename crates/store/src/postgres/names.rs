@@ -20,6 +20,9 @@ const LANES: Statement = Statement {
 const SCOPES: Statement =
     Statement { sql: "SELECT no, origin, tenant FROM tasklane.scopes WHERE no > $1", types: &[Type::INT4] };
 
+/// Names are numbered by one at a time, so that whoever has met a number has met every lower one, or can.
+const TURN: Statement = Statement { sql: "SELECT pg_advisory_xact_lock(7806831264735756660)", types: &[] };
+
 const ADD_QUEUES: Statement = Statement {
     sql: "INSERT INTO tasklane.queues (name) SELECT DISTINCT u.name FROM unnest($1::text[]) AS u(name)
           WHERE NOT EXISTS (SELECT 1 FROM tasklane.queues q WHERE q.name = u.name)
@@ -163,8 +166,23 @@ impl NameBook {
     pub(crate) async fn add(&self, lanes: &[Arc<Lane>], scopes: &[Arc<Scope>]) -> Result<Arc<Names>> {
         let _turn = self.asking.lock().await;
         let session = self.sessions.get().await?;
-        put(&session, lanes, scopes).await?;
+        let numbered = async {
+            session.begin().await?;
+            session.run(&TURN, &[]).await?;
+            put(&session, lanes, scopes).await?;
+            session.batch("COMMIT").await
+        };
+        if let Err(fault) = numbered.await {
+            session.discard();
+            return Err(fault);
+        }
         self.read(&session, OVERLAP).await
+    }
+
+    /// Makes this queue, if there is none of its name.
+    pub(crate) async fn add_queue(&self, name: &str) -> Result<()> {
+        let _turn = self.asking.lock().await;
+        self.sessions.get().await?.run(&ADD_QUEUES, &[&vec![name]]).await
     }
 }
 

@@ -42,6 +42,8 @@ impl Tx<'_> {
         let silence = row.try_get::<_, Option<i64>>(0)?.map(|micros| Duration::from_micros(micros.max(0) as u64));
         if silence.is_none_or(|silence| silence >= SILENCE) {
             let prolonged = self.count_anew().await?;
+            // That took its time, and this server was in touch all the while.
+            self.session.row(&PULSE, &[&self.shared.server, &name]).await?;
             if prolonged > 0 {
                 tracing::info!(
                     leases = prolonged,
@@ -57,7 +59,7 @@ impl Tx<'_> {
     async fn count_anew(&mut self) -> Result<usize> {
         let ids = self.all_running().await?;
         for chunk in ids.chunks(CHUNK) {
-            let mut tasks = self.lock(chunk).await?;
+            let mut tasks = self.lock_heads(chunk).await?;
             for kept in tasks.values_mut() {
                 if let Some(lease) = &mut kept.task.facts.lease {
                     lease.until = self.now.plus(lease.length.min(limit::OUTAGE_GRACE));

@@ -5,14 +5,14 @@ use tasklane_core::promote;
 use tokio_postgres::types::Type;
 
 use super::error::Result;
-use super::row::columns;
+use super::row::heads;
 use super::session::Statement;
 use super::tx::Tx;
 
 const DUE: Statement = Statement {
     sql: concat!(
         "SELECT ",
-        columns!(),
+        heads!(),
         " FROM tasklane.tasks t WHERE t.due <= $1 ORDER BY t.due, t.id LIMIT $2 FOR UPDATE SKIP LOCKED"
     ),
     types: &[Type::INT8, Type::INT8],

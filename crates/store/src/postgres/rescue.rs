@@ -1,14 +1,20 @@
 //! Beside the road: running tasks whose lease or time is over. Leases do not run out while nobody can renew them: see
 //! [`super::outage`].
 
+use std::time::Duration;
+
 use tasklane_core::lease::mix;
-use tasklane_core::ports::store::Batch;
+use tasklane_core::ports::store::{Answers, Batch};
 use tasklane_core::rescue;
 use uuid::Uuid;
 
+use super::alarms::BUNDLE;
 use super::error::Result;
 use super::row::Kept;
 use super::tx::Tx;
+
+/// When to look again at what is due and held by another commit.
+const HELD_ELSEWHERE: Duration = Duration::from_millis(50);
 
 impl Tx<'_> {
     pub(super) async fn rescue_all(&mut self, batches: &[Batch]) -> Result<()> {
@@ -28,18 +34,25 @@ impl Tx<'_> {
             self.look_later(later).await?;
         }
         if batches.iter().any(|it| it.rescue > 0 || it.promote > 0) {
-            self.look_ahead().await?;
+            let has_more = |(answers, batch): (&Answers, &Batch)| {
+                (batch.promote > 0 && answers.promote == batch.promote)
+                    || (batch.rescue > 0 && answers.rescue == batch.rescue)
+            };
+            let more = self.answers.iter().zip(batches).any(has_more);
+            // What is due and was not moved is held by somebody else just now.
+            self.look_ahead(if more { Duration::ZERO } else { HELD_ELSEWHERE }).await?;
         }
         Ok(())
     }
 
     /// Sets an alarm for tasks that go on running.
     pub(super) async fn look_later(&mut self, running: &[Kept]) -> Result<()> {
-        let next = running.iter().filter_map(|kept| kept.task.facts.due_at()).min();
-        let ids: Vec<Uuid> = running.iter().map(|kept| kept.task.facts.id.0).collect();
-        match next {
-            Some(at) => self.set_alarm(at, ids).await,
-            None => Ok(()),
+        for bundle in running.chunks(BUNDLE) {
+            let ids: Vec<Uuid> = bundle.iter().map(|kept| kept.task.facts.id.0).collect();
+            if let Some(at) = bundle.iter().filter_map(|kept| kept.task.facts.due_at()).min() {
+                self.set_alarm(at, ids).await?;
+            }
         }
+        Ok(())
     }
 }

@@ -28,6 +28,16 @@ macro_rules! columns {
 }
 pub(crate) use columns;
 
+/// The same without payload and result, which are then empty and count as damaged: for what decides by the rest.
+macro_rules! heads {
+    () => {
+        "t.id, t.lane, t.scope, t.state, t.reason, t.attempt, t.spent, t.crashes, t.flags, t.urgency, t.settled, t.created, \
+         t.rank, t.queued, t.run_at, t.started, t.finished, t.token, t.lease_length, t.lease_until, t.heard, t.grace_until, \
+         t.payload_sum, t.result_sum, t.worker, t.spec, t.failure, t.progress, t.hidden, ''::bytea, NULL::bytea"
+    };
+}
+pub(crate) use heads;
+
 /// Somebody asked to cancel it.
 pub(crate) const CANCEL_REQUESTED: i16 = 1;
 const QUARANTINED: i16 = 2;

@@ -38,10 +38,11 @@ const EXAMINE: Statement = Statement {
 
 /// Locks what is still as it was when it was examined.
 const SEIZE: Statement = Statement {
-    sql: "SELECT t.id FROM unnest($1::uuid[], $2::smallint[], $3::bigint[]) AS u(id, state, finished)
-          JOIN tasklane.tasks t ON t.id = u.id WHERE t.state = u.state AND t.finished = u.finished
+    sql: "SELECT t.id FROM unnest($1::uuid[], $2::smallint[], $3::bigint[], $4::bigint[]) AS u(id, state, finished, hidden)
+          JOIN tasklane.tasks t ON t.id = u.id
+          WHERE t.state = u.state AND t.finished = u.finished AND t.hidden IS NOT DISTINCT FROM u.hidden
           FOR UPDATE OF t SKIP LOCKED",
-    types: &[Type::UUID_ARRAY, Type::INT2_ARRAY, Type::INT8_ARRAY],
+    types: &[Type::UUID_ARRAY, Type::INT2_ARRAY, Type::INT8_ARRAY, Type::INT8_ARRAY],
 };
 
 const TRIM: Statement = Statement {
@@ -70,6 +71,7 @@ struct Found {
     goner: Goner,
     state: State,
     finished: Timestamp,
+    hidden: Option<i64>,
     way: Way,
 }
 
@@ -133,8 +135,9 @@ impl Tx<'_> {
             let finished: Option<i64> = row.try_get(2)?;
             let state = u8::try_from(code).ok().and_then(State::from_code).filter(|it| it.is_final());
             let Some((state, finished)) = state.zip(finished) else { continue };
+            let hidden: Option<i64> = row.try_get(7)?;
             let way = Way {
-                from: Some(counted(state, row.try_get(7)?)),
+                from: Some(counted(state, hidden)),
                 to: None,
                 reason: None,
                 lane: LaneNo(row.try_get::<_, i32>(3)? as u32),
@@ -142,7 +145,7 @@ impl Tx<'_> {
                 attempt: row.try_get::<_, i32>(5)? as u32,
             };
             let goner = Goner { id, state: code, flags: row.try_get(6)? };
-            found.push(Found { goner, state, finished: Timestamp::from_micros(finished), way });
+            found.push(Found { goner, state, finished: Timestamp::from_micros(finished), hidden, way });
         }
         let last = rows.last().filter(|_| rows.len() == limit).map(|row| row.try_get(0)).transpose()?;
         Ok((found, last.unwrap_or_default()))
@@ -156,7 +159,8 @@ impl Tx<'_> {
         let ids: Vec<Uuid> = found.iter().map(|it| it.goner.id).collect();
         let states: Vec<i16> = found.iter().map(|it| it.goner.state).collect();
         let finished: Vec<i64> = found.iter().map(|it| it.finished.as_micros()).collect();
-        let rows = self.session.rows(&SEIZE, &[&ids, &states, &finished]).await?;
+        let hidden: Vec<Option<i64>> = found.iter().map(|it| it.hidden).collect();
+        let rows = self.session.rows(&SEIZE, &[&ids, &states, &finished, &hidden]).await?;
         let seized = rows.iter().map(|row| Ok(row.try_get(0)?)).collect::<Result<HashSet<Uuid>>>()?;
         let mut goners = Vec::new();
         for Found { goner, way, .. } in found {

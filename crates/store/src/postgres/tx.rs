@@ -22,7 +22,7 @@ use super::error::{Fault, Result};
 use super::hints::News;
 use super::keys;
 use super::names::{NameBook, Names};
-use super::row::{HAS_HISTORY, HAS_KEYS, Kept, columns, is_unknown, text};
+use super::row::{HAS_HISTORY, HAS_KEYS, Kept, columns, heads, is_unknown, text};
 use super::session::{Session, Statement, Value};
 use super::time::Time;
 use super::write;
@@ -41,6 +41,11 @@ const OPEN: Statement = Statement {
 
 const LOCK: Statement = Statement {
     sql: concat!("SELECT ", columns!(), " FROM tasklane.tasks t WHERE t.id = ANY($1) ORDER BY t.id FOR UPDATE"),
+    types: &[Type::UUID_ARRAY],
+};
+
+const LOCK_HEADS: Statement = Statement {
+    sql: concat!("SELECT ", heads!(), " FROM tasklane.tasks t WHERE t.id = ANY($1) ORDER BY t.id FOR UPDATE"),
     types: &[Type::UUID_ARRAY],
 };
 
@@ -128,7 +133,7 @@ impl<'a> Tx<'a> {
     ) -> Result<Self> {
         let certainly = writes == Writes::Certainly;
         let values: [Value<'_>; 1] = [&certainly];
-        let (begun, opened) = tokio::join!(biased; session.batch("BEGIN"), session.row(&OPEN, &values));
+        let (begun, opened) = tokio::join!(biased; session.begin(), session.row(&OPEN, &values));
         begun?;
         let opened = opened?;
         let now = shared.time.heard(Timestamp::from_micros(opened.try_get(0)?));
@@ -228,10 +233,19 @@ impl<'a> Tx<'a> {
 
     /// These tasks as they are now, locked until the end of the commit.
     pub(crate) async fn lock(&mut self, ids: &[Uuid]) -> Result<HashMap<TaskId, Kept>> {
+        self.lock_by(&LOCK, ids).await
+    }
+
+    /// The same without payloads and results.
+    pub(crate) async fn lock_heads(&mut self, ids: &[Uuid]) -> Result<HashMap<TaskId, Kept>> {
+        self.lock_by(&LOCK_HEADS, ids).await
+    }
+
+    async fn lock_by(&mut self, statement: &Statement, ids: &[Uuid]) -> Result<HashMap<TaskId, Kept>> {
         if ids.is_empty() {
             return Ok(HashMap::new());
         }
-        let rows = self.session.rows(&LOCK, &[&ids]).await?;
+        let rows = self.session.rows(statement, &[&ids]).await?;
         let kept = self.kept(&rows).await?;
         Ok(kept.into_iter().map(|kept| (kept.task.facts.id, kept)).collect())
     }
