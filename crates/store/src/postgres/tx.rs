@@ -120,7 +120,7 @@ impl<'a> Tx<'a> {
     ) -> Result<Self> {
         let certainly = writes == Writes::Certainly;
         let values: [Value<'_>; 1] = [&certainly];
-        let (begun, opened) = tokio::join!(biased; session.batch("BEGIN"), session.row(&OPEN, &values));
+        let (begun, opened) = tokio::join!(biased; session.begin(), session.row(&OPEN, &values));
         begun?;
         let opened = opened?;
         let now = shared.time.heard(Timestamp::from_micros(opened.try_get(0)?));
