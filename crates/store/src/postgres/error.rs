@@ -125,8 +125,8 @@ pub enum OpenError {
         "the database cannot be reached: {0}. See that it runs, that the address is right and that the user may log in"
     )]
     Away(String),
-    /// The user may not make what is needed.
-    #[error("the database refuses: {0}. The user needs CREATE on the database once, or a schema {schema:?} that is its own", schema = super::SCHEMA)]
+    /// The user may not log in this way, or may not make what is needed.
+    #[error("the database refuses: {0}. See that user, password and sslmode are what it wants; the user needs CREATE on the database once, or a schema {schema:?} that is its own", schema = super::SCHEMA)]
     Refused(String),
     /// It is too old.
     #[error("the database is PostgreSQL {found}; Tasklane needs {needed} or newer")]
@@ -180,6 +180,10 @@ impl OpenError {
         ];
         match fault {
             Fault::Damaged(what) => Self::Strange(what.clone()),
+            // PostgreSQL knows the parameters that a session begins with; PgBouncer says this of `options`.
+            fault if fault.code() == Some(&SqlState::PROTOCOL_VIOLATION) => Self::Refused(format!(
+                "{fault}: a pooler stands before it, which has to be told by the setting store.database_pooler"
+            )),
             // An answer with a code is one of a database that is there.
             fault if fault.is_away() && !fault.code().is_some_and(|code| refused.contains(code)) => {
                 Self::Away(fault.to_string())

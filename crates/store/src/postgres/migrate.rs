@@ -129,7 +129,7 @@ fn same_steps(done: &[Done]) -> Result<(), OpenError> {
 }
 
 async fn run(session: &Session) -> super::error::Result<()> {
-    session.batch("BEGIN").await?;
+    session.begin().await?;
     let steps = run_here(session).await;
     session.batch(if steps.is_ok() { "COMMIT" } else { "ROLLBACK" }).await?;
     steps

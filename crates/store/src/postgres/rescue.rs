@@ -34,9 +34,9 @@ impl Tx<'_> {
             self.look_later(later).await?;
         }
         if batches.iter().any(|it| it.rescue > 0 || it.promote > 0) {
+            // As much was moved as was asked for, or nothing was asked.
             let has_more = |(answers, batch): (&Answers, &Batch)| {
-                (batch.promote > 0 && answers.promote == batch.promote)
-                    || (batch.rescue > 0 && answers.rescue == batch.rescue)
+                answers.promote == batch.promote || answers.rescue == batch.rescue
             };
             let more = self.answers.iter().zip(batches).any(has_more);
             // What is due and was not moved is held by somebody else just now.

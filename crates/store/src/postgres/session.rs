@@ -33,6 +33,11 @@ pub enum Pooler {
     Transaction,
 }
 
+/// What a transaction behind a pooler begins with; elsewhere a session is set to the same when it begins.
+const BEGIN_POOLED: &str = "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL jit = off; SET LOCAL enable_seqscan = off;
+    SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off; SET LOCAL enable_bitmapscan = off;
+    SET LOCAL idle_in_transaction_session_timeout = '15s'; SET LOCAL lock_timeout = '30s'";
+
 /// Where connections come from.
 #[derive(Clone)]
 pub(crate) struct Sessions {
@@ -131,6 +136,15 @@ impl Session {
     /// Begins to copy rows into a table, by a statement of COPY.
     pub(crate) async fn copy_in(&self, sql: &str) -> Result<CopyInSink<Bytes>> {
         Ok(self.client.copy_in(&*in_schema(sql, &self.schema)).await?)
+    }
+
+    /// Begins a transaction. Behind a pooler it brings its settings along, in the same message: nothing that was set for
+    /// the session would be true of the connection at hand.
+    pub(crate) async fn begin(&self) -> Result<()> {
+        match self.pooler {
+            Pooler::None => self.batch("BEGIN").await,
+            Pooler::Transaction => self.batch(BEGIN_POOLED).await,
+        }
     }
 
     /// What the schema is called here.

@@ -1,10 +1,11 @@
 //! Where a cluster listens, and what can be asked of it from there.
 
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use super::programs::{attempt, command};
+use super::programs::{attempt, command, run};
 
 /// The database that exists in every cluster.
 const FIRST: &str = "postgres";
@@ -26,6 +27,11 @@ impl Address {
     pub(super) fn of_url(url: &str) -> Self {
         let base = url.strip_suffix("/postgres").expect("a URL of the database postgres");
         Self { base: base.to_owned() }
+    }
+
+    /// The port of 127.0.0.1 that it listens on.
+    pub fn port(&self) -> u16 {
+        self.base.rsplit(':').next().and_then(|port| port.parse().ok()).expect("a URL with a port")
     }
 
     /// The URL of the database `postgres`, which is nobody's.
@@ -87,6 +93,21 @@ impl Address {
     /// Runs a statement in the database of a URL; the error says what PostgreSQL said.
     pub fn sql_in(&self, url: &str, statement: &str) -> Result<String, String> {
         sql(url, statement)
+    }
+
+    /// Everything the database of a URL holds, as statements.
+    pub fn dump(&self, url: &str) -> String {
+        let mut dump = command("pg_dump", Path::new("/"));
+        run(dump.args(["--no-owner", "-d", url]))
+    }
+
+    /// Carries out what [`dump`](Self::dump) answered, in the empty database of a URL.
+    pub fn load(&self, url: &str, dump: &str) {
+        let file = tempfile::NamedTempFile::new().expect("a temporary file");
+        std::fs::write(file.path(), dump).expect("a temporary file can be written");
+        std::fs::set_permissions(file.path(), PermissionsExt::from_mode(0o644)).expect("an own file");
+        let mut psql = command("psql", Path::new("/"));
+        run(psql.args(["-Xq", "-v", "ON_ERROR_STOP=1", "-d", url, "-f"]).arg(file.path()));
     }
 
     /// Process ids of the sessions of clients for which a condition over `pg_stat_activity` holds, our own never.

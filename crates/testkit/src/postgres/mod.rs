@@ -3,6 +3,7 @@
 //! [`shared`] is for tests that need a database and nothing more; a [`Cluster`] of its own for those that strike at it.
 
 mod address;
+mod bouncer;
 mod cluster;
 mod programs;
 mod standby;
@@ -11,6 +12,7 @@ mod watch;
 use std::sync::OnceLock;
 
 pub use address::{Address, Scratch, fresh_schema_name};
+pub use bouncer::Bouncer;
 pub use cluster::{Cluster, Durability, End, Options};
 
 /// The variable by which `make test` names the one cluster that all its test processes share.
