@@ -50,11 +50,6 @@ pub(crate) struct Sessions {
 /// answer (a standby that it waits for is gone, a disk stands still) is as good as away.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// What [`super::open`] sets for a session, for one transaction.
-const BEGIN_ALONE: &str = "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL jit = off; SET LOCAL enable_seqscan = off; \
-    SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off; SET LOCAL enable_bitmapscan = off; \
-    SET LOCAL idle_in_transaction_session_timeout = '15s'; SET LOCAL lock_timeout = '30s'";
-
 /// A connection for a while.
 pub(crate) struct Session {
     client: Object,
@@ -150,14 +145,6 @@ impl Session {
     /// What the schema is called here.
     pub(crate) fn schema(&self) -> &str {
         &self.schema
-    }
-
-    /// Begins a transaction, with what a session would be set to where there is none.
-    pub(crate) async fn begin(&self) -> Result<()> {
-        match self.pooler {
-            Pooler::None => self.batch("BEGIN ISOLATION LEVEL READ COMMITTED").await,
-            Pooler::Transaction => self.batch(BEGIN_ALONE).await,
-        }
     }
 
     /// Whether the way to the database is broken.
