@@ -94,7 +94,7 @@ pub struct Answers {
     pub rescue: usize,
     /// How many tasks were removed.
     pub sweep: usize,
-    /// Every transition of the commit, in order.
+    /// Every transition of the commit, those of one task in their order.
     pub transitions: Vec<Transition>,
     /// The next moment at which some task is due for promote or rescue, as a distance from the commit. A shared store knows
     /// it of a batch that promotes or rescues, else of what the commit itself did.

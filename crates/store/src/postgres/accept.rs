@@ -89,7 +89,15 @@ impl Known for Keys<'_> {
 #[derive(Default)]
 struct Accepting {
     held: Held,
+    /// Ids that callers of this commit chose.
+    chosen: HashSet<Uuid>,
     pending: Pending,
+}
+
+impl Accepting {
+    fn new((held, chosen): (Held, Vec<Uuid>)) -> Self {
+        Self { held, chosen: chosen.into_iter().collect(), pending: Pending::default() }
+    }
 }
 
 /// What was accepted and is to be written.
@@ -114,8 +122,7 @@ impl Tx<'_> {
         if all().next().is_none() {
             return Ok(());
         }
-        let held = self.hold_keys(all()).await?;
-        let mut accepting = Accepting { held, ..Accepting::default() };
+        let mut accepting = Accepting::new(self.hold_keys(all()).await?);
         for (caller, batch) in batches.iter().enumerate() {
             self.caller = caller;
             for submission in &batch.accept {
@@ -128,14 +135,14 @@ impl Tx<'_> {
 
     /// One submission alone, as what follows a settlement.
     pub(super) async fn accept(&mut self, submission: &Submission) -> Result<Result<Vec<Accepted>, Refused>> {
-        let held = self.hold_keys(std::iter::once(submission)).await?;
-        let mut accepting = Accepting { held, ..Accepting::default() };
+        let mut accepting = Accepting::new(self.hold_keys(std::iter::once(submission)).await?);
         let accepted = self.admit(submission, &mut accepting).await?;
         self.insert(accepting.pending).await?;
         Ok(accepted)
     }
 
-    async fn hold_keys(&mut self, submissions: impl Iterator<Item = &Submission>) -> Result<Held> {
+    /// Who holds the keys of these, and the ids among them.
+    async fn hold_keys(&mut self, submissions: impl Iterator<Item = &Submission>) -> Result<(Held, Vec<Uuid>)> {
         let is_doubtful = |task: &&NewTask| task.has_keys() || self.ids == Ids::LookedFor;
         let keyed: Vec<&NewTask> = submissions.flat_map(|it| &it.tasks).filter(is_doubtful).collect();
         let mut names: Vec<Name> = keyed.iter().flat_map(|task| names_of(task)).collect();
@@ -148,7 +155,7 @@ impl Tx<'_> {
             .collect();
         ids.sort_unstable();
         ids.dedup();
-        keys::hold(self.session, &names, &ids, self.now).await
+        Ok((keys::hold(self.session, &names, &ids, self.now).await?, ids))
     }
 
     async fn admit(&mut self, submission: &Submission, to: &mut Accepting) -> Result<Result<Vec<Accepted>, Refused>> {
@@ -193,7 +200,7 @@ impl Tx<'_> {
         }
         let task = new.clone().into_task(self.now);
         let (id, state) = (new.id, task.facts.state);
-        if new.has_keys() || self.ids == Ids::LookedFor {
+        if new.has_keys() || to.chosen.contains(&id.0) {
             let holder = |fingerprint| Holder { id, state, attempt: 0, fingerprint };
             to.held.ids.insert(id, holder(new.spec.fingerprint));
             if let Some(unique) = &new.spec.unique {
