@@ -177,41 +177,43 @@ impl<'a> Tx<'a> {
         self.sweep_all(batches).await
     }
 
-    /// Writes what is left to be written and commits. Answers with where the commit stands.
+    /// Writes what is left to be written and commits. The answers say where the commit stands, even where this fails: it
+    /// may have taken place all the same.
     pub(crate) async fn finish(&mut self) -> Result<()> {
         self.count_all();
-        let mut position = None;
-        if self.body.bytes().is_empty() {
-            self.session.batch("COMMIT").await?;
-        } else {
-            let (session, shared, shifts) = (self.session, self.shared, self.shifts.rows(self.body.bytes().len()));
-            let (at, body) = (self.now.as_micros(), self.body.bytes());
-            let values: [Value<'_>; 3] = [&shared.base, &at, &body];
-            let event = async {
-                let row = session.row(&EVENT, &values).await?;
-                Ok::<i64, Fault>(row.try_get(0)?)
-            };
-            // Sent behind one another without waiting: the transaction ends with the first that fails. What is sent must
-            // be prepared by then, or the end would overtake it.
-            session.prepare(&EVENT).await?;
-            session.prepare(&counters::APPEND).await?;
-            let (event, counted, committed) =
-                tokio::join!(biased; event, counters::append(session, &shifts), session.batch("COMMIT"));
-            if let Ok(at) = event {
-                (position, self.number) = (Some(at), Some(at - shared.base));
-            }
-            event?;
-            counted?;
-            committed?;
-        }
+        let writes = !self.body.bytes().is_empty();
+        let done = if writes { self.end().await } else { self.session.batch("COMMIT").await };
+        let position = if writes { self.number.map(|number| number + self.shared.base) } else { None };
+        let known = if done.is_ok() { position.unwrap_or(0) } else { 0 };
+        let last = self.shared.last.fetch_max(known, Ordering::Relaxed);
         self.news.position = Position(position.unwrap_or(0) as u64);
-        let last = self.shared.last.fetch_max(position.unwrap_or(0), Ordering::Relaxed);
-        let position = Position(position.unwrap_or(last) as u64);
         for answers in &mut self.answers {
-            answers.position = position;
+            answers.position = Position(position.unwrap_or(last) as u64);
             answers.next_due = self.due.map(|at| at.since(self.now));
         }
-        Ok(())
+        done
+    }
+
+    /// Sent behind one another without waiting: the transaction ends with the first that fails. What is sent must be
+    /// prepared by then, or the end would overtake it.
+    async fn end(&mut self) -> Result<()> {
+        let (session, shared, shifts) = (self.session, self.shared, self.shifts.rows(self.body.bytes().len()));
+        let (at, body) = (self.now.as_micros(), self.body.bytes());
+        let values: [Value<'_>; 3] = [&shared.base, &at, &body];
+        let event = async {
+            let row = session.row(&EVENT, &values).await?;
+            Ok::<i64, Fault>(row.try_get(0)?)
+        };
+        session.prepare(&EVENT).await?;
+        session.prepare(&counters::APPEND).await?;
+        let (event, counted, committed) =
+            tokio::join!(biased; event, counters::append(session, &shifts), session.batch("COMMIT"));
+        if let Ok(at) = event {
+            self.number = Some(at - shared.base);
+        }
+        event?;
+        counted?;
+        committed
     }
 
     /// What it leaves if it takes place; `None` where it changes nothing that anybody is told of, or its number is unknown.

@@ -22,7 +22,8 @@ pub fn command(program: &str, dir: &Path) -> Command {
     if let Some((user, group)) = user() {
         command.uid(user).gid(group);
     }
-    command.current_dir(dir).stdin(Stdio::null());
+    // Nor with what the caller keeps at home, which may be closed to that user.
+    command.env("HOME", "/").current_dir(dir).stdin(Stdio::null());
     command
 }
 
