@@ -108,7 +108,7 @@ fn what_nothing_reads_is_refused_with_what_was_meant() {
             ("listen = \"127.0.0.1:1\"\n", &["tasklane.toml:1", "http.listen"]),
             ("[executors]\nslots = \"many\"\n", &["tasklane.toml:2", "many", "whole number"]),
             ("[keys]\nadmin_key = \"s3cret\"\n", &["tasklane.toml:2", "no keys yet"]),
-            ("[store]\ndatabase_url = \"postgres://u:s3cret@h/d\"\n", &["tasklane.toml:2"]),
+            ("[store]\ndatabase_url = \"mysql://u:s3cret@h/d\"\n", &["tasklane.toml:2"]),
             ("[keys\n", &["tasklane.toml:1"]),
         ];
         for (text, told) in cases {
