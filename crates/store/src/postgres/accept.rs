@@ -245,7 +245,7 @@ impl Tx<'_> {
         let Pending { new, given, lanes, scopes } = pending;
         if !lanes.is_empty() || !scopes.is_empty() {
             let (lanes, scopes): (Vec<_>, Vec<_>) = (lanes.into_iter().collect(), scopes.into_iter().collect());
-            self.names = self.shared.book.add(&lanes, &scopes).await?;
+            self.number(&lanes, &scopes).await?;
         }
         if !new.is_empty() {
             self.insert_rows(&new).await?;

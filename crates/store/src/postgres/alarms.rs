@@ -21,7 +21,7 @@ pub(crate) const BUNDLE: usize = 1000;
 /// When to look again at a task that somebody else holds just now.
 const AGAIN: std::time::Duration = std::time::Duration::from_secs(1);
 
-const SET: Statement = Statement {
+pub(crate) const SET: Statement = Statement {
     sql: "INSERT INTO tasklane.alarms (at, tasks) VALUES ($1, $2)",
     types: &[Type::INT8, Type::UUID_ARRAY],
 };

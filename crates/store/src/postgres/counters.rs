@@ -33,7 +33,7 @@ const COUNT: Statement = Statement { sql: "SELECT count(*) FROM tasklane.counter
 
 /// Whoever folds takes the rows away and puts their sums in their place; rows of commits under way are not seen and stay.
 const FOLD: Statement = Statement {
-    sql: "WITH held AS MATERIALIZED (SELECT pg_try_advisory_xact_lock(7806831264735756659) AS mine),
+    sql: "WITH held AS MATERIALIZED (SELECT pg_try_advisory_xact_lock('tasklane.counters'::regclass::oid::int, 0) AS mine),
           taken AS (DELETE FROM tasklane.counters WHERE (SELECT mine FROM held) RETURNING lane, scope, counted, n)
           INSERT INTO tasklane.counters (lane, scope, counted, n)
           SELECT lane, scope, counted, sum(n)::bigint FROM taken GROUP BY 1, 2, 3 HAVING sum(n) <> 0",

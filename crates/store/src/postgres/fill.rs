@@ -11,6 +11,7 @@ use tokio_postgres::types::Type;
 use uuid::Uuid;
 
 use super::accept::urgency;
+use super::alarms;
 use super::check::{self, Found};
 use super::counters;
 use super::error::{Fault, OpenError, Result};
@@ -63,11 +64,6 @@ const QUEUES: Statement = Statement {
     sql: "INSERT INTO tasklane.queues (name, state) SELECT u.name, u.state
           FROM unnest($1::text[], $2::smallint[]) WITH ORDINALITY AS u(name, state, no) ORDER BY u.no",
     types: &[Type::TEXT_ARRAY, Type::INT2_ARRAY],
-};
-
-const ALARM: Statement = Statement {
-    sql: "INSERT INTO tasklane.alarms (at, tasks) VALUES ($1, $2)",
-    types: &[Type::INT8, Type::UUID_ARRAY],
 };
 
 /// Positions begin above those of the log that is left behind, and whoever follows that one is told to begin anew.
@@ -293,7 +289,7 @@ impl Fill {
         let running = std::mem::take(&mut self.running);
         if !running.is_empty() {
             let at = self.due.take().unwrap_or_default().as_micros();
-            self.session.run(&ALARM, &[&at, &running]).await?;
+            self.session.run(&alarms::SET, &[&at, &running]).await?;
         }
         Ok(())
     }

@@ -184,7 +184,7 @@ impl Flights {
         let finished = tx.finish().await;
         let (answers, news) = (std::mem::take(&mut tx.answers), std::mem::take(&mut tx.news));
         let trace = finished.as_ref().err().filter(|fault| fault.is_away()).and_then(|_| tx.trace());
-        let looks = std::mem::take(&mut tx.looks);
+        let (looks, names) = (std::mem::take(&mut tx.looks), Arc::clone(&tx.names));
         drop(tx);
         if let Err(fault) = finished {
             let fault = self.abandon(session, fault).await;
@@ -193,6 +193,7 @@ impl Flights {
                 return Err(fault);
             }
         }
+        self.shared.book.learn(&names);
         let mut bounds = self.shared.bounds.lock().unwrap_or_else(PoisonError::into_inner);
         bounds.landed(looks, &news.arrivals, self.shared.time.elapsed());
         drop(bounds);

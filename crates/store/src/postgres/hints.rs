@@ -14,6 +14,7 @@ use tokio_postgres::{AsyncMessage, Client};
 
 use super::bounds::{Arrivals, Place, arrived};
 use super::open::Connect;
+use super::session::Sessions;
 use super::tx::Shared;
 use crate::encoding::{LaneNo, Numbered};
 
@@ -106,74 +107,113 @@ impl Outbox {
 /// Hints of others, to be taken one after the other.
 pub(crate) type Inbox = mpsc::Receiver<Hint>;
 
-/// Starts to listen and to tell, until it is aborted.
-pub(crate) fn start(
-    connect: Connect,
-    shared: Arc<Shared>,
-    outbox: Arc<Outbox>,
-) -> (Inbox, tokio::task::JoinHandle<()>) {
-    let (hints, inbox) = mpsc::channel(WAITING);
-    (inbox, tokio::spawn(run(connect, shared, outbox, hints)))
+/// Listens to other servers and tells them what this one did.
+pub(crate) struct Exchange {
+    pub connect: Connect,
+    pub sessions: Sessions,
+    pub shared: Arc<Shared>,
+    pub outbox: Arc<Outbox>,
 }
 
-async fn run(connect: Connect, shared: Arc<Shared>, outbox: Arc<Outbox>, hints: mpsc::Sender<Hint>) {
-    let mut pause = SHORTEST;
-    loop {
-        if let Err(why) = exchange(&connect, &shared, &outbox, &hints, &mut pause).await {
-            tracing::info!(
-                why,
-                "hints of other servers are not heard for a while; what they queue is found by looking"
-            );
-        }
-        if hints.is_closed() {
-            return;
-        }
-        sleep(pause.mul_f64(jitter())).await;
-        pause = (pause * 2).min(LONGEST);
+impl Exchange {
+    /// Starts, until it is aborted.
+    pub(crate) fn start(self) -> (Inbox, tokio::task::JoinHandle<()>) {
+        let (hints, inbox) = mpsc::channel(WAITING);
+        (inbox, tokio::spawn(self.run(hints)))
     }
-}
 
-/// One connection, as long as it lasts.
-async fn exchange(
-    connect: &Connect,
-    shared: &Shared,
-    outbox: &Outbox,
-    hints: &mpsc::Sender<Hint>,
-    pause: &mut Duration,
-) -> Result<(), String> {
-    let channel = connect.channel();
-    let (said, mut heard) = mpsc::channel(Connect::heard());
-    let (client, running) = connect.listen(said).await?;
-    let _running = super::open::AbortOnDrop(running);
-    let told = |error: tokio_postgres::Error| super::error::told(&error);
-    client.batch_execute(&format!("LISTEN \"{channel}\"")).await.map_err(told)?;
-    *pause = SHORTEST;
-    // What was said before this connection listened is not known.
-    shared.bounds.lock().unwrap_or_else(PoisonError::into_inner).forget();
-    let _ = hints.try_send(Hint { all: true, ..Hint::default() });
-    loop {
-        tokio::select! {
-            message = heard.recv() => match message {
-                Some(AsyncMessage::Notification(it)) if it.channel() == channel => take(it.payload(), shared, hints).await,
-                Some(_) => {}
-                None => return Err("the connection ended".to_owned()),
-            },
-            () = outbox.bell.notified() => tell(&client, &channel, shared, outbox.take()).await?,
-            () = sleep(TRY) => {
-                let tried = timeout(TRY, client.batch_execute("SELECT 1")).await;
-                tried.map_err(|_| "the connection is silent".to_owned())?.map_err(told)?;
+    async fn run(self, hints: mpsc::Sender<Hint>) {
+        let mut pause = SHORTEST;
+        loop {
+            if let Err(why) = self.exchange(&hints, &mut pause).await {
+                tracing::info!(
+                    why,
+                    "hints of other servers are not heard for a while; what they queue is found by looking"
+                );
+            }
+            if hints.is_closed() {
+                return;
+            }
+            sleep(pause.mul_f64(jitter())).await;
+            pause = (pause * 2).min(LONGEST);
+        }
+    }
+
+    /// One connection, as long as it lasts.
+    async fn exchange(&self, hints: &mpsc::Sender<Hint>, pause: &mut Duration) -> Result<(), String> {
+        let channel = self.connect.channel();
+        let (said, mut heard) = mpsc::channel(Connect::heard());
+        let (client, running) = self.connect.listen(said).await?;
+        let _running = super::open::AbortOnDrop(running);
+        client.batch_execute(&format!("LISTEN \"{channel}\"")).await.map_err(told)?;
+        *pause = SHORTEST;
+        // What was said before this connection listened is not known.
+        self.shared.bounds.lock().unwrap_or_else(PoisonError::into_inner).forget();
+        let mut missed = true;
+        loop {
+            tokio::select! {
+                biased;
+                room = hints.reserve(), if missed => {
+                    room.map_err(|_| "nobody listens any more".to_owned())?.send(Hint { all: true, ..Hint::default() });
+                    missed = false;
+                }
+                message = heard.recv() => match message {
+                    Some(AsyncMessage::Notification(it)) if it.channel() == channel => {
+                        missed |= self.take(it.payload(), hints).await == Taken::Missed;
+                    }
+                    Some(_) => {}
+                    None => return Err("the connection ended".to_owned()),
+                },
+                () = self.outbox.bell.notified() => tell(&client, &channel, self.shared.server, self.outbox.take()).await?,
+                () = sleep(TRY) => {
+                    let tried = timeout(TRY, client.batch_execute("SELECT 1")).await;
+                    tried.map_err(|_| "the connection is silent".to_owned())?.map_err(told)?;
+                }
             }
         }
     }
+
+    /// A hint came: names its lanes and hands it on.
+    async fn take(&self, payload: &str, hints: &mpsc::Sender<Hint>) -> Taken {
+        let Ok(message) = serde_json::from_str::<Message>(payload) else {
+            tracing::debug!("a hint of no known form; another version may have sent it");
+            return Taken::Missed;
+        };
+        if message.server == self.shared.server {
+            return Taken::HandedOn;
+        }
+        self.shared.hear_of(&message);
+        let mut names = self.shared.book.look();
+        if message.queued.iter().any(|(no, ..)| names.lane_of(LaneNo(*no)).is_err())
+            && let Ok(session) = self.sessions.get().await
+            && let Ok(newer) = self.shared.book.read_on(&session).await
+        {
+            names = newer;
+        }
+        let mut lanes: Vec<_> =
+            message.queued.iter().filter_map(|(no, ..)| names.lane_of(LaneNo(*no)).ok().cloned()).collect();
+        lanes.dedup();
+        let Message { ended, cancels, all, position, .. } = message;
+        let hint = Hint { lanes, ended, cancels, all, position: Position(position) };
+        hints.try_send(hint).map_or(Taken::Missed, |()| Taken::HandedOn)
+    }
 }
 
-async fn tell(client: &Client, channel: &str, shared: &Shared, news: News) -> Result<(), String> {
+/// What became of a hint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Taken {
+    HandedOn,
+    /// It was not understood, or found no room: anything may have happened, which is said as soon as there is room.
+    Missed,
+}
+
+async fn tell(client: &Client, channel: &str, server: i64, news: News) -> Result<(), String> {
     let each = news.arrivals.iter().flat_map(|(lane, ranges)| ranges.iter().map(move |range| (lane.0, range)));
     let mut queued: Vec<_> = each.map(|(lane, (urgency, (first, last)))| (lane, *urgency, *first, *last)).collect();
     let too_many = queued.len() > QUEUED;
     queued.truncate(if too_many { 0 } else { QUEUED });
     let message = Message {
-        server: shared.server,
+        server,
         queued,
         ended: news.ended,
         cancels: news.cancels,
@@ -181,35 +221,15 @@ async fn tell(client: &Client, channel: &str, shared: &Shared, news: News) -> Re
         position: news.position.0,
     };
     let Ok(json) = serde_json::to_string(&message) else { return Ok(()) };
-    let told = timeout(TRY, client.execute("SELECT pg_notify($1, $2)", &[&channel, &json])).await;
-    told.map_err(|_| "the connection is silent".to_owned())?.map_err(|error| super::error::told(&error))?;
+    let notified = timeout(TRY, client.execute("SELECT pg_notify($1, $2)", &[&channel, &json])).await;
+    notified.map_err(|_| "the connection is silent".to_owned())?.map_err(told)?;
     // What comes meanwhile is told together.
     sleep(EVERY).await;
     Ok(())
 }
 
-/// A hint came: names its lanes and hands it on.
-async fn take(payload: &str, shared: &Shared, hints: &mpsc::Sender<Hint>) {
-    let Ok(message) = serde_json::from_str::<Message>(payload) else {
-        tracing::debug!("a hint of no known form; another version may have sent it");
-        return;
-    };
-    if message.server == shared.server {
-        return;
-    }
-    shared.hear_of(&message);
-    let mut names = shared.book.look();
-    if message.queued.iter().any(|(no, ..)| names.lane_of(LaneNo(*no)).is_err())
-        && let Ok(newer) = shared.book.read_all().await
-    {
-        names = newer;
-    }
-    let mut lanes: Vec<_> =
-        message.queued.iter().filter_map(|(no, ..)| names.lane_of(LaneNo(*no)).ok().cloned()).collect();
-    lanes.dedup();
-    let Message { ended, cancels, all, position, .. } = message;
-    // One that finds no room is lost, like any other hint may be.
-    let _ = hints.try_send(Hint { lanes, ended, cancels, all, position: Position(position) });
+fn told(error: tokio_postgres::Error) -> String {
+    super::error::told(&error)
 }
 
 impl Shared {

@@ -1,5 +1,5 @@
 //! Idempotency keys and unique keys: touched only by tasks that use them. Whoever reads a key to decide by it locks its
-//! name first, until the end of the commit; names are locked in the order of their hashes, so that nobody waits in a ring.
+//! name first, until the end of the commit; names are locked in the order of their stripes, so that nobody waits in a ring.
 
 use std::collections::HashMap;
 
@@ -27,12 +27,9 @@ pub(crate) enum Kind {
 /// A key's name.
 pub(crate) type Name = (Kind, Box<str>, Box<str>);
 
-/// What tells these locks from those of other programs.
-const LOCKS: i64 = 0x5461_736b_6c61_0000;
-
 const LOCK: Statement = Statement {
-    sql: "SELECT pg_advisory_xact_lock(u.hash) FROM unnest($1::bigint[]) AS u(hash)",
-    types: &[Type::INT8_ARRAY],
+    sql: "SELECT pg_advisory_xact_lock('tasklane.keys'::regclass::oid::int, u.stripe) FROM unnest($1::int[]) AS u(stripe)",
+    types: &[Type::INT4_ARRAY],
 };
 
 const FIND: Statement = Statement {
@@ -106,20 +103,18 @@ pub(crate) fn names_of(task: &NewTask) -> impl Iterator<Item = Name> + '_ {
 
 /// Locks these names and ids until the end of the commit.
 async fn lock(session: &Session, names: &[Name], ids: &[Uuid]) -> Result<()> {
-    let mut hashes: Vec<i64> = names.iter().map(hash).chain(ids.iter().map(|id| stripe(id.as_bytes()))).collect();
-    hashes.sort_unstable();
-    hashes.dedup();
-    session.run(&LOCK, &[&hashes]).await
-}
-
-fn hash((kind, tenant, key): &Name) -> i64 {
-    stripe(format!("{}\0{tenant}\0{key}", *kind as u8).as_bytes())
+    let stripe_of_name = |(kind, tenant, key): &Name| stripe(format!("{}\0{tenant}\0{key}", *kind as u8).as_bytes());
+    let mut stripes: Vec<i32> =
+        names.iter().map(stripe_of_name).chain(ids.iter().map(|id| stripe(id.as_bytes()))).collect();
+    stripes.sort_unstable();
+    stripes.dedup();
+    session.run(&LOCK, &[&stripes]).await
 }
 
 /// The lock that stands for a name. Names share locks, so that however many are asked for at once, the database's table of
 /// locks, which all its users share, has room: names that meet by chance wait for each other, and that is all.
-fn stripe(name: &[u8]) -> i64 {
-    LOCKS | (xxh3_64(name) & 0xfff) as i64
+fn stripe(name: &[u8]) -> i32 {
+    (xxh3_64(name) & 0xfff) as i32
 }
 
 /// Locks these names and ids and reads who holds them.

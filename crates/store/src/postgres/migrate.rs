@@ -22,7 +22,7 @@ const STEPS: &[Step] =
 /// The oldest PostgreSQL that has what is used.
 const NEEDED: u32 = 13;
 
-/// One server at a time; the number is this program's own.
+/// One server at a time; the number is this program's own, as there may be no table yet to lock by.
 const TURN: &str = "SELECT pg_advisory_xact_lock(7806831264735756657)";
 
 const TABLE: &str = "CREATE TABLE IF NOT EXISTS tasklane.migrations (

@@ -23,7 +23,7 @@ use tokio_postgres::types::Type;
 
 use self::error::Result;
 use self::flights::Flights;
-use self::hints::{Inbox, Outbox};
+use self::hints::{Exchange, Inbox, Outbox};
 use self::inspect::Reader;
 use self::names::NameBook;
 use self::open::Connect;
@@ -126,7 +126,7 @@ impl PostgresStore {
         migrate::migrate(&session, options.migrate).await?;
         refuse_incomplete(&session).await?;
         let (now, base) = begin(&session).await.map_err(faulty)?;
-        let book = NameBook::open(sessions.clone()).await.map_err(faulty)?;
+        let book = NameBook::open(&session).await.map_err(faulty)?;
         let time = Time::new(options.time, now);
         let server = uuid::Uuid::now_v7().as_u128() as i64;
         let (sweep, bounds, last) = (std::sync::Mutex::default(), std::sync::Mutex::default(), 0.into());
@@ -138,7 +138,8 @@ impl PostgresStore {
         let flying = (0..options.flights).map(|_| tokio::spawn(Arc::clone(&flights).fly())).collect();
         let mut loops = vec![tokio::spawn(fold(sessions.clone()))];
         let inbox = (options.pooler == Pooler::None).then(|| {
-            let (inbox, listening) = hints::start(connect, Arc::clone(&shared), outbox);
+            let (sessions, shared) = (sessions.clone(), Arc::clone(&shared));
+            let (inbox, listening) = Exchange { connect, sessions, shared, outbox }.start();
             loops.push(listening);
             Mutex::new(inbox)
         });

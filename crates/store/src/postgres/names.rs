@@ -9,7 +9,8 @@ use tasklane_core::task::{Lane, Scope};
 use tokio_postgres::types::Type;
 
 use super::error::Result;
-use super::session::{Session, Sessions, Statement};
+use super::session::{Session, Statement};
+use super::tx::Tx;
 use crate::encoding::{Damaged, LaneNo, Numbered, Result as Decoded, ScopeNo};
 
 const LANES: Statement = Statement {
@@ -20,8 +21,9 @@ const LANES: Statement = Statement {
 const SCOPES: Statement =
     Statement { sql: "SELECT no, origin, tenant FROM tasklane.scopes WHERE no > $1", types: &[Type::INT4] };
 
-/// Names are numbered by one at a time, so that whoever has met a number has met every lower one, or can.
-const TURN: Statement = Statement { sql: "SELECT pg_advisory_xact_lock(7806831264735756660)", types: &[] };
+/// Names are numbered by one commit at a time, so that whoever can read a number can read every lower one.
+const TURN: Statement =
+    Statement { sql: "SELECT pg_advisory_xact_lock('tasklane.lanes'::regclass::oid::int, 0)", types: &[] };
 
 const ADD_QUEUES: Statement = Statement {
     sql: "INSERT INTO tasklane.queues (name) SELECT DISTINCT u.name FROM unnest($1::text[]) AS u(name)
@@ -46,9 +48,6 @@ const ADD_SCOPES: Statement = Statement {
     types: &[Type::TEXT_ARRAY, Type::TEXT_ARRAY],
 };
 
-/// Numbers below the last one that are read again: one may have been given before the last and committed after it.
-const OVERLAP: i32 = 100;
-
 /// What a server knows of the names.
 #[derive(Debug, Default, Clone)]
 pub(crate) struct Names {
@@ -70,8 +69,13 @@ impl Names {
     }
 
     /// Whether others have numbered names since.
-    pub(crate) fn is_behind(&self, last_lane: i32, last_scope: i32) -> bool {
+    fn is_behind(&self, last_lane: i32, last_scope: i32) -> bool {
         last_lane > self.last_lane || last_scope > self.last_scope
+    }
+
+    /// Whether numbers were lost that were met before: a standby took over that had not heard of them.
+    fn is_ahead(&self, last_lane: i32, last_scope: i32) -> bool {
+        last_lane < self.last_lane || last_scope < self.last_scope
     }
 
     /// The numbers of scopes that `wanted` lets through.
@@ -87,19 +91,20 @@ impl Names {
     /// Every name there is.
     pub(crate) async fn all(session: &Session) -> Result<Self> {
         let mut names = Self::default();
-        names.read(session, 0).await?;
+        names.read_on(session).await?;
         Ok(names)
     }
 
-    async fn read(&mut self, session: &Session, overlap: i32) -> Result<()> {
-        for row in session.rows(&LANES, &[&self.last_lane.saturating_sub(overlap)]).await? {
+    /// Reads what has been numbered since.
+    pub(crate) async fn read_on(&mut self, session: &Session) -> Result<()> {
+        for row in session.rows(&LANES, &[&self.last_lane]).await? {
             let no: i32 = row.try_get(0)?;
             let (lane, key) = (Lane::new(row.try_get(1)?, row.try_get(2)?), LaneNo(no as u32));
             self.lanes.insert(key, Arc::clone(&lane));
             self.by_lane.insert(lane, key);
             self.last_lane = self.last_lane.max(no);
         }
-        for row in session.rows(&SCOPES, &[&self.last_scope.saturating_sub(overlap)]).await? {
+        for row in session.rows(&SCOPES, &[&self.last_scope]).await? {
             let no: i32 = row.try_get(0)?;
             let scope = Scope { origin: row.try_get::<_, &str>(1)?.into(), tenant: row.try_get::<_, &str>(2)?.into() };
             let scope = if scope == Scope::default() { Scope::native() } else { Arc::new(scope) };
@@ -122,67 +127,68 @@ impl Numbered for Names {
 }
 
 /// The names of a server, shared by all that it does.
-pub(crate) struct NameBook {
-    sessions: Sessions,
-    names: RwLock<Arc<Names>>,
-    /// One at a time asks the database, so that never more than one connection is used for it.
-    asking: tokio::sync::Mutex<()>,
-}
+pub(crate) struct NameBook(RwLock<Arc<Names>>);
 
 impl NameBook {
-    pub(crate) async fn open(sessions: Sessions) -> Result<Self> {
-        let names = Names::all(&sessions.get().await?).await?;
-        Ok(Self { sessions, names: RwLock::new(Arc::new(names)), asking: tokio::sync::Mutex::default() })
+    pub(crate) async fn open(session: &Session) -> Result<Self> {
+        Ok(Self(RwLock::new(Arc::new(Names::all(session).await?))))
     }
 
     pub(crate) fn look(&self) -> Arc<Names> {
-        Arc::clone(&self.names.read().unwrap_or_else(PoisonError::into_inner))
+        Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Reads what others have added.
-    pub(crate) async fn read_on(&self) -> Result<Arc<Names>> {
-        let _turn = self.asking.lock().await;
-        let session = self.sessions.get().await?;
-        self.read(&session, OVERLAP).await
-    }
-
-    /// Reads everything: somebody met a number that is not known.
-    pub(crate) async fn read_all(&self) -> Result<Arc<Names>> {
-        let _turn = self.asking.lock().await;
-        let session = self.sessions.get().await?;
-        self.read(&session, i32::MAX).await
-    }
-
-    async fn read(&self, session: &Session, overlap: i32) -> Result<Arc<Names>> {
+    /// Reads what others have added, outside of any transaction.
+    pub(crate) async fn read_on(&self, session: &Session) -> Result<Arc<Names>> {
         let mut names = (*self.look()).clone();
-        names.read(session, overlap).await?;
+        names.read_on(session).await?;
         let names = Arc::new(names);
-        *self.names.write().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&names);
+        self.learn(&names);
         Ok(names)
     }
 
-    /// Numbers these names, at once and on a connection of its own: a number outlives a commit that fails, and nobody
-    /// waits for a long commit to learn one.
-    pub(crate) async fn add(&self, lanes: &[Arc<Lane>], scopes: &[Arc<Scope>]) -> Result<Arc<Names>> {
-        let _turn = self.asking.lock().await;
-        let session = self.sessions.get().await?;
-        let numbered = async {
-            session.begin().await?;
-            session.run(&TURN, &[]).await?;
-            put(&session, lanes, scopes).await?;
-            session.batch("COMMIT").await
-        };
-        if let Err(fault) = numbered.await {
-            session.discard();
-            return Err(fault);
+    /// Learns what a commit that took place has read and numbered.
+    pub(crate) fn learn(&self, names: &Arc<Names>) {
+        let mut known = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        if known.is_behind(names.last_lane, names.last_scope) {
+            *known = Arc::clone(names);
         }
-        self.read(&session, OVERLAP).await
     }
 
-    /// Makes this queue, if there is none of its name.
-    pub(crate) async fn add_queue(&self, name: &str) -> Result<()> {
-        let _turn = self.asking.lock().await;
-        self.sessions.get().await?.run(&ADD_QUEUES, &[&vec![name]]).await
+    /// Reads everything anew: some of it is no longer so.
+    async fn read_anew(&self, session: &Session) -> Result<Arc<Names>> {
+        let names = Arc::new(Names::all(session).await?);
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&names);
+        Ok(names)
+    }
+}
+
+impl Tx<'_> {
+    /// Waits until nobody else numbers names; the turn is over with the commit.
+    pub(super) async fn take_names_turn(&self) -> Result<()> {
+        self.session.run(&TURN, &[]).await
+    }
+
+    /// Numbers these names; others meet them when this commit has taken place.
+    pub(super) async fn number(&mut self, lanes: &[Arc<Lane>], scopes: &[Arc<Scope>]) -> Result<()> {
+        self.take_names_turn().await?;
+        put(self.session, lanes, scopes).await?;
+        self.read_names().await
+    }
+
+    /// What is known of the names, brought to these last numbers, which the database has just told.
+    pub(super) async fn know_names_up_to(&mut self, last_lane: i32, last_scope: i32) -> Result<()> {
+        if self.names.is_ahead(last_lane, last_scope) {
+            self.names = self.shared.book.read_anew(self.session).await?;
+        } else if self.names.is_behind(last_lane, last_scope) {
+            self.read_names().await?;
+        }
+        Ok(())
+    }
+
+    /// Reads what has been numbered since.
+    pub(super) async fn read_names(&mut self) -> Result<()> {
+        Arc::make_mut(&mut self.names).read_on(self.session).await
     }
 }
 

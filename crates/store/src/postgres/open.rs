@@ -26,7 +26,7 @@ const DEAD: Duration = Duration::from_secs(10);
 pub const FLIGHTS: usize = 4;
 /// Reads on their way at a time.
 pub const READERS: usize = 4;
-/// Connections besides those: to number names, and one to spare.
+/// Connections besides those: to fold the counters, and one to spare.
 const OTHERS: usize = 2;
 /// Notifications that wait to be looked at; one more is lost.
 const HEARD: usize = 1024;
@@ -39,6 +39,11 @@ const SETTINGS: &str = "-c jit=off -c enable_seqscan=off -c enable_hashjoin=off 
 
 /// The schema, unless it is called otherwise.
 pub const SCHEMA: &str = "tasklane";
+
+/// What the channel of hints is called, behind the name of the schema.
+const HINTS: &str = "_hints";
+/// PostgreSQL cuts longer names off.
+const LONGEST_NAME: usize = 63;
 
 /// How to open the store.
 #[derive(Clone)]
@@ -83,10 +88,7 @@ impl Connect {
     pub(crate) fn new(options: &Options) -> Result<Self, OpenError> {
         let url = Url::parse(&options.url)?;
         let mut config: Config = url.text.parse().map_err(|error| OpenError::Url(told(&error)))?;
-        let is_name = |it: char| it.is_ascii_lowercase() || it.is_ascii_digit() || it == '_';
-        if options.schema.is_empty() || options.schema.len() > 63 || !options.schema.chars().all(is_name) {
-            return Err(OpenError::Url("a schema is named by lower-case letters, digits and _".into()));
-        }
+        names_schema(&options.schema)?;
         if config.get_application_name().is_none() {
             config.application_name("tasklane");
         }
@@ -120,7 +122,7 @@ impl Connect {
 
     /// The channel that servers of this schema hint by.
     pub(crate) fn channel(&self) -> String {
-        format!("{}_hints", self.schema)
+        format!("{}{HINTS}", self.schema)
     }
 
     /// A connection that hands on what is notified.
@@ -142,6 +144,20 @@ impl Connect {
     pub(crate) const fn heard() -> usize {
         HEARD
     }
+}
+
+/// Names are never quoted, and that of the channel is one, too.
+fn names_schema(name: &str) -> Result<(), OpenError> {
+    let begins = name.starts_with(|it: char| it.is_ascii_lowercase() || it == '_');
+    let is_name = |it: char| it.is_ascii_lowercase() || it.is_ascii_digit() || it == '_';
+    if begins && name.len() + HINTS.len() <= LONGEST_NAME && name.chars().all(is_name) {
+        return Ok(());
+    }
+    let most = LONGEST_NAME - HINTS.len();
+    Err(OpenError::Url(format!(
+        "schema {name:?} cannot be: its name is of lower-case letters, digits and _, does not begin with a digit, and has \
+         at most {most} characters"
+    )))
 }
 
 /// A task that ends with its holder.

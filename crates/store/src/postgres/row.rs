@@ -85,10 +85,15 @@ pub(crate) struct Kept {
     pub task: Task,
 }
 
-/// Whether a row names what `names` does not know.
-pub(crate) fn is_unknown(row: &Row, names: &Names) -> Result<bool> {
-    let (lane, scope) = (LaneNo(row.try_get::<_, i32>(1)? as u32), ScopeNo(row.try_get::<_, i32>(2)? as u32));
-    Ok(names.lane_of(lane).is_err() || names.scope_of(scope).is_err())
+/// Whether one of these rows names what `names` does not know.
+pub(crate) fn are_unknown(rows: &[Row], names: &Names) -> Result<bool> {
+    for row in rows {
+        let (lane, scope) = (LaneNo(row.try_get::<_, i32>(1)? as u32), ScopeNo(row.try_get::<_, i32>(2)? as u32));
+        if names.lane_of(lane).is_err() || names.scope_of(scope).is_err() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 impl Kept {

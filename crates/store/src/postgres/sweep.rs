@@ -28,7 +28,8 @@ pub const LOG_KEPT: Duration = Duration::from_secs(24 * 3600);
 /// How large the event log may grow, in bytes.
 pub const LOG_BYTES: u64 = 1 << 30;
 
-const TURN: Statement = Statement { sql: "SELECT pg_try_advisory_xact_lock(7806831264735756658)", types: &[] };
+const TURN: Statement =
+    Statement { sql: "SELECT pg_try_advisory_xact_lock('tasklane.tasks'::regclass::oid::int, 0)", types: &[] };
 
 const EXAMINE: Statement = Statement {
     sql: "SELECT id, state, finished, lane, scope, attempt, flags, hidden FROM tasklane.tasks WHERE id > $1

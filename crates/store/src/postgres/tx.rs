@@ -22,7 +22,7 @@ use super::error::{Fault, Result};
 use super::hints::News;
 use super::keys;
 use super::names::{NameBook, Names};
-use super::row::{HAS_HISTORY, HAS_KEYS, Kept, columns, heads, is_unknown, text};
+use super::row::{HAS_HISTORY, HAS_KEYS, Kept, are_unknown, columns, heads, text};
 use super::session::{Session, Statement, Value};
 use super::time::Time;
 use super::write;
@@ -132,20 +132,18 @@ impl<'a> Tx<'a> {
         writes: Writes,
     ) -> Result<Self> {
         let certainly = writes == Writes::Certainly;
+        // Looked up before the database is asked, so that it cannot know less.
+        let names = shared.book.look();
         let values: [Value<'_>; 1] = [&certainly];
         let (begun, opened) = tokio::join!(biased; session.begin(), session.row(&OPEN, &values));
         begun?;
         let opened = opened?;
         let now = shared.time.heard(Timestamp::from_micros(opened.try_get(0)?));
-        let mut names = shared.book.look();
-        if names.is_behind(opened.try_get(2)?, opened.try_get(3)?) {
-            names = shared.book.read_on().await?;
-        }
         let states: Vec<i16> = opened.try_get(5)?;
         let states = states.into_iter().filter_map(|code| QueueState::from_code(u8::try_from(code).ok()?));
         let queues = opened.try_get::<_, Vec<&str>>(4)?.into_iter().map(Box::from).zip(states).collect();
         let answers = std::iter::repeat_with(Answers::default).take(callers).collect();
-        Ok(Self {
+        let mut tx = Self {
             session,
             shared,
             names,
@@ -160,7 +158,9 @@ impl<'a> Tx<'a> {
             due: None,
             body: Body::default(),
             shifts: Shifts::default(),
-        })
+        };
+        tx.know_names_up_to(opened.try_get(2)?, opened.try_get(3)?).await?;
+        Ok(tx)
     }
 
     /// Every verb in the order of the road, each over all callers.
@@ -229,7 +229,9 @@ impl<'a> Tx<'a> {
 
     /// What this row tells.
     pub(crate) async fn kept(&mut self, rows: &[Row]) -> Result<Vec<Kept>> {
-        self.names = known(&self.shared.book, rows, Arc::clone(&self.names)).await?;
+        if are_unknown(rows, &self.names)? {
+            self.read_names().await?;
+        }
         rows.iter().map(|row| Kept::read(row, &self.names)).collect()
     }
 
@@ -317,16 +319,6 @@ impl<'a> Tx<'a> {
         let ended = self.body.end_group();
         ended.into_iter().for_each(|ended| self.shifts.add(ended));
     }
-}
-
-/// `names`, or newer ones where a row needs them.
-pub(crate) async fn known(book: &NameBook, rows: &[Row], names: Arc<Names>) -> Result<Arc<Names>> {
-    for row in rows {
-        if is_unknown(row, &names)? {
-            return book.read_all().await;
-        }
-    }
-    Ok(names)
 }
 
 /// Attempts that ended, for the history.

@@ -2,7 +2,7 @@
 //! through each database. Every answer and, at the end, every task, attempt, event and count must be the same; and what happens
 //! on the way keeps core's laws.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -76,6 +76,8 @@ struct Pair {
     last: Position,
     /// Ids come in the order of acceptance.
     in_order: bool,
+    /// Tasks whose ids may come again, as they are still there when they do.
+    telling: BTreeSet<TaskId>,
     /// The event log was left behind, where it stood here.
     left: Option<Position>,
 }
@@ -85,8 +87,8 @@ impl Pair {
         let clock = ManualClock::at(beginning());
         let (model, store) = (MemoryStore::new(clock.clone()), database.open(&clock).await);
         let (known, leased, states) = (Vec::new(), Vec::new(), BTreeMap::new());
-        let in_order = store.is_shared();
-        Self { clock, database, model, store, drawn: 0, known, leased, states, last: Position(0), in_order, left: None }
+        let (in_order, telling, last) = (store.is_shared(), BTreeSet::new(), Position(0));
+        Self { clock, database, model, store, drawn: 0, known, leased, states, last, in_order, telling, left: None }
     }
 
     fn draw(&mut self) -> u64 {
@@ -132,9 +134,9 @@ impl Pair {
         if let Some((which, body)) = new.same_id {
             spec.fingerprint = Some(body.into());
             // Of tasks queued in the same moment a shared store puts the least id first, and SQLite and the model the one
-            // that came first: there an id of a task that never was may not come late.
+            // that came first: there an id of a task that never was, or is no more, may not come late.
             let taken = self.known.get(usize::from(which) % self.known.len().max(1));
-            let is_telling = |id: &&TaskId| !self.in_order || self.states.contains_key(id);
+            let is_telling = |id: &&TaskId| !self.in_order || self.telling.contains(id);
             if let Some(taken) = taken.filter(is_telling) {
                 task.id = *taken;
             }
@@ -259,6 +261,7 @@ impl Pair {
                 self.model.reopened();
             }
             Step::Commit(commands) => {
+                self.telling = self.stay(commands).await;
                 let mut twice = [Batch::default(), Batch::default()];
                 let (drawn, known) = (self.drawn, self.known.clone());
                 for batch in &mut twice {
@@ -277,6 +280,15 @@ impl Pair {
                 self.same(model, store);
             }
         }
+    }
+
+    /// Tasks that are there and that these commands do not remove before they accept anything.
+    async fn stay(&self, commands: &[Command]) -> BTreeSet<TaskId> {
+        if commands.iter().any(|command| matches!(command, Command::Hand(_, 5, _))) {
+            return BTreeSet::new();
+        }
+        let there = self.model.tasks(self.known.clone()).await.unwrap();
+        there.iter().flatten().map(|task| task.facts.id).collect()
     }
 
     /// Nothing happens that the table forbids, and everything that happens follows from what was before.

@@ -54,7 +54,7 @@ impl Reader {
                 let body: &[u8] = row.try_get(2)?;
                 let mut events = Vec::new();
                 if log::events(body, at, &*names, &mut events).is_err() {
-                    names = self.shared.book.read_all().await?;
+                    names = self.shared.book.read_on(session).await?;
                     events.clear();
                     log::events(body, at, &*names, &mut events).map_err(Fault::from)?;
                 }

@@ -64,7 +64,7 @@ impl Reader {
         let mut look = FIRST.max(most + 1);
         loop {
             let examined = self.examine(session, filter, below, look).await?;
-            let (end, chosen) = self.choose(&examined, &mut filling, most).await?;
+            let (end, chosen) = self.choose(session, &examined, &mut filling, most).await?;
             self.fill(session, &chosen, &mut filling).await?;
             if end == End::Before && filling.is_full(most) {
                 filling.page.next = filling.last;
@@ -87,7 +87,13 @@ impl Reader {
     }
 
     /// Which of these rows may fit, until the page would be full if they all did.
-    async fn choose(&self, examined: &[Row], filling: &mut Filling<'_>, most: usize) -> Result<(End, Vec<Uuid>)> {
+    async fn choose(
+        &self,
+        session: &Session,
+        examined: &[Row],
+        filling: &mut Filling<'_>,
+        most: usize,
+    ) -> Result<(End, Vec<Uuid>)> {
         let mut names = self.shared.book.look();
         let mut chosen = Vec::new();
         for row in examined {
@@ -98,7 +104,7 @@ impl Reader {
             let id = TaskId(row.try_get(0)?);
             filling.last = Some(id);
             if fits_so_far(row, filling.filter, &names).is_none() {
-                names = self.shared.book.read_all().await?;
+                names = self.shared.book.read_on(session).await?;
             }
             if fits_so_far(row, filling.filter, &names).unwrap_or_default() {
                 filling.bytes += usize::try_from(row.try_get::<_, i64>(6)?).unwrap_or(0);
@@ -110,7 +116,7 @@ impl Reader {
 
     /// Reads those that were chosen, and keeps those that fit in everything.
     async fn fill(&self, session: &Session, chosen: &[Uuid], filling: &mut Filling<'_>) -> Result<()> {
-        let mut kept = self.kept(&rows(session, chosen).await?).await?;
+        let mut kept = self.kept(session, &rows(session, chosen).await?).await?;
         kept.sort_unstable_by_key(|it| std::cmp::Reverse(it.task.facts.id));
         for kept in kept {
             if task_fits(filling.filter, &kept.task) {

@@ -21,9 +21,9 @@ use super::error::{Fault, Result};
 use super::notes;
 use super::open::READERS;
 use super::renew::Keys;
-use super::row::{HAS_HISTORY, Kept, columns};
+use super::row::{HAS_HISTORY, Kept, are_unknown, columns};
 use super::session::{Session, Sessions, Statement};
-use super::tx::{Shared, known};
+use super::tx::Shared;
 use crate::filter::scope_is_of;
 
 pub(super) mod events;
@@ -99,14 +99,17 @@ impl Reader {
         Ok(answer?)
     }
 
-    async fn kept(&self, rows: &[Row]) -> Result<Vec<Kept>> {
-        let names = known(&self.shared.book, rows, self.shared.book.look()).await?;
+    async fn kept(&self, session: &Session, rows: &[Row]) -> Result<Vec<Kept>> {
+        let mut names = self.shared.book.look();
+        if are_unknown(rows, &names)? {
+            names = self.shared.book.read_on(session).await?;
+        }
         rows.iter().map(|row| Kept::read(row, &names)).collect()
     }
 
     /// Tasks by their ids, in no order; hidden ones are none.
     async fn find(&self, session: &Session, ids: &[Uuid]) -> Result<Vec<Kept>> {
-        let mut kept = self.kept(&rows(session, ids).await?).await?;
+        let mut kept = self.kept(session, &rows(session, ids).await?).await?;
         kept.retain(|it| it.task.hidden_at.is_none());
         Ok(kept)
     }
@@ -163,7 +166,8 @@ impl Reader {
 
     pub(super) async fn counts(&self, session: &Session, origin: &str, tenant: Option<&str>) -> Result<Counts> {
         let sums = Sums::read(session).await?;
-        let scopes = self.shared.book.look().scopes_where(|scope| scope_is_of(scope, origin, tenant));
+        let names = self.shared.book.read_on(session).await?;
+        let scopes = names.scopes_where(|scope| scope_is_of(scope, origin, tenant));
         let mut counts = Counts::default();
         for ((_, scope), of) in &sums.by_lane {
             if scopes.contains(&(scope.0 as i32)) {

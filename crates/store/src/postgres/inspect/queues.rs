@@ -48,7 +48,7 @@ impl Reader {
             queues.insert(name.clone(), Queue { name, state, counts, oldest_queued_at: None, next: None });
         }
         let sums = Sums::read(session).await?;
-        let names = self.shared.book.read_on().await?;
+        let names = self.shared.book.read_on(session).await?;
         let mut open = Vec::new();
         for ((lane, _), counts) in &sums.by_lane {
             let Ok(known) = names.lane_of(*lane) else { continue };
@@ -73,7 +73,7 @@ impl Reader {
     /// The lanes that have tasks, but for those of system queues, in the order of types, then queues.
     pub(crate) async fn lanes(&self, session: &Session) -> Result<Vec<LaneCounts>> {
         let sums = Sums::read(session).await?;
-        let names = self.shared.book.read_on().await?;
+        let names = self.shared.book.read_on(session).await?;
         let mut lanes: BTreeMap<(Box<str>, Box<str>), LaneCounts> = BTreeMap::new();
         for ((lane, _), counts) in &sums.by_lane {
             let Ok(lane) = names.lane_of(*lane) else { continue };
