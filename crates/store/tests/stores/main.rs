@@ -5,5 +5,6 @@ mod commands;
 mod conformance;
 mod equal;
 mod memory;
+mod pair;
 mod postgres;
 mod sqlite;
