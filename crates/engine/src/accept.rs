@@ -1,5 +1,6 @@
 //! The first station: accepts submissions. What may start at once is handed, in the same commit, to a worker that waits.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tasklane_core::accept::{Accepted, NewTask, Start, Submission};
@@ -8,6 +9,7 @@ use tasklane_core::event::Transition;
 use tasklane_core::ports::store::Batch;
 use tasklane_core::sabotage::{self, Sabotage};
 use tasklane_core::state::{Reason, State};
+use tasklane_core::task::Lane;
 
 use crate::calls::{SubmitError, Submitted};
 use crate::inside::Inside;
@@ -69,9 +71,11 @@ fn seats_for<'a>(inside: &Inside, tasks: impl IntoIterator<Item = &'a NewTask>) 
     if startable.peek().is_none() || inside.is_draining() || inside.parked.len() == 0 {
         return Vec::new();
     }
-    let lanes: Vec<_> = startable.map(|task| &task.lane).collect();
-    let tasks = lanes.len();
-    inside.parked.take_for(lanes.into_iter(), tasks)
+    let mut owed: BTreeMap<&Arc<Lane>, usize> = BTreeMap::new();
+    for task in startable {
+        *owed.entry(&task.lane).or_default() += 1;
+    }
+    inside.parked.take_for(owed.into_iter())
 }
 
 fn only_answer(

@@ -16,6 +16,7 @@ use tokio::time::Instant;
 
 use crate::inside::Inside;
 use crate::parked::{Sat, Seat};
+use crate::seats::{self, Got, Owed};
 use crate::settle;
 
 /// What a commit gave.
@@ -77,12 +78,12 @@ impl Inside {
         committing.await.unwrap_or_else(|failed| Err(StoreError::Away(failed.to_string())))
     }
 
-    /// Leases for `seats` and answers them.
-    pub fn serve(self: &Arc<Self>, seats: Vec<Seat>) {
+    /// Leases for `seats`, and for more of them while lanes of `owed` may have more than these got.
+    pub fn serve(self: &Arc<Self>, seats: Vec<Seat>, owed: Vec<Owed>) {
         if !seats.is_empty() {
             let inside = Arc::clone(self);
             // A failed commit has put the seats back; the floor under it is the next arrival or the caller's own wait.
-            tokio::spawn(async move { drop(inside.commit_here(Batch::default(), seats).await) });
+            tokio::spawn(async move { drop(seats::serve(&inside, seats, owed).await) });
         }
     }
 
@@ -100,8 +101,8 @@ impl Inside {
         }
     }
 
-    /// Leases for `seats` and answers them; the lanes of what those got who got all they wanted, and how many tasks.
-    pub async fn lease_for(self: &Arc<Self>, seats: Vec<Seat>) -> Result<(Vec<Arc<Lane>>, usize), StoreError> {
+    /// Leases for `seats` and answers them; what each got.
+    pub async fn lease_for(self: &Arc<Self>, seats: Vec<Seat>) -> Result<Vec<Got>, StoreError> {
         let arrivals = self.parked.arrivals();
         let for_seats = match self.commit_for(Batch::default(), &seats).await {
             Ok((_, _, for_seats)) => for_seats,
@@ -110,12 +111,14 @@ impl Inside {
                 return Err(error);
             }
         };
-        let full = seats.iter().zip(&for_seats).filter(|(seat, handed)| handed.tasks.len() >= seat.limit);
-        let tasks = full.flat_map(|(_, handed)| &handed.tasks);
-        let lanes: Vec<_> = tasks.map(|task| Arc::clone(&task.facts.lane)).collect();
-        let count = lanes.len();
+        let got = |(seat, handed): (&Seat, &Handed)| Got {
+            serves: Arc::clone(&seat.lanes),
+            is_full: handed.tasks.len() >= seat.limit,
+            lanes: handed.tasks.iter().map(|task| Arc::clone(&task.facts.lane)).collect(),
+        };
+        let got = seats.iter().zip(&for_seats).map(got).collect();
         self.answer(seats, for_seats, arrivals);
-        Ok((lanes, count))
+        Ok(got)
     }
 
     /// Commits; the answers, the batch's own leases, and those for `seats`.
@@ -165,7 +168,7 @@ impl Inside {
     fn seat_again(self: &Arc<Self>, seats: Vec<Seat>, arrivals: u64) {
         let sat = seats.into_iter().map(|seat| self.sit(seat, arrivals));
         let stale = sat.filter_map(|sat| if let Sat::Stale(seat) = sat { Some(seat) } else { None }).collect();
-        self.serve(stale);
+        self.serve(stale, Vec::new());
     }
 
     /// Sits down; who stood while news came for him is answered at once.
@@ -229,15 +232,17 @@ impl Inside {
         let left = left_queued(&answers.transitions);
         if !left.is_empty() && !sabotage::is(Sabotage::LostWake) {
             self.parked.announce_in(left.iter().map(|(lane, _)| *lane));
-            let tasks = left.iter().map(|(_, tasks)| tasks).sum();
-            self.serve(self.parked.take_for(left.iter().map(|(lane, _)| *lane), tasks));
+            let seats = self.parked.take_for(left.iter().copied());
+            if !seats.is_empty() {
+                self.serve(seats, left.into_iter().map(|(lane, tasks)| Owed::tasks(lane, tasks)).collect());
+            }
         }
     }
 
     /// Serves seats of a queue that was opened.
     pub fn wake_queue(self: &Arc<Self>, queue: &str) {
         self.parked.announce();
-        self.serve(self.parked.take_for_queue(queue));
+        self.serve(self.parked.take_for_queue(queue), Vec::new());
     }
 
     /// Tells the worker of a running task, at once if it waits for work, that the task is to be cancelled.

@@ -36,6 +36,10 @@ impl Seat {
         self.reply.is_closed() || Instant::now() >= self.until
     }
 
+    fn serves(&self, lane: &Lane) -> bool {
+        serves(&self.lanes, lane)
+    }
+
     /// What the store is asked for it; `seed` are 64 random bits.
     pub fn request(&self, seed: u64) -> LeaseRequest {
         LeaseRequest {
@@ -97,7 +101,7 @@ impl Parked {
         let mut room = lock(&self.room);
         if seat.is_over() {
             Sat::Over
-        } else if room.has_come_since(arrivals, &seat.lanes) {
+        } else if seat.limit > 0 && room.has_come_since(arrivals, &seat.lanes) {
             Sat::Stale(seat)
         } else if room.seats.len() >= self.most {
             Sat::Full
@@ -111,32 +115,31 @@ impl Parked {
         lock(&self.room).take(number).is_some()
     }
 
-    /// Takes seats that serve one of `lanes`, the longest waiting first, until they want `tasks` tasks.
-    pub fn take_for<'a>(&self, lanes: impl Iterator<Item = &'a Arc<Lane>>, tasks: usize) -> Vec<Seat> {
+    /// Takes for each lane of `owed` the seats that waited longest, until they want as many tasks as are named with it. What a
+    /// seat wants is counted once, though it serves several: a lane's tasks do not lend their seats to another's.
+    pub fn take_for<'a>(&self, owed: impl Iterator<Item = (&'a Arc<Lane>, usize)>) -> Vec<Seat> {
         let mut room = lock(&self.room);
-        if room.seats.is_empty() {
-            return Vec::new();
-        }
-        let mut last: Option<&Arc<Lane>> = None;
-        let mut numbers = BTreeSet::new();
-        for lane in lanes {
-            if last.is_some_and(|it| Arc::ptr_eq(it, lane) || it == lane) {
-                continue;
+        let mut taken: Vec<Seat> = Vec::new();
+        // Of those taken, which want more than was counted, and how much.
+        let mut spare: Vec<(usize, usize)> = Vec::new();
+        for (lane, mut tasks) in owed {
+            for (_, wants) in spare.iter_mut().filter(|(seat, _)| taken[*seat].serves(lane)) {
+                let counted = tasks.min(*wants);
+                (tasks, *wants) = (tasks - counted, *wants - counted);
             }
-            last = Some(lane);
-            room.serving(lane, tasks, &mut numbers);
-        }
-        let mut wanted = 0;
-        let mut taken = Vec::new();
-        for number in numbers {
-            if wanted >= tasks {
-                break;
-            }
-            if let Some(seat) = room.take(number).filter(|it| !it.reply.is_closed()) {
-                wanted += seat.limit;
+            spare.retain(|(_, wants)| *wants > 0);
+            while tasks > 0
+                && let Some(number) = room.first_serving(lane)
+            {
+                let Some(seat) = room.take(number).filter(|it| !it.reply.is_closed()) else { continue };
+                if seat.limit > tasks {
+                    spare.push((taken.len(), seat.limit - tasks));
+                }
+                tasks = tasks.saturating_sub(seat.limit);
                 taken.push(seat);
             }
         }
+        taken.sort_unstable_by_key(|it| it.number);
         taken
     }
 
@@ -144,9 +147,8 @@ impl Parked {
     pub fn take_one_for_each(&self, lanes: &[Arc<Lane>]) -> Vec<Seat> {
         let mut taken: Vec<Seat> = Vec::new();
         for lane in lanes {
-            let serves = |seat: &Seat| seat.lanes.iter().any(|it| it.matches(&lane.queue, &lane.task_type));
-            if !taken.iter().any(serves) {
-                taken.extend(self.take_for(std::iter::once(lane), 1));
+            if !taken.iter().any(|it| it.serves(lane)) {
+                taken.extend(self.take_for(std::iter::once((lane, 1))));
             }
         }
         taken
@@ -161,7 +163,7 @@ impl Parked {
         let mut looked_at = 0;
         for (number, seat) in room.seats.range(after).take(LOOKED_AT) {
             (round.after, looked_at) = (*number, looked_at + 1);
-            if !round.met.contains(&seat.lanes) {
+            if seat.limit > 0 && !round.met.contains(&seat.lanes) {
                 round.met.insert(Arc::clone(&seat.lanes));
                 numbers.push(*number);
             }
@@ -178,7 +180,7 @@ impl Parked {
     /// Takes seats that serve any lane of this queue.
     pub fn take_for_queue(&self, queue: &str) -> Vec<Seat> {
         let serves = |it: &LaneFilter| it.queue.as_deref().is_none_or(|name| name == queue);
-        self.take_where(|seat| seat.lanes.iter().any(serves))
+        self.take_where(|seat| seat.limit > 0 && seat.lanes.iter().any(serves))
     }
 
     /// Something was queued anywhere: every look that began before is stale.
@@ -252,9 +254,8 @@ impl Round {
 impl Room {
     /// Whether something came into a lane of `lanes` after `arrivals`.
     fn has_come_since(&self, arrivals: u64, lanes: &[LaneFilter]) -> bool {
-        let serves = |lane: &Lane| lanes.iter().any(|it| it.matches(&lane.queue, &lane.task_type));
         self.anywhere > arrivals
-            || self.lately.iter().rev().take_while(|(at, _)| *at > arrivals).any(|(_, it)| serves(it))
+            || self.lately.iter().rev().take_while(|(at, _)| *at > arrivals).any(|(_, it)| serves(lanes, it))
     }
 
     fn add(&mut self, mut seat: Seat) -> u64 {
@@ -263,7 +264,8 @@ impl Room {
             seat.number = self.next;
         }
         let number = seat.number;
-        for filter in filters(&seat.lanes) {
+        // One that wants nothing is there to be told of cancellations.
+        for filter in filters(&seat.lanes).filter(|_| seat.limit > 0) {
             self.by_filter.entry(filter).or_default().insert(number);
         }
         self.seats.insert(number, seat);
@@ -283,16 +285,22 @@ impl Room {
         Some(seat)
     }
 
-    /// Adds the numbers of at most `most` seats that serve `lane`.
-    fn serving(&self, lane: &Lane, most: usize, numbers: &mut BTreeSet<u64>) {
-        let any_queue = (!lane.queue.starts_with('~')).then_some(None);
-        for queue in [Some(Some(lane.queue.clone())), any_queue].into_iter().flatten() {
-            for task_type in [Some(lane.task_type.clone()), None] {
-                let found = self.by_filter.get(&(queue.clone(), task_type));
-                numbers.extend(found.into_iter().flatten().take(most));
-            }
+    /// The seat that waited longest of those that serve `lane`.
+    fn first_serving(&self, lane: &Lane) -> Option<u64> {
+        if self.seats.is_empty() {
+            return None;
         }
+        let any_queue = (!lane.queue.starts_with('~')).then_some(None);
+        let queues = [Some(Some(lane.queue.clone())), any_queue].into_iter().flatten();
+        let types = [Some(lane.task_type.clone()), None];
+        let filters = queues.flat_map(|queue| types.iter().map(move |it| (queue.clone(), it.clone())));
+        filters.filter_map(|it| self.by_filter.get(&it)?.first().copied()).min()
     }
+}
+
+/// Whether one of `lanes` lets `lane` through.
+pub(crate) fn serves(lanes: &[LaneFilter], lane: &Lane) -> bool {
+    lanes.iter().any(|it| it.matches(&lane.queue, &lane.task_type))
 }
 
 fn filters(lanes: &[LaneFilter]) -> impl Iterator<Item = Filter> + '_ {

@@ -68,6 +68,11 @@ impl World {
     }
 
     pub async fn submit_with(&self, change: impl FnOnce(&mut NewTask)) -> TaskId {
+        let new = self.new_task(change);
+        self.engine.submit(Submission { tasks: vec![new] }).await.unwrap()[0].id
+    }
+
+    pub fn new_task(&self, change: impl FnOnce(&mut NewTask)) -> NewTask {
         let mut new = NewTask {
             id: self.engine.draw_id(),
             lane: Lane::new("default", "a"),
@@ -81,7 +86,7 @@ impl World {
             idempotency: None,
         };
         change(&mut new);
-        self.engine.submit(Submission { tasks: vec![new] }).await.unwrap()[0].id
+        new
     }
 
     pub fn lease_call(&self, wait: Duration) -> LeaseCall {
