@@ -213,7 +213,11 @@ impl Inside {
         }
         for task in answers.hand.iter().flatten() {
             if task.facts.state == State::Running && task.facts.cancel_requested {
-                self.tell(task.facts.id, task.facts.attempt);
+                if self.is_shared && !self.facts.holds_attempt(task.facts.id, task.facts.attempt) {
+                    self.tell_stranger(task);
+                } else {
+                    self.tell(task.facts.id, task.facts.attempt);
+                }
             }
         }
     }

@@ -95,6 +95,11 @@ impl HeldFacts {
         lock(&self.table).held.get(&key.id).is_some_and(|it| it.holds(key))
     }
 
+    /// Whether this server holds this attempt, or a later one.
+    pub fn holds_attempt(&self, id: TaskId, attempt: u32) -> bool {
+        lock(&self.table).held.get(&id).is_some_and(|it| it.facts.attempt >= attempt)
+    }
+
     /// Whether this server holds a lease of this task.
     pub fn holds_any(&self, id: TaskId) -> bool {
         lock(&self.table).held.contains_key(&id)

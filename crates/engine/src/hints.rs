@@ -15,6 +15,7 @@ use tasklane_core::ports::store::Hint;
 use tasklane_core::task::Lane;
 use tokio::time::Instant;
 
+use crate::cancels::look_for_cancels;
 use crate::inside::Inside;
 use crate::seats;
 
@@ -120,17 +121,6 @@ pub(crate) async fn look_for_ends(inside: Arc<Inside>) {
     }
 }
 
-/// Tells the workers held here what somebody asked another server to cancel.
-pub(crate) async fn look_for_cancels(inside: Arc<Inside>) {
-    if inside.facts.len() == 0 {
-        return;
-    }
-    match inside.store.cancels().await {
-        Ok(cancels) => cancels.into_iter().for_each(|(id, attempt)| inside.tell(id, attempt)),
-        Err(error) => quiet(&error),
-    }
-}
-
 /// Another server may have settled, rescued or renewed what was not renewed here for the length of its lease.
 pub(crate) async fn look_for_lost(inside: Arc<Inside>) {
     let silent = inside.facts.silent(Instant::now());
@@ -151,6 +141,6 @@ pub(crate) async fn forget_lost(inside: &Arc<Inside>, keys: Vec<LeaseKey>) {
 }
 
 /// What could not be read now is read soon: that the store is away was said already.
-fn quiet(error: &StoreError) {
+pub(crate) fn quiet(error: &StoreError) {
     tracing::debug!(%error, "what other servers did was not read");
 }

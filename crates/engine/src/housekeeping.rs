@@ -8,7 +8,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
 
 use crate::inside::Inside;
-use crate::{hints, progress, seats, sweep};
+use crate::{cancels, hints, progress, seats, sweep};
 
 /// One chore.
 struct Chore {
@@ -27,7 +27,11 @@ const CHORES: &[Chore] = &[
 const SHARED: &[Chore] = &[
     Chore { name: "look for work", every: Duration::from_secs(1), run: |it| Box::pin(seats::look(it)) },
     Chore { name: "look for ends", every: Duration::from_millis(500), run: |it| Box::pin(hints::look_for_ends(it)) },
-    Chore { name: "look for cancels", every: Duration::from_secs(1), run: |it| Box::pin(hints::look_for_cancels(it)) },
+    Chore {
+        name: "look for cancels",
+        every: Duration::from_secs(1),
+        run: |it| Box::pin(cancels::look_for_cancels(it)),
+    },
     Chore { name: "look for lost", every: Duration::from_secs(1), run: |it| Box::pin(hints::look_for_lost(it)) },
 ];
 

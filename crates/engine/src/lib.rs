@@ -19,6 +19,7 @@ mod settle;
 
 // Beside the road.
 pub mod bulk;
+mod cancels;
 mod hand;
 mod hints;
 mod housekeeping;

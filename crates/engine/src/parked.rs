@@ -211,6 +211,17 @@ impl Parked {
         self.take_where(|seat| *seat.worker == *worker)
     }
 
+    /// Whether this worker waits here.
+    pub fn has(&self, worker: &str) -> bool {
+        lock(&self.room).seats.values().any(|it| *it.worker == *worker)
+    }
+
+    /// Those of `workers` that wait here.
+    pub fn present<'a>(&self, workers: &HashSet<&'a str>) -> HashSet<&'a str> {
+        let room = lock(&self.room);
+        room.seats.values().filter_map(|it| workers.get(&*it.worker).copied()).collect()
+    }
+
     fn take_where(&self, wanted: impl Fn(&Seat) -> bool) -> Vec<Seat> {
         let mut room = lock(&self.room);
         let numbers: Vec<u64> = room.seats.iter().filter(|(_, seat)| wanted(seat)).map(|(number, _)| *number).collect();

@@ -48,12 +48,7 @@ pub(crate) async fn report(inside: &Arc<Inside>, call: ReportCall) -> Result<Rep
     if let Some(wish) = &want {
         let handed = committed.handed.pop().unwrap_or_else(|| Handed::nothing(inside));
         reply.tasks.extend(handed.take());
-        if reply.tasks.is_empty()
-            && reply.lost.is_empty()
-            && reply.refused.is_empty()
-            && !cancel.is_news
-            && wish.limit > 0
-        {
+        if reply.tasks.is_empty() && reply.lost.is_empty() && reply.refused.is_empty() && !cancel.is_news {
             reply.tasks = lease::park(inside, &worker, wish, arrivals).await?;
             reply.cancel = inside.cancels(&worker).ids;
         }

@@ -144,6 +144,51 @@ async fn a_cancellation_reaches_a_worker_of_another_server_once() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_cancellation_reaches_a_worker_that_went_to_another_server_before_its_next_renewal() {
+    for (deaf, asked, within) in
+        [(false, 1, Duration::ZERO), (true, 1, Duration::ZERO), (false, 2, Duration::ZERO), (true, 2, SECOND)]
+    {
+        let (servers, bus) = World::several::<3>();
+        let [a, b, _] = &servers;
+        bus.deaf.store(deaf, Relaxed);
+        let other = a.submit("a").await;
+        a.lease_as("other", Duration::ZERO).await.unwrap();
+        let id = a.submit("a").await;
+        a.lease_one(Duration::ZERO).await.unwrap();
+        let parked = b.park(30 * SECOND);
+        sleep(3 * SECOND).await;
+        let before = Instant::now();
+        servers[asked].engine.hand(other, Hand::Cancel).await.unwrap();
+        servers[asked].engine.hand(id, Hand::Cancel).await.unwrap();
+        assert_eq!(parked.await.unwrap().cancel, [id]);
+        assert!(before.elapsed() <= within, "deaf {deaf}, at {asked}: {:?}", before.elapsed());
+        let again = b.park(5 * SECOND);
+        let told = Instant::now();
+        assert_eq!(again.await.unwrap().cancel, [id]);
+        assert_eq!(told.elapsed(), 5 * SECOND, "what is known is not news");
+        let task = b.engine.wait(id, 30 * SECOND).await.unwrap().unwrap();
+        assert_eq!((task.facts.state, told.elapsed().as_secs()), (State::Cancelled, 10));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cancellation_asked_for_before_the_worker_came_here_reaches_it_when_it_does() {
+    let ([a, b], bus) = World::several();
+    bus.deaf.store(true, Relaxed);
+    let id = a.submit("a").await;
+    a.lease_one(Duration::ZERO).await.unwrap();
+    b.engine.hand(id, Hand::Cancel).await.unwrap();
+    let somebody = LeaseCall { worker: "somebody".into(), ..b.lease_call(30 * SECOND) };
+    let engine = b.engine.clone();
+    let somebody = tokio::spawn(async move { engine.lease(somebody).await });
+    sleep(3 * SECOND).await;
+    let before = Instant::now();
+    assert_eq!(b.park(30 * SECOND).await.unwrap().cancel, [id]);
+    assert!(before.elapsed() <= SECOND, "{:?}", before.elapsed());
+    assert!(!somebody.is_finished());
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_cancellation_reaches_a_worker_whose_seat_is_just_being_looked_for() {
     let ([a], _bus) = World::several();
     let id = a.submit("a").await;

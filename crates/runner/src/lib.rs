@@ -19,6 +19,7 @@ mod table;
 
 // Beside it.
 mod drain;
+mod listen;
 mod renew;
 mod runner;
 

@@ -104,5 +104,7 @@ pub(crate) const MISSES: u64 = 2;
 pub(crate) const LAPSE_PART: u32 = 6;
 /// Longest pause before the next wish while the source answers wishes at once with nothing.
 pub(crate) const REST_MAX: Duration = Duration::from_secs(1);
+/// How often it is looked whether anything listens for cancellations; after two looks that find nothing, something does.
+pub(crate) const LISTEN_LOOK: Duration = Duration::from_millis(500);
 /// How long a drain goes on trying to report what has ended.
 pub(crate) const LAST_REPORT: Duration = Duration::from_secs(10);

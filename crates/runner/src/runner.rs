@@ -18,7 +18,7 @@ use crate::options::{MISSES, Options};
 use crate::slots::{Ledger, Phase};
 use crate::source::{LeaseSource, SourceError};
 use crate::table::Table;
-use crate::{pump, renew};
+use crate::{listen, pump, renew};
 
 /// What the loops of one runner share.
 pub(crate) struct Shared {
@@ -163,6 +163,7 @@ impl Runner {
         }
         loops.spawn(renew::renew(Arc::clone(&shared)));
         loops.spawn(renew::speak(Arc::clone(&shared)));
+        loops.spawn(listen::listen(Arc::clone(&shared)));
         shared.work.notify_one();
         RunnerHandle { shared, loops }
     }

@@ -122,7 +122,7 @@ fn refusal(item: &RefusedItem) -> String {
     format!("checkpoint {:?} was not kept: {}", item.name, item.detail)
 }
 
-/// A wish for work under a name. Unless its answer is heard, its name is used again.
+/// A wish for work under a name. Unless its answer is heard, its name is used again. One for nothing needs none.
 struct Wish<'s> {
     source: &'s HttpSource,
     want: Want,
@@ -131,6 +131,9 @@ struct Wish<'s> {
 
 impl<'s> Wish<'s> {
     fn named(source: &'s HttpSource, want: Want) -> Self {
+        if want.limit == 0 {
+            return Self { source, want, name: None };
+        }
         let unheard = source.unheard.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let fresh = || format!("{:x}-{}", source.random, source.wishes.fetch_add(1, Ordering::Relaxed)).into();
         Self { source, want, name: Some(unheard.unwrap_or_else(fresh)) }

@@ -110,6 +110,11 @@ impl Ledger {
         }
     }
 
+    /// Whether something runs, and no wish is in flight whose answer could say that it is to be cancelled.
+    pub(crate) fn is_deaf(&self) -> bool {
+        self.phase == Phase::Working && self.wanting == 0 && !self.held.is_empty()
+    }
+
     /// Gives back, unspent, what has not begun.
     pub(crate) fn give_back_ready(&mut self) {
         for attempt in std::mem::take(&mut self.ready) {

@@ -110,6 +110,21 @@ async fn a_cancellation_reaches_the_handler_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_cancellation_reaches_a_worker_all_of_whose_slots_are_taken() {
+    let server = FakeServer::new(Script::default());
+    server.add(0..1, "long", Spec::default());
+    let told_at = Arc::default();
+    let runner = start(&server, obedient(&told_at), 1);
+    sleep(secs(45)).await;
+    // A cancellation that comes now is told with no renewal: the next is seconds away.
+    server.cancel(0);
+    server.all_done().await;
+    assert_eq!(server.state().task(0).outcome(), Some(&Outcome::Cancelled));
+    assert_eq!(told_at.load(Ordering::Relaxed), 45);
+    drop(runner);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_handler_deaf_to_cancellation_is_dropped_before_the_grace_of_the_server_is_over() {
     let server = FakeServer::new(Script::default());
     server.add(0..1, "deaf", Spec::default());
