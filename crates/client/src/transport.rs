@@ -17,6 +17,13 @@ use crate::error::Error;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long an idle connection is kept: less than the server keeps one (30 s), so that it is hardly ever found closed.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(20);
+/// A connection on which nothing came for so long is asked whether the other side is still there: machines and networks
+/// that go without a word are missed so.
+const PROBE_AFTER: Duration = Duration::from_secs(5);
+/// How often it is asked again.
+const PROBE_EVERY: Duration = Duration::from_secs(2);
+/// How often in vain.
+const PROBES: u32 = 3;
 
 /// Speaks HTTP with one server.
 #[derive(Debug)]
@@ -61,6 +68,11 @@ impl Call {
         self
     }
 
+    /// Whether the answer may be long in coming, as somebody waits for something at the other side.
+    pub(crate) fn waits(&self) -> bool {
+        !self.wait.is_zero()
+    }
+
     /// The answer may take this much longer.
     pub(crate) fn waiting(mut self, wait: Duration) -> Self {
         self.wait = wait;
@@ -88,12 +100,18 @@ impl Transport {
         let mut http = reqwest::Client::builder()
             .connect_timeout(CONNECT_TIMEOUT)
             .pool_idle_timeout(IDLE_TIMEOUT)
+            .tcp_keepalive(PROBE_AFTER)
+            .tcp_keepalive_interval(PROBE_EVERY)
+            .tcp_keepalive_retries(PROBES)
             .redirect(reqwest::redirect::Policy::none())
             .default_headers(headers(builder.api_key.as_deref())?)
             .user_agent(concat!("tasklane-client/", env!("CARGO_PKG_VERSION")));
         if is_this_machine(&base) {
             http = http.no_proxy();
         }
+        // What was sent and not acknowledged for as long as all the probes take is lost, too.
+        #[cfg(target_os = "linux")]
+        let http = http.tcp_user_timeout(PROBE_AFTER + PROBES * PROBE_EVERY);
         let http = http.build().map_err(|error| Error::Invalid(chain(&error)))?;
         Ok(Self { http, base, timeout: builder.timeout })
     }

@@ -100,6 +100,8 @@ pub(crate) const BACK_OFF: Duration = Duration::from_millis(100);
 pub(crate) const BACK_OFF_MAX: Duration = Duration::from_secs(3);
 /// Failed exchanges in a row after which it is said that no server answers; one alone is likely mended by the next.
 pub(crate) const MISSES: u64 = 2;
+/// A look is taken so many times a lease; what is past a quarter of its lease then is renewed, so before a third.
+pub(crate) const LOOKS_PER_LEASE: u32 = 12;
 /// An attempt whose lease cannot be renewed has this part of the lease, or `stop_grace` if that is shorter, to stop.
 pub(crate) const LAPSE_PART: u32 = 6;
 /// Longest pause before the next wish while the source answers wishes at once with nothing.

@@ -92,7 +92,7 @@ fn absorb(shared: &Arc<Shared>, plan: Plan, reply: Reply, sent: Instant) {
     let lost = ledger.lost(&plan.report, &reply.lost);
     let cancel = ledger.of_tasks(&reply.cancel);
     let refused: Vec<_> = reply.refused.into_iter().map(|(task, why)| (task, ledger.of_task(task), why)).collect();
-    ledger.take_in(attempts, sent);
+    ledger.take_in(attempts, sent, &shared.options);
     if ledger.phase != Phase::Working {
         ledger.give_back_ready();
     }

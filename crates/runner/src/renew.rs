@@ -6,10 +6,8 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::attempt::Stop;
+use crate::options::LOOKS_PER_LEASE;
 use crate::runner::Shared;
-
-/// A look is taken so many times a lease; what is past a quarter of its lease then is renewed, so before a third.
-const LOOKS_PER_LEASE: u32 = 12;
 
 /// Has leases renewed, for ever. An attempt whose lease could not be renewed is told to stop so early that it has ended
 /// when the lease may have run out: somebody else may run the task from then on.

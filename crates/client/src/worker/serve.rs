@@ -21,6 +21,9 @@ use crate::client::Client;
 use crate::error::Error;
 use crate::transport::Transport;
 
+/// The longest wait for work where there are several servers: after it, one that went without a word is missed.
+const WAIT_OF_SEVERAL: Duration = Duration::from_secs(10);
+
 /// Works for a server, or for several that share their tasks: takes tasks of the types it has handlers for, runs them,
 /// reports.
 #[must_use = "a worker does nothing until it is run"]
@@ -59,7 +62,8 @@ impl Worker {
         self
     }
 
-    /// Names another server with the same tasks. One is worked for at a time; when it does not answer, the next one is.
+    /// Names another server with the same tasks. One is worked for at a time, at first any of them; when it does not answer,
+    /// another one is.
     pub fn or_server(mut self, server: &Client) -> Self {
         self.others.push(Arc::clone(&server.transport));
         self
@@ -126,14 +130,18 @@ impl Worker {
     ///
     /// # Errors
     /// As [`Worker::run`].
-    pub async fn run_until(self, end: impl Future<Output = ()>) -> Result<Drained, Error> {
+    pub async fn run_until(mut self, end: impl Future<Output = ()>) -> Result<Drained, Error> {
         let types = self.types()?;
         if !is_name(&self.name) {
             let wrong = "the worker's name and labels must be 1 to 200 bytes without control characters";
             return Err(Error::Invalid(wrong.into()));
         }
         let lanes = lanes(&self.queues, &types);
-        let servers = Servers::new(self.transport, self.others);
+        if !self.others.is_empty() {
+            self.options.wait = self.options.wait.min(WAIT_OF_SEVERAL);
+        }
+        let seed = self.options.seed.unwrap_or_else(|| RandomState::new().hash_one(1));
+        let servers = Servers::new(self.transport, self.others, seed);
         tracing::info!(worker = %self.name, servers = servers.urls(), ?types, "working");
         let source = HttpSource::new(servers, &self.name, lanes, self.options.lease);
         let runner = Runner::start(Arc::new(source), self.executors, self.options);

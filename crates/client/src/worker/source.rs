@@ -24,6 +24,8 @@ const ENVELOPE: usize = 3;
 
 /// A renewal is answered within this part of a lease, or it is tried again.
 const RENEWAL_PART: u32 = 5;
+/// How long an answer may take beyond the wait that was asked for.
+const AFTER_WAIT: Duration = Duration::from_secs(3);
 /// The least time an answer is waited for.
 const SHORTEST: Duration = Duration::from_millis(500);
 
@@ -57,8 +59,13 @@ impl HttpSource {
             _ => ("/v1/reports", self.report(report, wish.as_ref())),
         };
         let call = Call::post(path, body).waiting(wait);
-        // Where a lease depends on it, there must be time to ask another server.
-        let call = if renews { call.within((self.lease / RENEWAL_PART).max(SHORTEST)) } else { call };
+        // Where a lease depends on it, there must be time to ask another server; and a server that waited with its answer as
+        // long as it was to, and says nothing, may be gone without a word.
+        let call = match (renews, wait.is_zero()) {
+            (true, _) => call.within((self.lease / RENEWAL_PART).max(SHORTEST)),
+            (false, false) => call.within(AFTER_WAIT),
+            (false, true) => call,
+        };
         let answer = self.servers.send(call).await.map_err(source_error)?;
         let reply = self.read(path, &answer)?;
         if let Some(wish) = wish {

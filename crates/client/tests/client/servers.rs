@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use axum::response::Response;
 use serde_json::{Value, json};
-use tasklane_client::{Client, Error, HandlerError, TaskContext};
-use tasklane_core::lease::{LeaseKey, Token};
+use tasklane_client::worker::Options;
+use tasklane_client::{Client, Error, HandlerError, TaskContext, Worker};
+use tasklane_core::lease::{LeaseKey, Token, mix};
 use tasklane_wire::{lease, read};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
@@ -47,6 +48,39 @@ async fn taker(list: &'static str) -> (Stub, watch::Receiver<usize>) {
     (stub, heard)
 }
 
+/// A worker of two servers that begins with the first.
+fn worker_of(first: &Stub, second: &Stub, wait: Duration) -> Worker {
+    let seed = (0..).find(|seed| mix(*seed, 1) % 2 == 1);
+    first.client().worker().or_server(&second.client()).options(Options { seed, wait, ..Options::default() })
+}
+
+/// What the second server was asked by the end.
+async fn moves_on_from_one_that_falls_silent(lease: Duration) -> Vec<Seen> {
+    let asked = Arc::new(AtomicUsize::new(0));
+    let first = Stub::start(move |_| {
+        let nth = asked.fetch_add(1, Ordering::Relaxed);
+        async move {
+            if nth > 0 {
+                std::future::pending::<()>().await;
+            }
+            nothing()
+        }
+    })
+    .await;
+    let (second, mut asked) = taker("lanes").await;
+    let worker = worker_of(&first, &second, Duration::from_secs(1)).handle("nap", nap).lease(lease);
+    worker.run_until(async { drop(asked.wait_for(|it| *it > 0).await) }).await.unwrap();
+    second.seen()
+}
+
+#[tokio::test]
+async fn an_idle_worker_misses_a_server_that_falls_silent_soon_after_the_wait_it_asked_for() {
+    let began = Instant::now();
+    assert!(!moves_on_from_one_that_falls_silent(Duration::from_secs(60)).await.is_empty());
+    // One second, and what an answer may take beyond it; a client alone would have waited for thirty more.
+    assert!(began.elapsed() < Duration::from_secs(20), "{:?}", began.elapsed());
+}
+
 async fn nap(context: TaskContext, (): ()) -> Result<(), HandlerError> {
     tokio::select! {
         () = sleep(Duration::from_secs(3)) => Ok(()),
@@ -64,7 +98,7 @@ async fn what_one_server_cannot_take_now_another_is_told() {
     })
     .await;
     let (second, mut succeeded) = taker("succeed").await;
-    let worker = first.client().worker().handle("nap", |_, (): ()| async { Ok(()) }).or_server(&second.client());
+    let worker = worker_of(&first, &second, Duration::from_secs(20)).handle("nap", |_, (): ()| async { Ok(()) });
     let drained = worker.run_until(async { drop(succeeded.wait_for(|it| *it > 0).await) }).await.unwrap();
     assert_eq!((*succeeded.borrow(), drained.unreported), (1, 0));
 }
@@ -84,11 +118,16 @@ async fn a_lease_is_renewed_elsewhere_where_its_server_answers_nothing_any_more(
     .await;
     let (second, mut renewed) = taker("renew").await;
     let lease = Duration::from_secs(5);
-    let worker = first.client().worker().handle("nap", nap).or_server(&second.client()).lease(lease);
+    let worker = worker_of(&first, &second, Duration::from_secs(20)).handle("nap", nap).lease(lease);
     let began = Instant::now();
     let renewal = async {
         drop(renewed.wait_for(|it| *it > 0).await);
         assert!(began.elapsed() < lease, "the attempt was not stopped for it");
+        let waits = || second.seen().iter().any(|it| it.is("POST /v1/leases"));
+        while !waits() && began.elapsed() < 3 * lease {
+            sleep(Duration::from_millis(10)).await;
+        }
+        assert!(began.elapsed() < Duration::from_secs(3), "the wish that waits at the first is given up");
     };
     let drained = worker.run_until(renewal).await.unwrap();
     assert_eq!(drained.stopped, 0, "it ended by itself");

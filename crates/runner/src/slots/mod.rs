@@ -16,8 +16,8 @@ use tasklane_core::outcome::Outcome;
 use tasklane_core::task::{Progress, TaskId};
 use tokio::time::Instant;
 
-use crate::attempt::Attempt;
-use crate::options::REPORT_OUTCOMES;
+use crate::attempt::{Attempt, Stop};
+use crate::options::{LOOKS_PER_LEASE, Options, REPORT_OUTCOMES};
 use crate::source::Report;
 
 pub(crate) use notes::Noting;
@@ -100,12 +100,19 @@ impl Ledger {
     }
 
     /// Takes the attempts that were asked for at `asked`, so leased no earlier, unless the same one is here already (an
-    /// answer that was repeated).
-    pub(crate) fn take_in(&mut self, attempts: Vec<Arc<Attempt>>, asked: Instant) {
+    /// answer that was repeated). One whose lease may be nearly over, as the answer was so long on its way, does not begin:
+    /// it is given back, should the lease still be good for the server.
+    pub(crate) fn take_in(&mut self, attempts: Vec<Arc<Attempt>>, asked: Instant, options: &Options) {
+        let age = asked.elapsed();
         for attempt in attempts {
             if let Entry::Vacant(place) = self.held.entry(attempt.key) {
                 place.insert(Held { attempt: Arc::clone(&attempt), since: asked });
-                self.ready.push_back(attempt);
+                let length = attempt.lease_length(options);
+                if age + length / LOOKS_PER_LEASE + attempt.grace(Stop::Unrenewed, options) >= length {
+                    self.ended(attempt.key, Some(Outcome::Released), None);
+                } else {
+                    self.ready.push_back(attempt);
+                }
             }
         }
     }

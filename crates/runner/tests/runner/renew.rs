@@ -115,12 +115,12 @@ async fn a_cancellation_reaches_a_worker_all_of_whose_slots_are_taken() {
     server.add(0..1, "long", Spec::default());
     let told_at = Arc::default();
     let runner = start(&server, obedient(&told_at), 1);
-    sleep(secs(45)).await;
+    sleep(secs(46)).await;
     // A cancellation that comes now is told with no renewal: the next is seconds away.
     server.cancel(0);
     server.all_done().await;
     assert_eq!(server.state().task(0).outcome(), Some(&Outcome::Cancelled));
-    assert_eq!(told_at.load(Ordering::Relaxed), 45);
+    assert_eq!(told_at.load(Ordering::Relaxed), 46);
     drop(runner);
 }
 
@@ -266,6 +266,27 @@ async fn a_lease_counts_from_when_it_was_asked_for() {
     let dropped = dropped_at.load(Ordering::Relaxed);
     assert!((270..=300).contains(&dropped), "dropped after {dropped} tenths");
     drop(runner);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_so_long_on_its_way_that_its_lease_may_be_over_does_not_begin() {
+    for (late, begun) in [(24, 1), (26, 0), (29, 0)] {
+        let (server, gate) = (FakeServer::new(Script::default()), Arc::new(Notify::new()));
+        server.state().gate = Some(Arc::clone(&gate));
+        server.add(0..1, "long", Spec::default());
+        let begins = Arc::new(AtomicU64::new(0));
+        let count = Arc::clone(&begins);
+        let long = handler("long", move |_, _| {
+            count.fetch_add(1, Ordering::Relaxed);
+            std::future::pending()
+        });
+        let runner = start(&server, long, 1);
+        sleep(secs(late)).await;
+        gate.notify_one();
+        sleep(Duration::from_millis(1)).await;
+        assert_eq!(begins.load(Ordering::Relaxed), begun, "after {late} s");
+        drop(runner);
+    }
 }
 
 #[tokio::test(start_paused = true)]
