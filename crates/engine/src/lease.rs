@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use tasklane_core::error::StoreError;
-use tasklane_core::lease::{LeaseRequest, Leased};
+use tasklane_core::lease::{LeaseKey, LeaseRequest, Leased};
 use tasklane_core::ports::store::Batch;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout_at};
@@ -16,6 +16,7 @@ use crate::parked::{Sat, Seat};
 /// Gives work to a worker, or waits for it.
 pub(crate) async fn lease(inside: &Arc<Inside>, call: LeaseCall) -> Result<LeaseReply, StoreError> {
     let LeaseCall { worker, wish } = call;
+    let until = Instant::now() + wish.wait;
     note_worker(inside, &worker, &wish);
     let again = given_before(inside, &worker, &wish).await?;
     if !again.is_empty() {
@@ -29,7 +30,7 @@ pub(crate) async fn lease(inside: &Arc<Inside>, call: LeaseCall) -> Result<Lease
         remember(inside, &worker, &wish, &tasks);
         return Ok(LeaseReply { tasks, cancel: cancel.ids });
     }
-    let tasks = park(inside, &worker, &wish, arrivals).await?;
+    let tasks = park(inside, &worker, &wish, arrivals, until).await?;
     remember(inside, &worker, &wish, &tasks);
     Ok(LeaseReply { tasks, cancel: inside.cancels(&worker).ids })
 }
@@ -55,12 +56,18 @@ pub(crate) async fn given_before(
     let Some(request) = &wish.request else { return Ok(Vec::new()) };
     let mut given = inside.requests.given(worker, request, Instant::now());
     given.retain(|task| inside.facts.holds(task.key()));
-    if inside.is_shared && !given.is_empty() {
-        // They may have been reported to another server.
-        let lost = inside.store.lost(given.iter().map(Leased::key).collect()).await?;
-        inside.facts.forget_leases(&lost);
-        given.retain(|task| !lost.contains(&task.key()));
+    if given.is_empty() {
+        return Ok(given);
     }
+    // They begin anew: the worker counts from when it asked this time. Some may have been reported to another server.
+    let keys: Vec<_> = given.iter().map(Leased::key).collect();
+    let held = inside.commit(Batch { renew: keys.clone(), ..Batch::default() }).await?.answers.renew;
+    let (held, lost): (Vec<_>, Vec<_>) = keys.into_iter().zip(held).partition(|(_, held)| *held);
+    let keys = |of: Vec<(LeaseKey, bool)>| of.into_iter().map(|(key, _)| key).collect::<Vec<_>>();
+    inside.facts.renewed(&keys(held), Instant::now());
+    let lost = keys(lost);
+    inside.facts.forget_leases(&lost);
+    given.retain(|task| !lost.contains(&task.key()));
     Ok(given)
 }
 
@@ -89,15 +96,15 @@ async fn look(inside: &Arc<Inside>, worker: &Arc<str>, wish: &Wish) -> Result<Ha
     Ok(committed.handed.pop().unwrap_or_else(|| Handed::nothing(inside)))
 }
 
-/// Waits in a seat until there is work, a cancellation, or the wish's wait is over. `arrivals` was read before the look
-/// that found nothing.
+/// Waits in a seat until there is work, a cancellation, or the wish's wait is over, at `until`. `arrivals` was read before
+/// the look that found nothing.
 pub(crate) async fn park(
     inside: &Arc<Inside>,
     worker: &Arc<str>,
     wish: &Wish,
     mut arrivals: u64,
+    until: Instant,
 ) -> Result<Vec<Leased>, StoreError> {
-    let until = Instant::now() + wish.wait;
     while Instant::now() < until && !inside.is_draining() {
         let (reply, answer) = oneshot::channel();
         let (worker, lanes) = (Arc::clone(worker), Arc::clone(&wish.lanes));

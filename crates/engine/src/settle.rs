@@ -21,7 +21,7 @@ use crate::{lease, progress};
 /// Takes a worker's report, and gives it work if it wants some.
 pub(crate) async fn report(inside: &Arc<Inside>, call: ReportCall) -> Result<ReportReply, StoreError> {
     let ReportCall { worker, renew, progress, logs, checkpoints, outcomes, want } = call;
-    let mut lost = Lost::default();
+    let (mut lost, came) = (Lost::default(), Instant::now());
     let settle = settlements(inside, outcomes, &mut lost).await?;
     adopt(inside, &worker, &renew).await?;
     let progress = progress::sort(inside, progress);
@@ -49,7 +49,7 @@ pub(crate) async fn report(inside: &Arc<Inside>, call: ReportCall) -> Result<Rep
         let handed = committed.handed.pop().unwrap_or_else(|| Handed::nothing(inside));
         reply.tasks.extend(handed.take());
         if reply.tasks.is_empty() && reply.lost.is_empty() && reply.refused.is_empty() && !cancel.is_news {
-            reply.tasks = lease::park(inside, &worker, wish, arrivals).await?;
+            reply.tasks = lease::park(inside, &worker, wish, arrivals, came + wish.wait).await?;
             reply.cancel = inside.cancels(&worker).ids;
         }
         lease::remember(inside, &worker, wish, &reply.tasks);

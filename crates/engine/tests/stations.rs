@@ -398,3 +398,17 @@ async fn a_rerun_is_a_new_task_with_the_same_input() {
     assert_eq!(again.facts.spec.rerun_of, Some(id));
     assert_eq!(again.payload, world.task(id).await.payload);
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_a_named_request_is_given_again_is_leased_anew() {
+    let world = World::new();
+    world.submit("a").await;
+    let mut call = world.lease_call(Duration::ZERO);
+    call.wish.request = Some("r1".into());
+    let first = world.engine.lease(call.clone()).await.unwrap().tasks;
+    tokio::time::sleep(20 * SECOND).await;
+    let again = world.engine.lease(call).await.unwrap().tasks;
+    assert_eq!(again[0].key(), first[0].key());
+    tokio::time::sleep(20 * SECOND).await;
+    assert!(world.renew(&again[0]).await.lost.is_empty(), "the worker counts from when it asked again");
+}

@@ -25,5 +25,5 @@ mod runner;
 
 pub use drain::Drained;
 pub use options::Options;
-pub use runner::{Runner, RunnerHandle};
+pub use runner::{Runner, RunnerHandle, drain_all};
 pub use source::{LeaseSource, Reply, Report, SourceError, Want};

@@ -190,6 +190,19 @@ impl RunnerHandle {
     }
 }
 
+/// Drains these at once, so that all of them together take no longer than the slowest; how each did.
+pub async fn drain_all(runners: Vec<RunnerHandle>, grace: Duration) -> Vec<Drained> {
+    let drains: Vec<_> = runners.into_iter().map(|it| tokio::spawn(it.drain(grace))).collect();
+    let mut drained = Vec::with_capacity(drains.len());
+    for drain in drains {
+        match drain.await {
+            Ok(it) => drained.push(it),
+            Err(error) => tracing::error!(%error, "a runner did not drain"),
+        }
+    }
+    drained
+}
+
 impl Drop for RunnerHandle {
     fn drop(&mut self) {
         let mut ledger = self.shared.ledger();

@@ -9,7 +9,7 @@ use tasklane_api::{Hosts, router};
 use tasklane_core::lease::{LaneFilter, TypeFilter};
 use tasklane_core::ports::executor::Executor;
 use tasklane_engine::{Bulks, Engine, LocalSource};
-use tasklane_runner::{Runner, RunnerHandle};
+use tasklane_runner::{Runner, RunnerHandle, drain_all};
 
 use crate::config::Config;
 use crate::config::executors::InServer;
@@ -81,8 +81,7 @@ impl Server {
     pub async fn stop(self) {
         self.signals.kill_on_next();
         self.engine.drain();
-        for runner in self.runners {
-            let drained = runner.drain(self.drain).await;
+        for drained in drain_all(self.runners, self.drain).await {
             tracing::info!(given_back = drained.stopped, unreported = drained.unreported, "executors are drained");
         }
         // Streams would go on for ever; their readers come again and go on where they were.

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
 use logroller::{LogRoller, LogRollerBuilder, Rotation, RotationSize};
-use tracing::level_filters::LevelFilter;
-use tracing::{Dispatch, Subscriber};
+use tracing::{Dispatch, Level, Subscriber};
+use tracing_subscriber::filter::Targets;
 use tracing_subscriber::fmt::{self, MakeWriter};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::registry::LookupSpan;
@@ -14,6 +14,9 @@ use tracing_subscriber::{Layer, Registry};
 
 use crate::config::log::{Colour, Format, Log};
 use crate::error::StartError;
+
+/// How the targets of the crates that talk to a database begin.
+const DRIVERS: &[&str] = &["deadpool", "tokio_postgres", "postgres_"];
 
 /// Size in bytes at which a log file is set aside.
 pub const FILE_BYTES: u64 = 10_000_000;
@@ -45,8 +48,14 @@ where
         }
         Format::Json => json(lines),
     };
-    let level = LevelFilter::from_level(log.level);
-    Dispatch::new(Registry::default().with(level).with(lines).with(file.map(json)))
+    Dispatch::new(Registry::default().with(levels(log.level)).with(lines).with(file.map(json)))
+}
+
+/// The least urgent level of each target. Drivers of the database have a warning for each connection that an outage takes:
+/// that there is one is said once, by us. Who asks for debugging wants to hear them, too.
+fn levels(level: Level) -> Targets {
+    let most = if level > Level::INFO { level } else { Level::ERROR };
+    DRIVERS.iter().fold(Targets::new().with_default(level), |targets, driver| targets.with_target(*driver, most))
 }
 
 /// One JSON object a line.
@@ -90,8 +99,6 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use std::fs;
 
-    use tracing::Level;
-
     use super::*;
 
     fn log(path: &Path) -> Log {
@@ -111,6 +118,25 @@ mod tests {
         let text = fs::read_to_string(&path).unwrap();
         let line: serde_json::Value = serde_json::from_str(&text).unwrap();
         assert_eq!((&line["message"], &line["answer"], &line["level"]), (&"known".into(), &42.into(), &"INFO".into()));
+    }
+
+    #[test]
+    fn the_warnings_of_drivers_are_for_who_debugs() {
+        for (level, shown) in [(Level::INFO, "ours error"), (Level::DEBUG, "warning ours error")] {
+            let dir = tempfile::tempdir().unwrap();
+            let path = dir.path().join("t.log");
+            let file = Mutex::new(LogFile::open(&path).unwrap());
+            let dispatch = dispatch(&Log { level, ..log(&path) }, io::sink, true, Some(file));
+            tracing::dispatcher::with_default(&dispatch, || {
+                tracing::warn!(target: "deadpool_postgres", "warning");
+                tracing::warn!("ours");
+                tracing::error!(target: "tokio_postgres::connection", "error");
+            });
+            let text = fs::read_to_string(&path).unwrap();
+            let lines = text.lines().map(|it| serde_json::from_str::<serde_json::Value>(it).unwrap());
+            let said: Vec<_> = lines.map(|it| it["message"].as_str().unwrap().to_owned()).collect();
+            assert_eq!(said.join(" "), shown);
+        }
     }
 
     #[test]

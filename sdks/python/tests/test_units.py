@@ -9,9 +9,13 @@ import pytest
 
 from tasklane import CTX, App, Cancelled, Permanent, Retry, RetryIn, Snooze, Unique
 from tasklane.duration import seconds, text
+from tasklane.http import Http
 from tasklane.options import members
 from tasklane.signature import Signature, Unfit
 from tasklane.worker import call
+from tasklane.worker.keeper import Keeper
+from tasklane.worker.ledger import Ledger
+from tasklane.worker.pump import Pump
 
 
 @pytest.mark.parametrize(
@@ -149,3 +153,29 @@ def test_importing_does_nothing():
         assert before == (sys.stdout, logging.getLogger().handlers, signal.getsignal(signal.SIGTERM))
     """
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize(("lease", "fresh", "late"), [(30.0, 23.0, 24.0), (3.0, 2.0, 2.3)])
+def test_what_cannot_be_renewed_is_told_to_stop_while_its_lease_lasts(lease, fresh, late):
+    keeper = Keeper({"lease": lease})
+    keeper.take({"hold": [["id", "token"]], "since": 100.0})
+    assert keeper.late(100.0 + fresh) == []
+    assert keeper.late(100.0 + late) == ["token"]
+    assert keeper.late(100.0 + late) == [], "once"
+
+
+def test_a_lease_counts_from_when_it_was_asked_for():
+    said = []
+
+    class Keep:
+        def say(self, hold, drop=(), since=None):
+            said.append(([it.lease for it in hold], since))
+
+    async def absorb():
+        pump = Pump(Http("http://127.0.0.1:1", None), Ledger(1), "w", [], 30.0, 20.0, lambda _: 0, print)
+        pump._keep = Keep()
+        leased = {"id": "i", "lease": "l", "type": "t", "queue": "q"}
+        pump._absorb(pump._planner.plan(), {"tasks": [leased]}, 100.0)
+
+    asyncio.run(absorb())
+    assert said == [(["l"], 100.0)]

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tasklane_core::outcome::{FailureKind, Outcome};
 use tasklane_core::ports::executor::Context;
 use tasklane_core::task::Spec;
-use tasklane_runner::{Drained, LeaseSource, Options, Runner};
+use tasklane_runner::{Drained, LeaseSource, Options, Runner, drain_all};
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep};
 
@@ -172,4 +172,23 @@ async fn what_an_answer_brings_at_the_moment_of_a_drain_is_given_back() {
         let state = server.state();
         assert!(state.task(0).lease.is_none() && !state.task(0).accepted.is_empty(), "round {round}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn runners_drain_at_once() {
+    let mut runners = Vec::new();
+    for _ in 0..3 {
+        let server = FakeServer::new(Script::default());
+        server.add(0..1, "long", Spec::default());
+        let long = handler("long", |_, _| async {
+            sleep(secs(20)).await;
+            done()
+        });
+        runners.push(start(&server, long, 1));
+    }
+    sleep(secs(1)).await;
+    let before = Instant::now();
+    let drained = drain_all(runners, secs(60)).await;
+    assert!(drained.len() == 3 && drained.iter().all(|it| (it.stopped, it.unreported) == (0, 0)), "{drained:?}");
+    assert!(before.elapsed() < secs(20), "{:?}", before.elapsed());
 }

@@ -19,6 +19,10 @@ from urllib.parse import urlsplit
 
 LOOKS_PER_LEASE = 12
 """A look is taken so many times a lease; what is past a quarter of its lease then is renewed, so before a third."""
+STOP_GRACE = 4.0
+"""How long what cannot be renewed has to stop before its lease is over, in seconds,"""
+LAPSE_PART = 6
+"""or this part of the lease where that is shorter."""
 RENEWALS = 1000
 """Most renewals of one request."""
 
@@ -42,23 +46,34 @@ class Keeper:
                 self._held.pop(lease, None)
 
     def keep(self) -> None:
-        """Looks, for ever."""
+        """Renews, for ever."""
         while True:
             time.sleep(self._lease / LOOKS_PER_LEASE)
             if os.getppid() != self._settings["parent"]:
                 os._exit(0)
             if not _halted(self._settings["parent"]):
-                self._look()
+                self._look(time.monotonic())
 
-    def _look(self) -> None:
-        now = time.monotonic()
+    def guard(self) -> None:
+        """Looks for what could not be renewed, for ever; apart from renewals, as those wait for answers."""
+        while True:
+            time.sleep(self._lease / LOOKS_PER_LEASE)
+            late = self.late(time.monotonic())
+            if late:
+                _say({"late": late})
+
+    def late(self, now: float) -> list[str]:
+        """Takes out what is to stop: told before its lease is over, with time to do so. Then somebody else may run it."""
+        most = self._lease * (1 - 1 / LOOKS_PER_LEASE) - min(STOP_GRACE, self._lease / LAPSE_PART)
         with self._lock:
-            late = [it for it, (_, since) in self._held.items() if now - since >= self._lease]
-            due = [(id, it) for it, (id, since) in self._held.items() if self._lease / 4 <= now - since < self._lease]
+            late = [it for it, (_, since) in self._held.items() if now - since >= most]
             for lease in late:
                 del self._held[lease]
-        if late:
-            _say({"late": late})
+        return late
+
+    def _look(self, now: float) -> None:
+        with self._lock:
+            due = [(id, it) for it, (id, since) in self._held.items() if now - since >= self._lease / 4]
         for first in range(0, len(due), RENEWALS):
             self._renew(due[first : first + RENEWALS])
 
@@ -107,10 +122,14 @@ def _halted(pid: int) -> bool:
         return False
 
 
+_SAYING = threading.Lock()
+
+
 def _say(message: dict[str, Any]) -> None:
     try:
-        sys.stdout.write(json.dumps(message) + "\n")
-        sys.stdout.flush()
+        with _SAYING:
+            sys.stdout.write(json.dumps(message) + "\n")
+            sys.stdout.flush()
     except OSError:
         os._exit(0)
 
@@ -125,7 +144,8 @@ def main() -> None:
     for line in sys.stdin:
         if keeper is None:
             keeper = Keeper(json.loads(line))
-            threading.Thread(target=keeper.keep, daemon=True).start()
+            for work in (keeper.keep, keeper.guard):
+                threading.Thread(target=work, daemon=True).start()
             _say({"ready": True})
         else:
             keeper.take(json.loads(line))

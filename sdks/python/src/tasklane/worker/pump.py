@@ -41,7 +41,7 @@ class Pump:
     ):
         self._http, self._ledger, self._worker = http, ledger, worker
         self._wish = {"worker": worker, "lanes": lanes, "lease": text(lease)}
-        self._kind, self._give_up = kind, give_up
+        self._kind, self._give_up, self._lease = kind, give_up, lease
         self._planner = Planner(ledger, wait)
         self._loop = asyncio.get_running_loop()
         self._work, self._drain, self._changed = asyncio.Event(), asyncio.Event(), asyncio.Event()
@@ -159,7 +159,7 @@ class Pump:
                 await self._rest(_back_off(early, settings.REST_MAX))
             else:
                 early = 0
-            self._absorb(plan, reply)
+            self._absorb(plan, reply, sent)
 
     async def _exchange(self, plan: Plan) -> dict[str, Any]:
         if not plan.waits:
@@ -198,12 +198,13 @@ class Pump:
         except asyncio.TimeoutError:
             pass
 
-    def _absorb(self, plan: Plan, reply: dict[str, Any]) -> None:
+    def _absorb(self, plan: Plan, reply: dict[str, Any], sent: float) -> None:
         now = time.monotonic()
         leased = [self._attempt(it, now) for it in reply.get("tasks") or ()]
         if leased or plan.outcomes:
             # Before any handler begins: it may hold the interpreter for longer than the lease.
-            self._keep.say([it for it, _ in leased], [it for it, _ in plan.outcomes], now)
+            # The lease was granted when it was asked for, or later, however long its answer took.
+            self._keep.say([it for it, _ in leased], [it for it, _ in plan.outcomes], sent)
         for it in reply.get("refused") or ():
             log.error("task %s: %s %r is not kept: %s", it.get("id"), it.get("list"), it.get("name"), it.get("detail"))
         ledger = self._ledger
@@ -250,7 +251,8 @@ class Pump:
         if not message:
             if ledger.phase != OVER:
                 self._keep.start()
-                self._keep.say(list(ledger.held.values()), since=time.monotonic())
+                # Nobody knows when the one before renewed last; a third of a lease is what it let pass at most.
+                self._keep.say(list(ledger.held.values()), since=time.monotonic() - self._lease / 3)
             return
         if "ready" in message:
             self._kept.set()

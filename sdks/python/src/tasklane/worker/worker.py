@@ -63,7 +63,8 @@ class Worker:
         self.name = name or f"{socket.gethostname()[:64]}-{os.getpid()}-{secrets.token_hex(2)}"
         self._lease = min(max(seconds(lease), 1.0), 3600.0)
         self._grace = seconds(grace)
-        self._wait = min(max(seconds(wait), 1.0), 30.0)
+        # What a wish brings may have been leased when its wait began.
+        self._wait = min(max(seconds(wait), 1.0), 30.0, self._lease * 2 / 3)
         types = list(app.tasks)
         self._lanes: list[dict[str, Any]] = [{"queue": it, "types": types} for it in queues or ["*"]]
         self._pump: Optional[Pump] = None
