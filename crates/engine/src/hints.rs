@@ -21,6 +21,8 @@ use crate::seats;
 
 /// Most lanes, and most ends, that are gathered; past it anything may have happened.
 const GATHERED: usize = 10_000;
+/// Most followed tasks looked at at once: they come with their payloads.
+const FOLLOWED: usize = 200;
 /// Most leases asked for at once.
 const LEASES: usize = 5_000;
 
@@ -116,6 +118,17 @@ pub(crate) async fn look_for_ends(inside: Arc<Inside>) {
     for ids in waited.chunks(READ_ROWS) {
         match inside.store.ended(ids.to_vec()).await {
             Ok(ended) => inside.waits.wake(ended.into_iter()),
+            Err(error) => return quiet(&error),
+        }
+    }
+}
+
+/// Looks at the tasks that streams here follow and that run by way of other servers, where what they say is heard.
+pub(crate) async fn look_at_followed(inside: Arc<Inside>) {
+    let followed = inside.watches.elsewhere();
+    for ids in followed.chunks(FOLLOWED) {
+        match inside.store.tasks(ids.to_vec()).await {
+            Ok(tasks) => ids.iter().zip(tasks).for_each(|(id, task)| inside.watches.looked(*id, task)),
             Err(error) => return quiet(&error),
         }
     }

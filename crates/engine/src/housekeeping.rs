@@ -32,6 +32,7 @@ const SHARED: &[Chore] = &[
         every: Duration::from_secs(1),
         run: |it| Box::pin(cancels::look_for_cancels(it)),
     },
+    Chore { name: "look at followed", every: Duration::from_secs(1), run: |it| Box::pin(hints::look_at_followed(it)) },
     Chore { name: "look for lost", every: Duration::from_secs(1), run: |it| Box::pin(hints::look_for_lost(it)) },
 ];
 

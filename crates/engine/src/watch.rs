@@ -1,13 +1,13 @@
 //! Who follows what happens: places for streams, ears at single tasks, and pages of the event log that many streams read.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use tasklane_core::error::StoreError;
 use tasklane_core::event::{Position, Transition};
 use tasklane_core::ports::store::EventPage;
-use tasklane_core::task::{Progress, TaskId};
+use tasklane_core::task::{Progress, Task, TaskId};
 use tokio::sync::{Notify, watch};
 
 use crate::inside::{Inside, lock};
@@ -44,6 +44,15 @@ pub(crate) struct Heard {
     pub logged: bool,
     /// More transitions than are remembered.
     pub missed: bool,
+    /// What a look at the store found.
+    pub looked: Option<Arc<Option<Task>>>,
+}
+
+impl Heard {
+    /// Whether there is nothing but a look.
+    pub fn is_silent(&self) -> bool {
+        self.transitions.is_empty() && self.progress.is_none() && !self.logged && !self.missed
+    }
 }
 
 /// The part of a shared store's log that was read without a gap.
@@ -56,6 +65,8 @@ pub(crate) struct Reading {
 /// Hears what happens to one task.
 #[derive(Default)]
 pub(crate) struct Ear {
+    /// The task runs by way of another server, where what it says is heard.
+    is_elsewhere: AtomicBool,
     bell: Notify,
     heard: Mutex<Heard>,
 }
@@ -64,6 +75,11 @@ impl Ear {
     fn hear(&self, tell: impl FnOnce(&mut Heard)) {
         tell(&mut lock(&self.heard));
         self.bell.notify_one();
+    }
+
+    /// Whether the task runs by way of another server: then it is looked at every second.
+    pub fn look_elsewhere(&self, is_elsewhere: bool) {
+        self.is_elsewhere.store(is_elsewhere, Ordering::Relaxed);
     }
 
     /// What was heard since.
@@ -185,6 +201,28 @@ impl Watches {
         if self.any_task() {
             for ear in lock(&self.ears).get(&id).into_iter().flatten() {
                 ear.hear(|heard| heard.logged = true);
+            }
+        }
+    }
+
+    /// The tasks that are followed here and run by way of other servers.
+    pub fn elsewhere(&self) -> Vec<TaskId> {
+        if !self.any_task() {
+            return Vec::new();
+        }
+        let is_elsewhere = |ears: &Vec<Arc<Ear>>| ears.iter().any(|it| it.is_elsewhere.load(Ordering::Relaxed));
+        let ears = lock(&self.ears);
+        let mut ids: Vec<_> = ears.iter().filter(|(_, ears)| is_elsewhere(ears)).map(|(id, _)| *id).collect();
+        ids.sort_unstable();
+        ids
+    }
+
+    /// A look at the store found this of a task that runs elsewhere.
+    pub fn looked(&self, id: TaskId, found: Option<Task>) {
+        let found = Arc::new(found);
+        for ear in lock(&self.ears).get(&id).into_iter().flatten() {
+            if ear.is_elsewhere.load(Ordering::Relaxed) {
+                ear.hear(|heard| heard.looked = Some(Arc::clone(&found)));
             }
         }
     }

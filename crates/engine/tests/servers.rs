@@ -342,6 +342,29 @@ async fn a_task_s_stream_tells_what_happens_at_another_server() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn tasks_that_are_followed_and_run_elsewhere_are_read_together() {
+    let ([a, b], bus) = World::several();
+    let (mut telling, mut tasks) = (Vec::new(), Vec::new());
+    for _ in 0..50 {
+        let id = a.submit("a").await;
+        tasks.push(b.lease_one(Duration::ZERO).await.unwrap());
+        let mut stream = a.engine.follow(id, Following::Everything, None).await.unwrap();
+        telling.push(tokio::spawn(async move { told(&mut stream).await }));
+    }
+    a.settle_down().await;
+    let before = bus.reads.load(Relaxed);
+    sleep(20 * SECOND).await;
+    let reads = bus.reads.load(Relaxed) - before;
+    assert!((18..=30).contains(&reads), "{reads} reads in 20 s for 50 streams");
+    for task in &tasks {
+        b.report(task, done()).await;
+    }
+    for telling in telling {
+        assert_eq!(telling.await.unwrap(), ["running", "succeeded"]);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn streams_neither_skip_nor_spin_while_older_commits_are_under_way() {
     let ([a], bus) = World::several();
     let id = a.submit("a").await;

@@ -20,8 +20,6 @@ use crate::watch::{Heard, Listening, Place};
 
 /// How often the task is looked at though nothing was heard of it.
 const LOOK_AT_LEAST: Duration = Duration::from_secs(15);
-/// As above, for a task that runs by way of another server, where what it says is heard.
-const LOOK_ELSEWHERE: Duration = Duration::from_secs(1);
 /// Most events read to find those of one task; past it the stream begins anew with a reset.
 const SCAN: usize = 100_000;
 /// Events read at a time to find those of one task.
@@ -235,8 +233,7 @@ impl TaskStream {
     async fn listen(&mut self) -> Result<(), StoreError> {
         let is_elsewhere =
             self.inside.is_shared && self.stands.0 == State::Running && !self.inside.facts.holds_any(self.id);
-        let look_every = if is_elsewhere { self.inside.ids.jittered(LOOK_ELSEWHERE) } else { LOOK_AT_LEAST };
-        self.next_look = self.next_look.min(Instant::now() + look_every);
+        self.listening.ear.look_elsewhere(is_elsewhere);
         let Self { listening, ended, next_look, .. } = self;
         let heard = tokio::select! {
             () = listening.ear.rung() => true,
@@ -244,12 +241,16 @@ impl TaskStream {
             () = sleep_until(*next_look) => false,
         };
         if !heard {
-            self.look_again(is_elsewhere).await?;
-            self.next_look = Instant::now() + LOOK_AT_LEAST;
-            return Ok(());
+            let found = one(&self.inside, self.id).await?;
+            return self.look_again(found, is_elsewhere).await;
         }
         // From here to the end nothing waits: what was taken from the ear is kept, should nobody wait for it any more.
         let mut heard = self.listening.ear.take();
+        if let Some(found) = heard.looked.take()
+            && heard.is_silent()
+        {
+            return self.look_again(Option::clone(&found), is_elsewhere).await;
+        }
         heard.transitions.retain(|(position, _)| *position > self.heard);
         heard.transitions.sort_by_key(|(position, _)| *position);
         // What an attempt said comes before what ended it, and after what began it.
@@ -313,9 +314,10 @@ impl TaskStream {
         })
     }
 
-    /// Looks at the task, should what happened to it have been missed.
-    async fn look_again(&mut self, is_elsewhere: bool) -> Result<(), StoreError> {
-        match one(&self.inside, self.id).await? {
+    /// A look found this, should what happened to the task have been missed.
+    async fn look_again(&mut self, found: Option<Task>, is_elsewhere: bool) -> Result<(), StoreError> {
+        self.next_look = Instant::now() + LOOK_AT_LEAST;
+        match found {
             Some(task) if (task.facts.state, task.facts.attempt) == self.stands => {
                 self.more_lines |= is_elsewhere;
                 let is_new = is_elsewhere && self.following == Following::Everything && task.progress != self.progress;

@@ -32,6 +32,8 @@ pub struct Bus {
     pub first_is_slow: AtomicBool,
     /// Commits above this one cannot be read yet.
     pub readable: AtomicU64,
+    /// Reads of tasks.
+    pub reads: AtomicUsize,
     /// Lease requests that came to the store.
     pub asked: AtomicUsize,
 }
@@ -46,6 +48,7 @@ impl Bus {
             first_is_slow: AtomicBool::new(false),
             read_only: AtomicBool::new(false),
             readable: AtomicU64::new(u64::MAX),
+            reads: AtomicUsize::new(0),
             asked: AtomicUsize::new(0),
         })
     }
@@ -121,6 +124,7 @@ impl Store for Shared {
     }
 
     fn tasks(&self, ids: Vec<TaskId>) -> Answer<'_, Vec<Option<Task>>> {
+        self.bus.reads.fetch_add(1, Ordering::Relaxed);
         self.ask(|it| it.tasks(ids))
     }
 
