@@ -7,9 +7,10 @@ use bytes::Bytes;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tasklane_core::lease::{Lease, Token};
+use tasklane_core::outcome::Failure;
 use tasklane_core::queue::Counted;
 use tasklane_core::state::{Reason, State};
-use tasklane_core::task::{Facts, Scope, Spec, Task, TaskId};
+use tasklane_core::task::{Facts, Progress, Scope, Spec, Task, TaskId};
 use tasklane_core::time::Timestamp;
 use tokio_postgres::Row;
 
@@ -80,7 +81,7 @@ pub(crate) struct Kept {
     pub settled: Option<Mark>,
     /// [`HAS_LOGS`] and the others.
     pub has: i16,
-    /// Why its payload or its result is not to be trusted.
+    /// Why it is not to be trusted.
     pub damage: Option<&'static str>,
     pub task: Task,
 }
@@ -110,22 +111,13 @@ impl Kept {
         let token = Token(row.try_get::<_, Option<i64>>(17)?.unwrap_or(0) as u64);
         let payload: &[u8] = row.try_get(29)?;
         let result: Option<&[u8]> = row.try_get(30)?;
-        let is_sound = |bytes: &[u8], column| {
-            Ok::<_, Fault>(row.try_get::<_, Option<i64>>(column)? == Some(sum(id, bytes) as i64))
-        };
-        let damage = if !is_sound(payload, 22)? {
-            Some("its payload does not match its checksum")
-        } else if result.map(|it| is_sound(it, 23)).transpose()? == Some(false) {
-            Some("its result does not match its checksum")
-        } else {
-            None
-        };
+        let Details { reason, spec, failure, progress, damage } = Details::read(row, id, (payload, result))?;
         let lease = if state == State::Running { Some(lease(row, token)?) } else { None };
         let facts = Facts {
             id,
             lane: Arc::clone(names.lane_of(lane)?),
             scope: Arc::clone(names.scope_of(scope)?),
-            spec: json(row, 25, id)?.map_or_else(Spec::shared, Arc::new),
+            spec: spec.map_or_else(Spec::shared, Arc::new),
             state,
             attempt: number(5)?,
             spent: number(6)?,
@@ -137,13 +129,13 @@ impl Kept {
         };
         let task = Task {
             facts,
-            reason: Reason::from_code(code(4)?).ok_or_else(unknown)?,
+            reason,
             priority: -i32::from(row.try_get::<_, i16>(9)?),
             rank: time(12)?.unwrap_or_default(),
             payload: Bytes::copy_from_slice(payload),
             result: result.map(Bytes::copy_from_slice),
-            failure: json(row, 26, id)?,
-            progress: json(row, 27, id)?,
+            failure,
+            progress,
             worker: row.try_get::<_, Option<&str>>(24)?.map(Into::into),
             created_at: time(11)?.unwrap_or_default(),
             queued_at: time(13)?,
@@ -191,10 +183,40 @@ fn lease(row: &Row, token: Token) -> Result<Lease> {
     })
 }
 
-fn json<T: DeserializeOwned>(row: &Row, column: usize, id: TaskId) -> Result<Option<T>> {
-    let text: Option<&str> = row.try_get(column)?;
-    let read = text.map(serde_json::from_str).transpose();
-    read.map_err(|error| Fault::damaged(format!("the details of task {id} cannot be read: {error}")))
+/// What of a row may be damaged without harm to others.
+struct Details {
+    reason: Reason,
+    spec: Option<Spec>,
+    failure: Option<Failure>,
+    progress: Option<Progress>,
+    damage: Option<&'static str>,
+}
+
+impl Details {
+    fn read(row: &Row, id: TaskId, (payload, result): (&[u8], Option<&[u8]>)) -> Result<Self> {
+        let reason = Reason::from_code(u8::try_from(row.try_get::<_, i16>(4)?).unwrap_or(0));
+        let (spec, failure, progress) = (json(row, 25), json(row, 26), json(row, 27));
+        let is_sound = |bytes: &[u8], column| {
+            Ok::<_, Fault>(row.try_get::<_, Option<i64>>(column)? == Some(sum(id, bytes) as i64))
+        };
+        let found = [
+            (!is_sound(payload, 22)?, "its payload does not match its checksum"),
+            (result.map(|it| is_sound(it, 23)).transpose()? == Some(false), "its result does not match its checksum"),
+            (spec.is_err(), "its options cannot be read"),
+            (failure.is_err(), "its failure cannot be read"),
+            (progress.is_err(), "its progress cannot be read"),
+            (reason.is_none(), "it is in its state for no known reason"),
+        ];
+        let damage = found.into_iter().find_map(|(is_so, what)| is_so.then_some(what));
+        let reason = reason.unwrap_or(Reason::Damaged);
+        let (spec, failure, progress) = (spec.unwrap_or(None), failure.unwrap_or(None), progress.unwrap_or(None));
+        Ok(Self { reason, spec, failure, progress, damage })
+    }
+}
+
+fn json<T: DeserializeOwned>(row: &Row, column: usize) -> Result<Option<T>, ()> {
+    let text: Option<&str> = row.try_get(column).map_err(|_| ())?;
+    text.map(serde_json::from_str).transpose().map_err(|_| ())
 }
 
 /// JSON for a column.
