@@ -127,22 +127,52 @@ fn asked_to_end_it_drains_and_asked_twice_it_ends() {
     });
 }
 
+/// Which of `servers` the worker says it works for.
+fn worked_for(worker: &WorkerProcess, servers: &[&Server]) -> usize {
+    let log = worker.log();
+    let says = |it: &&str| it.contains("\"ready\"") || it.contains("another server is worked for");
+    let last: Value = serde_json::from_str(log.lines().filter(says).next_back().unwrap()).unwrap();
+    servers.iter().position(|it| last["server"] == it.url().as_str()).unwrap()
+}
+
 #[test]
-fn of_several_servers_the_one_that_answers_is_worked_for() {
+fn of_several_servers_one_that_answers_is_worked_for() {
     story("workers_elsewhere::several", || {
-        let (mut first, second) =
-            (ServerOptions::without_executors().start(), ServerOptions::without_executors().start());
+        let mut servers = [0, 1].map(|_| ServerOptions::without_executors().start());
         let service = HoldingService::start();
         service.answer();
         let dead = format!("http://127.0.0.1:{}", port::free());
-        let worker = worker(&[dead, first.url(), second.url()], &service, &[]);
-        let id = submit(&first, 1).remove(0);
-        settled_once(&first.finished(&id));
-        assert_eq!(worker.said("no server answers"), 0, "the next one did:\n{}", worker.log());
-        first.kill();
-        let id = submit(&second, 1).remove(0);
-        settled_once(&second.finished(&id));
+        let worker = worker(&[dead, servers[0].url(), servers[1].url()], &service, &[]);
+        let [a, b] = &servers;
+        let nth = worked_for(&worker, &[a, b]);
+        let id = submit(&servers[nth], 1).remove(0);
+        settled_once(&servers[nth].finished(&id));
+        assert_eq!(worker.said("no server answers"), 0, "another one did:\n{}", worker.log());
+        servers[nth].kill();
+        let id = submit(&servers[1 - nth], 1).remove(0);
+        settled_once(&servers[1 - nth].finished(&id));
         assert_eq!(worker.said("another server is worked for"), 1, "{}", worker.log());
+    });
+}
+
+#[test]
+fn an_idle_worker_soon_leaves_a_server_that_goes_without_a_word() {
+    story("workers_elsewhere::silent", || {
+        let servers = [0, 1].map(|_| ServerOptions::without_executors().start());
+        let service = HoldingService::start();
+        service.answer();
+        // A wish waits for two thirds of a lease at most.
+        let urls = servers.each_ref().map(Server::url);
+        let worker = worker(&urls, &service, &["--lease-seconds", "3"]);
+        let [a, b] = &servers;
+        let nth = worked_for(&worker, &[a, b]);
+        thread::sleep(Duration::from_millis(500));
+        servers[nth].signal(Signal::Stop);
+        let id = submit(&servers[1 - nth], 1).remove(0);
+        // Two seconds of waiting, three more for the answer; the rest is for a busy machine.
+        settled_once(&servers[1 - nth].finished(&id));
+        assert_eq!(worker.said("another server is worked for"), 1, "{}", worker.log());
+        servers[nth].signal(Signal::Cont);
     });
 }
 

@@ -61,6 +61,50 @@ fn waits_pauses_and_cancellations_cross_servers() {
     });
 }
 
+#[test]
+fn a_cancellation_reaches_a_worker_wherever_it_is_and_however_busy() {
+    story("many_servers::cancelled", || {
+        let (_database, mut a, b) = two("cancelled");
+        let service = HoldingService::start();
+        let file =
+            format!("[executors.http.called]\nurl = \"{}\"\n[outbound]\nallow = [\"127.0.0.1\"]\n", service.url());
+        // Leases so long that no renewal would say it in time; every slot is taken.
+        let arguments = ["--lease-seconds", "60", "--slots", "1"];
+        let worker = WorkerProcess::start(&[a.url()], &arguments, &[], &file);
+        let nth_call = |nth: usize| until("the task to run", PATIENCE, || service.calls().get(nth).cloned());
+        let cancelled = |server: &Server, id: &str, nth: usize| {
+            let start = Instant::now();
+            server.act(&format!("/v1/tasks/{id}:cancel")).expect(200);
+            until("the worker to hang up", Duration::from_secs(9), || {
+                service.calls().get(nth).filter(|it| it.held == Held::HungUp).cloned()
+            });
+            say(&format!("many_servers::cancelled: a worker with no free slot heard after {:?}", start.elapsed()));
+        };
+        let id = b.submit(&json!({ "type": "called" }));
+        nth_call(0);
+        thread::sleep(Duration::from_secs(1));
+        cancelled(&b, &id, 0);
+        drop(worker);
+
+        // Its server goes, and it listens at another, which has not heard of what it runs.
+        let id = b.submit(&json!({ "type": "called" }));
+        let leased = a.lease("w", "called", 1, "60s");
+        assert_eq!(leased[0]["id"], id.as_str());
+        a.kill();
+        let body = json!({ "worker": "w", "lanes": [{ "types": ["called"] }], "limit": 0, "wait": "20s" });
+        thread::scope(|scope| {
+            let listening = scope.spawn(|| b.post("/v1/leases", &body));
+            thread::sleep(Duration::from_millis(300));
+            let start = Instant::now();
+            b.act(&format!("/v1/tasks/{id}:cancel")).expect(200);
+            assert_eq!(listening.join().unwrap().expect(200).json()["cancel"], json!([id]));
+            let told = start.elapsed();
+            assert!(told < Duration::from_secs(9), "not when its wait was over: {told:?}");
+            say(&format!("many_servers::cancelled: a worker that had changed its server heard after {told:?}"));
+        });
+    });
+}
+
 /// Reads events from the stream of a server until `enough`.
 fn events(stream: &mut Connection, enough: impl Fn(&[Value]) -> bool) -> Vec<Value> {
     use std::io::Read;
