@@ -131,7 +131,7 @@ fn asked_to_end_it_drains_and_asked_twice_it_ends() {
 fn worked_for(worker: &WorkerProcess, servers: &[&Server]) -> usize {
     let log = worker.log();
     let says = |it: &&str| it.contains("\"ready\"") || it.contains("another server is worked for");
-    let last: Value = serde_json::from_str(log.lines().filter(says).next_back().unwrap()).unwrap();
+    let last: Value = serde_json::from_str(log.lines().rfind(says).unwrap()).unwrap();
     servers.iter().position(|it| last["server"] == it.url().as_str()).unwrap()
 }
 
