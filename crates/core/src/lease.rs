@@ -6,6 +6,8 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use crate::checkpoint::Checkpoint;
+use crate::limit;
+use crate::state::State;
 use crate::task::{Facts, TaskId};
 use crate::time::Timestamp;
 
@@ -54,6 +56,42 @@ pub struct Lease {
     pub heard_at: Timestamp,
     /// After a cancellation was delivered: when the worker's time to stop by itself is over.
     pub grace_until: Option<Timestamp>,
+}
+
+impl Lease {
+    /// A lease that begins at `at`.
+    pub fn begun(token: Token, length: Duration, at: Timestamp) -> Self {
+        Self { token, length, until: at.plus(length), heard_at: at, grace_until: None }
+    }
+
+    /// Begins its own length again.
+    pub fn renew(&mut self, now: Timestamp) {
+        self.until = now.plus(self.length);
+    }
+
+    /// There was an outage until `now`, in which nobody could renew it or be heard: it counts from now, for its own length
+    /// and at most [`limit::OUTAGE_GRACE`]. A cancellation has to be delivered again.
+    pub fn count_anew(&mut self, now: Timestamp) {
+        self.until = now.plus(self.length.min(limit::OUTAGE_GRACE));
+        self.heard_at = now;
+        self.grace_until = None;
+    }
+}
+
+impl Facts {
+    /// Whether the task runs under this lease: what every write of a worker is held against.
+    pub fn runs_under(&self, key: &LeaseKey) -> bool {
+        self.state == State::Running
+            && self.attempt == key.attempt
+            && self.lease.as_ref().is_some_and(|lease| lease.token == key.token)
+    }
+
+    /// A cancellation reached the worker: its time to stop begins, once, and not unless somebody asked to cancel. Answers
+    /// when it is over.
+    pub fn begin_grace(&mut self, now: Timestamp) -> Option<Timestamp> {
+        let lease = self.lease.as_mut().filter(|_| self.cancel_requested)?;
+        Some(*lease.grace_until.get_or_insert(now.plus(limit::CANCEL_GRACE)))
+    }
 }
 
 /// Which lanes a worker serves.
@@ -109,6 +147,13 @@ pub struct LeaseRequest {
     pub seed: u64,
 }
 
+impl LeaseRequest {
+    /// The lease of the `index`-th task that it is given.
+    pub fn lease(&self, index: usize, now: Timestamp) -> Lease {
+        Lease::begun(Token::nth(self.seed, index), self.length, now)
+    }
+}
+
 /// A task handed to a worker: the start of an attempt.
 #[derive(Debug, Clone)]
 pub struct Leased {
@@ -127,5 +172,77 @@ impl Leased {
     pub fn key(&self) -> LeaseKey {
         let token = self.facts.lease.as_ref().map_or(Token(0), |lease| lease.token);
         LeaseKey { id: self.facts.id, attempt: self.facts.attempt, token }
+    }
+
+    /// What it weighs against [`limit::LEASE_BYTES`]: the bytes of what the worker is handed.
+    pub fn bytes(&self) -> usize {
+        self.payload.len() + self.checkpoints.iter().map(Checkpoint::bytes).sum::<usize>()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::accept::tests::queued;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn at(seconds: u32) -> Timestamp {
+        Timestamp::EPOCH.plus(SECOND * seconds)
+    }
+
+    fn running(at: Timestamp) -> Facts {
+        let mut task = queued();
+        task.start(None, Lease::begun(Token(7), 30 * SECOND, at), at);
+        task.facts
+    }
+
+    #[test]
+    fn a_request_leases_each_task_by_a_token_of_its_own_from_now_for_its_length() {
+        let (worker, lanes) = ("w".into(), [].into());
+        let request = LeaseRequest { worker, lanes, limit: 2, length: 30 * SECOND, seed: 5 };
+        let [first, second] = [0, 1].map(|index| request.lease(index, at(100)));
+        let (until, heard_at) = (at(130), at(100));
+        let expected = Lease { token: Token::nth(5, 0), length: 30 * SECOND, until, heard_at, grace_until: None };
+        assert_eq!(first, expected);
+        assert_eq!(second, Lease { token: Token::nth(5, 1), ..expected });
+    }
+
+    proptest! {
+        #[test]
+        fn after_an_outage_a_lease_counts_for_its_length_and_at_most_a_minute(length in 1_u32..3600, now in 0_u32..9999) {
+            let mut lease = Lease::begun(Token(1), SECOND * length, at(50));
+            lease.grace_until = Some(at(60));
+            lease.count_anew(at(now));
+            let expected = Lease { until: at(now + length.min(60)), ..Lease::begun(Token(1), SECOND * length, at(now)) };
+            prop_assert_eq!(&lease, &expected);
+            lease.renew(at(now + 1));
+            prop_assert_eq!(lease, Lease { until: at(now + 1 + length), ..expected });
+        }
+    }
+
+    #[test]
+    fn only_the_lease_of_this_attempt_holds_and_only_while_it_runs() {
+        let facts = running(at(0));
+        let key = LeaseKey { id: facts.id, attempt: 1, token: Token(7) };
+        assert!(facts.runs_under(&key));
+        assert!(!facts.runs_under(&LeaseKey { attempt: 2, ..key }));
+        assert!(!facts.runs_under(&LeaseKey { token: Token(8), ..key }));
+        assert!(!Facts { state: State::Cancelled, ..facts.clone() }.runs_under(&key));
+        assert!(!Facts { lease: None, ..facts }.runs_under(&key));
+    }
+
+    #[test]
+    fn grace_begins_once_and_only_where_somebody_asked_to_cancel() {
+        let mut facts = running(at(0));
+        let grace_of = |facts: &Facts| facts.lease.as_ref().and_then(|it| it.grace_until);
+        assert_eq!((facts.begin_grace(at(5)), grace_of(&facts)), (None, None));
+        facts.cancel_requested = true;
+        let until = Some(at(5).plus(limit::CANCEL_GRACE));
+        assert_eq!((facts.begin_grace(at(5)), facts.begin_grace(at(7)), grace_of(&facts)), (until, until, until));
+        facts.lease = None;
+        assert_eq!(facts.begin_grace(at(8)), None);
     }
 }

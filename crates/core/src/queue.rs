@@ -116,6 +116,11 @@ impl Counts {
         self.0.iter_mut().zip(others.0).for_each(|(mine, theirs)| *mine = mine.saturating_add(theirs));
     }
 
+    /// How many are final, the deleted too.
+    pub fn finished(&self) -> u64 {
+        Counted::all().filter(|it| it.state().is_final()).map(|it| self.of(it)).sum()
+    }
+
     /// How many there are in all, the deleted too.
     pub fn total(&self) -> u64 {
         self.0.iter().sum()
@@ -142,6 +147,8 @@ mod tests {
         let mut counts = Counts::default();
         counts.add(State::Failed, 3);
         counts.add(Counted::Deleted(State::Failed), 2);
-        assert_eq!((counts.of(State::Failed), counts.deleted(), counts.total()), (3, 2, 5));
+        counts.add(State::Queued, 4);
+        assert_eq!((counts.of(State::Failed), counts.deleted()), (3, 2));
+        assert_eq!((counts.finished(), counts.total()), (5, 9));
     }
 }
