@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use tasklane_core::event::Transition;
 use tasklane_core::queue::Counted;
-use tasklane_core::state::Reason;
-use tasklane_core::task::TaskId;
+use tasklane_core::state::{Reason, State};
+use tasklane_core::task::{Task, TaskId};
 use tasklane_core::time::Timestamp;
 
 use super::varint::{Bytes, put};
@@ -26,6 +26,24 @@ pub(crate) struct Way {
     pub lane: LaneNo,
     pub scope: ScopeNo,
     pub attempt: u32,
+}
+
+impl Way {
+    /// How a task of this lane and scope came from `from` to where it is.
+    pub(crate) fn of(task: &Task, from: Option<State>, lane: LaneNo, scope: ScopeNo) -> Self {
+        let (from, to) = (from.map(Counted::In), Some(task.counted()));
+        Self { from, to, reason: Some(task.reason), lane, scope, attempt: task.facts.attempt }
+    }
+
+    /// How one that was counted as `from` became hidden.
+    pub(crate) fn hidden(task: &Task, from: Counted, lane: LaneNo, scope: ScopeNo) -> Self {
+        Self { from: Some(from), reason: None, ..Self::of(task, None, lane, scope) }
+    }
+
+    /// How one that was counted as `from` is no more.
+    pub(crate) fn removed(from: Counted, lane: LaneNo, scope: ScopeNo, attempt: u32) -> Self {
+        Self { from: Some(from), to: None, reason: None, lane, scope, attempt }
+    }
 }
 
 /// The body of a commit under way.
