@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::time::Duration;
 
 use foldhash::fast::RandomState;
+use tasklane_core::limit;
 
 use crate::encoding::LaneNo;
 
@@ -35,6 +36,11 @@ pub(crate) type Arrivals = HashMap<LaneNo, Ranges, RandomState>;
 /// Notes that a task came into a lane.
 pub(crate) fn arrived(arrivals: &mut Arrivals, lane: LaneNo, place: Place) {
     add(arrivals.entry(lane).or_default(), place.0, (place.1, place.1));
+}
+
+/// Notes that tasks may stand anywhere from a place on, as far as its urgency goes.
+pub(crate) fn arrived_from(arrivals: &mut Arrivals, lane: LaneNo, (urgency, first): Place) {
+    add(arrivals.entry(lane).or_default(), urgency, (first, i64::MAX));
 }
 
 fn add(ranges: &mut Ranges, urgency: i16, (first, last): (i64, i64)) {
@@ -72,6 +78,8 @@ struct Known {
     whole_again: Duration,
     /// Grows when a look that is under way can tell nothing any more: one at the whole lane was quicker, or a commit failed.
     epoch: u64,
+    /// Bytes of a payload, as the last look found them.
+    payload: usize,
     /// How often something has come, and what came lately.
     arrivals: u64,
     lately: VecDeque<(u64, Ranges)>,
@@ -80,7 +88,7 @@ struct Known {
 impl Default for Known {
     fn default() -> Self {
         let standing = Standing { frontier: BEGINNING, before: Ranges::default(), empty: false };
-        Self { standing, whole_again: Duration::ZERO, epoch: 0, arrivals: 0, lately: VecDeque::default() }
+        Self { standing, whole_again: Duration::ZERO, epoch: 0, payload: 0, arrivals: 0, lately: VecDeque::default() }
     }
 }
 
@@ -146,6 +154,8 @@ pub(crate) struct Look {
     short: bool,
     /// The whole lanes were looked at, for so long.
     whole: Option<Duration>,
+    /// Bytes of a payload: of the largest before the look, then of those that were found.
+    payload: usize,
 }
 
 impl Look {
@@ -153,6 +163,16 @@ impl Look {
     pub(crate) fn took(&mut self, lane: LaneNo, (urgency, rank): Place) {
         let last = self.taken.entry(lane).or_default().entry(urgency).or_insert(rank);
         *last = rank.max(*last);
+    }
+
+    /// How many of these tasks one lease has room for, as far as is known.
+    pub(crate) fn room(&self) -> usize {
+        limit::LEASE_BYTES.checked_div(self.payload).unwrap_or(usize::MAX).saturating_add(1)
+    }
+
+    /// So many were found, whose payloads have so many bytes together.
+    pub(crate) fn found(&mut self, tasks: usize, bytes: usize) {
+        self.payload = bytes.checked_div(tasks).unwrap_or(self.payload);
     }
 
     /// No more were found.
@@ -188,10 +208,11 @@ impl Bounds {
     /// How to look at these lanes at `now`, by a clock that does not go back; `own` came in by the commit under way.
     pub(crate) fn plan(&mut self, lanes: &[i32], own: &Arrivals, now: Duration) -> (Plan, Look) {
         let (mut spans, mut whole) = (Vec::new(), false);
-        let mut look = Look { lanes: Vec::new(), taken: HashMap::default(), short: false, whole: None };
+        let mut look = Look { lanes: Vec::new(), taken: HashMap::default(), short: false, whole: None, payload: 0 };
         for lane in lanes.iter().map(|no| LaneNo(*no as u32)) {
             let known = self.lanes.entry(lane).or_default();
             look.lanes.push((lane, known.epoch, known.arrivals));
+            look.payload = look.payload.max(known.payload);
             whole |= known.is_to_be_looked_at_whole(now);
             match own.get(&lane) {
                 None => spans.extend(known.standing.spans(lane)),
@@ -249,6 +270,9 @@ impl Bounds {
                 known.whole_again = now + (took * SHARE).clamp(LOOK_EVERY, LOOK_AT_LEAST);
                 known.epoch += 1;
                 (known.standing.frontier, known.standing.before) = (BEGINNING, Ranges::default());
+            }
+            if look.taken.contains_key(lane) {
+                known.payload = look.payload;
             }
             known.standing.took(look.taken.get(lane).unwrap_or(&BTreeMap::new()), look.short);
             since.iter().for_each(|came| known.standing.let_in(came));
@@ -367,6 +391,31 @@ mod tests {
         (0..REMEMBERED as i64 + 2).for_each(|it| bounds.arrived(&came((0, 10 + it))));
         land(&mut bounds, look, &[(0, 90)]);
         assert_eq!(plan(&mut bounds), Plan::Spans(vec![span((0, 10), (0, 75)), span((0, 90), END)]));
+    }
+
+    #[test]
+    fn no_more_is_looked_for_than_one_lease_has_room_for() {
+        let mut bounds = whole(&[(0, 1)]);
+        assert_eq!(look(&mut bounds).room(), usize::MAX);
+        let mut heavy = look(&mut bounds);
+        heavy.found(4, limit::LEASE_BYTES);
+        land(&mut bounds, heavy, &[(0, 2)]);
+        assert_eq!(look(&mut bounds).room(), 5);
+        let mut light = look(&mut bounds);
+        light.found(10, 10);
+        land(&mut bounds, light, &[(0, 3)]);
+        assert_eq!(look(&mut bounds).room(), limit::LEASE_BYTES + 1);
+    }
+
+    #[test]
+    fn what_was_locked_and_not_taken_is_looked_at_again() {
+        let mut bounds = whole(&[(0, 1)]);
+        let (cut, beyond) = (look(&mut bounds), look(&mut bounds));
+        land(&mut bounds, beyond, &[(0, 90)]);
+        let mut left = Arrivals::default();
+        arrived_from(&mut left, LANE, (0, 1));
+        bounds.landed(vec![cut], &left, NOW);
+        assert_eq!(plan(&mut bounds), Plan::Spans(vec![span((0, 1), (0, 89)), span((0, 90), END)]));
     }
 
     #[test]

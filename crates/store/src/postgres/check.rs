@@ -66,10 +66,10 @@ pub async fn check(options: &Options) -> Result<Report, OpenError> {
 
 async fn look(session: &Session) -> Result<Found> {
     let plans = "SET LOCAL enable_seqscan = on; SET LOCAL enable_hashjoin = on; SET LOCAL enable_bitmapscan = on";
-    session.batch(&format!("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; {plans}")).await?;
+    session.begin_by(&format!("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; {plans}")).await?;
     let names = Names::all(session).await?;
     let found = read(session, &names).await;
-    session.batch("ROLLBACK").await?;
+    session.roll_back().await?;
     found
 }
 

@@ -164,9 +164,12 @@ impl Fill {
     /// Looks at the database and, where it may be filled, keeps servers away from it.
     pub(crate) async fn claim(&self, replace: Replace, promoted: Option<i64>) -> Result<Claim> {
         // A server that opens it says so in this table before it looks whether it may: one of both sees the other.
-        self.session.batch("BEGIN; LOCK TABLE tasklane.servers IN SHARE ROW EXCLUSIVE MODE").await?;
+        self.session.begin_by("BEGIN; LOCK TABLE tasklane.servers IN SHARE ROW EXCLUSIVE MODE").await?;
         let claim = self.claim_here(replace, promoted).await;
-        self.session.batch(if matches!(claim, Ok(Claim::Mine)) { "COMMIT" } else { "ROLLBACK" }).await?;
+        match claim {
+            Ok(Claim::Mine) => self.session.commit().await?,
+            _ => self.session.roll_back().await?,
+        }
         claim
     }
 
@@ -197,9 +200,9 @@ impl Fill {
 
     /// Begins to fill. Answers whether nobody else does.
     pub(crate) async fn begin(&self) -> Result<bool> {
-        self.session.batch("BEGIN").await?;
+        self.session.begin().await?;
         if self.incomplete().await? != Some(0) {
-            self.session.batch("ROLLBACK").await?;
+            self.session.roll_back().await?;
             return Ok(false);
         }
         self.session.batch(EMPTY).await?;
@@ -320,13 +323,13 @@ impl Fill {
     /// What was filled is there, but nobody may use it yet.
     pub(crate) async fn commit(&self, promotion: i64) -> Result<()> {
         self.session.run(&SET_INCOMPLETE, &[&promotion]).await?;
-        self.session.batch("COMMIT").await
+        self.session.commit().await
     }
 
     /// It is not filled after all: servers may make of it what they like. Where that cannot be said it stays incomplete.
     pub(crate) async fn give_up(&self) {
         let given_up = async {
-            self.session.batch("ROLLBACK").await?;
+            self.session.roll_back().await?;
             self.session.run(&COMPLETE, &[&0_i64]).await
         };
         if let Err(fault) = given_up.await {

@@ -15,6 +15,7 @@ use tokio_postgres::types::Type;
 use super::bounds::Look;
 use super::error::{Fault, Result};
 use super::hints::{News, Outbox};
+use super::open::AbortOnDrop;
 use super::session::{Session, Sessions, Statement};
 use super::tx::{Ids, Shared, Trace, Tx, Writes};
 use crate::admission::refuse_all;
@@ -79,8 +80,19 @@ impl Flights {
         self.commits.load(std::sync::atomic::Ordering::Relaxed)
     }
 
-    /// One flight after the other, until the store is closed.
+    /// Starts one flight after the other, until the store is closed. What panics is one commit's: its callers hear that it
+    /// is unknown what became of it, and the next takes off.
     pub(crate) async fn fly(self: Arc<Self>) {
+        loop {
+            let mut flying = AbortOnDrop(tokio::spawn(Arc::clone(&self).fly_on()));
+            match (&mut flying.0).await {
+                Err(failed) if failed.is_panic() => tracing::error!("a commit panicked; this is a bug"),
+                _ => return,
+            }
+        }
+    }
+
+    async fn fly_on(self: Arc<Self>) {
         loop {
             let arrived = self.arrived.notified();
             match self.take() {
@@ -213,7 +225,7 @@ impl Flights {
     /// Gives a connection back clean, or ends it.
     async fn abandon(&self, session: Session, fault: Fault) -> Fault {
         // A server that stops, or takes no more writes, may have a successor elsewhere.
-        if session.is_closed() || fault.is_away() || session.batch("ROLLBACK").await.is_err() {
+        if session.is_closed() || fault.is_away() || session.roll_back().await.is_err() {
             session.discard();
         }
         fault

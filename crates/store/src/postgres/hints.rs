@@ -12,7 +12,7 @@ use tokio::sync::{Notify, mpsc};
 use tokio::time::{sleep, timeout};
 use tokio_postgres::{AsyncMessage, Client};
 
-use super::bounds::{Arrivals, Place, arrived};
+use super::bounds::{Arrivals, Place, arrived, arrived_from};
 use super::open::Connect;
 use super::session::Sessions;
 use super::tx::Shared;
@@ -46,6 +46,11 @@ impl News {
     /// A task may be leased now.
     pub(crate) fn queued(&mut self, lane: LaneNo, place: Place) {
         arrived(&mut self.arrivals, lane, place);
+    }
+
+    /// Tasks may be leased that stand anywhere from this place on.
+    pub(crate) fn queued_from(&mut self, lane: LaneNo, place: Place) {
+        arrived_from(&mut self.arrivals, lane, place);
     }
 
     pub(crate) fn ended(&mut self, id: TaskId) {

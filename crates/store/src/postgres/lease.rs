@@ -206,18 +206,28 @@ impl Tx<'_> {
             let mut bounds = self.shared.bounds.lock().unwrap_or_else(PoisonError::into_inner);
             bounds.plan(lanes, &self.news.arrivals, began)
         };
-        let (taken, spans) = match &plan {
-            Plan::Spans(spans) => (self.take_all_of(spans, most).await?, spans.len()),
+        let (is_whole, spans) = match plan {
+            Plan::Spans(spans) => (false, spans),
             Plan::Whole => {
                 let lane = |no: &i32| Span { lane: LaneNo(*no as u32), from: BEGINNING, to: END };
-                let taken = self.take_all_of(&lanes.iter().map(lane).collect::<Vec<_>>(), most).await?;
-                look.was_whole(self.shared.time.elapsed().saturating_sub(began));
-                (taken, lanes.len())
+                (true, lanes.iter().map(lane).collect())
             }
         };
+        let most = most.min(look.room());
+        let taken = self.take_all_of(&spans, most).await?;
+        if is_whole {
+            look.was_whole(self.shared.time.elapsed().saturating_sub(began));
+        }
+        let bytes = weight(&taken);
+        look.found(taken.len(), bytes);
+        let is_cut = taken.len() < most && bytes >= limit::LEASE_BYTES;
+        if is_cut {
+            // More was locked than was taken, and whoever looked meanwhile passed it over.
+            spans.iter().for_each(|span| self.news.queued_from(span.lane, span.from));
+        }
         // Of one lane it is enough that fewer came than were wanted, and not because they weigh too much. Several lanes may
         // have more behind the candidates that were looked at.
-        let short = taken.is_empty() || (spans <= 1 && taken.len() < most && weight(&taken) < limit::LEASE_BYTES);
+        let short = taken.is_empty() || (spans.len() <= 1 && taken.len() < most && !is_cut);
         if short {
             look.came_short();
         }
@@ -274,11 +284,13 @@ impl Tx<'_> {
             while next < run.len() && run[next].wants() == 0 {
                 next += 1;
             }
+            let place = (urgency(kept.task.priority), kept.task.rank.as_micros());
             let Some(wanting) = run.get_mut(next) else {
                 look.left_some();
-                break;
+                self.news.queued(kept.lane, place);
+                continue;
             };
-            look.took(kept.lane, (urgency(kept.task.priority), kept.task.rank.as_micros()));
+            look.took(kept.lane, place);
             self.caller = wanting.caller;
             let decision = match kept.damage {
                 Some(what) => {

@@ -131,8 +131,10 @@ fn same_steps(done: &[Done]) -> Result<(), OpenError> {
 async fn run(session: &Session) -> super::error::Result<()> {
     session.begin().await?;
     let steps = run_here(session).await;
-    session.batch(if steps.is_ok() { "COMMIT" } else { "ROLLBACK" }).await?;
-    steps
+    match steps {
+        Ok(()) => session.commit().await,
+        failed => session.roll_back().await.and(failed),
+    }
 }
 
 async fn run_here(session: &Session) -> super::error::Result<()> {

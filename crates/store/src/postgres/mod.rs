@@ -167,7 +167,7 @@ async fn arrive(session: &Session, shared: &Shared) -> Result<(), OpenError> {
     tx.pulse().await.map_err(faulty)?;
     // A promotion that began meanwhile looks for servers when this one has said that it is there.
     if let Err(refused) = refuse_incomplete(session).await {
-        session.batch("ROLLBACK").await.map_err(faulty)?;
+        session.roll_back().await.map_err(faulty)?;
         return Err(refused);
     }
     tx.finish().await.map_err(faulty)?;
@@ -204,7 +204,7 @@ impl Store for PostgresStore {
         let boarded = self.flights.board(Job { batch, reply });
         Box::pin(async move {
             boarded?;
-            answer.await.map_err(|_| closed())?
+            answer.await.map_err(|_| StoreError::Away("nobody can say what became of a commit".into()))?
         })
     }
 

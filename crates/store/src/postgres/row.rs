@@ -62,7 +62,7 @@ pub(crate) struct Kept {
     pub settled: Option<Mark>,
     /// [`HAS_LOGS`] and the others.
     pub has: i16,
-    /// Why its payload or its result is not to be trusted.
+    /// Why it is not to be trusted.
     pub damage: Option<&'static str>,
     pub task: Task,
 }
@@ -95,19 +95,36 @@ impl Kept {
         let is_sound = |bytes: &[u8], column| {
             Ok::<_, Fault>(row.try_get::<_, Option<i64>>(column)? == Some(sum(id, bytes) as i64))
         };
-        let damage = if !is_sound(payload, 22)? {
-            Some("its payload does not match its checksum")
-        } else if result.map(|it| is_sound(it, 23)).transpose()? == Some(false) {
-            Some("its result does not match its checksum")
-        } else {
+        let mut damage = None;
+        let mut is_damaged = |what: &'static str| damage = damage.or(Some(what));
+        if !is_sound(payload, 22)? {
+            is_damaged("its payload does not match its checksum");
+        }
+        if result.map(|it| is_sound(it, 23)).transpose()? == Some(false) {
+            is_damaged("its result does not match its checksum");
+        }
+        let spec = json(row, 25).unwrap_or_else(|()| {
+            is_damaged("its options cannot be read");
             None
-        };
+        });
+        let failure = json(row, 26).unwrap_or_else(|()| {
+            is_damaged("its failure cannot be read");
+            None
+        });
+        let progress = json(row, 27).unwrap_or_else(|()| {
+            is_damaged("its progress cannot be read");
+            None
+        });
+        let reason = Reason::from_code(code(4)?).unwrap_or_else(|| {
+            is_damaged("it has no known reason to be in its state");
+            Reason::Damaged
+        });
         let lease = if state == State::Running { Some(lease(row, token)?) } else { None };
         let facts = Facts {
             id,
             lane: Arc::clone(names.lane_of(lane)?),
             scope: Arc::clone(names.scope_of(scope)?),
-            spec: json(row, 25, id)?.map_or_else(Spec::shared, Arc::new),
+            spec: spec.map_or_else(Spec::shared, Arc::new),
             state,
             attempt: number(5)?,
             spent: number(6)?,
@@ -119,13 +136,13 @@ impl Kept {
         };
         let task = Task {
             facts,
-            reason: Reason::from_code(code(4)?).ok_or_else(unknown)?,
+            reason,
             priority: -i32::from(row.try_get::<_, i16>(9)?),
             rank: time(12)?.unwrap_or_default(),
             payload: Bytes::copy_from_slice(payload),
             result: result.map(Bytes::copy_from_slice),
-            failure: json(row, 26, id)?,
-            progress: json(row, 27, id)?,
+            failure,
+            progress,
             worker: row.try_get::<_, Option<&str>>(24)?.map(Into::into),
             created_at: time(11)?.unwrap_or_default(),
             queued_at: time(13)?,
@@ -173,10 +190,9 @@ fn lease(row: &Row, token: Token) -> Result<Lease> {
     })
 }
 
-fn json<T: DeserializeOwned>(row: &Row, column: usize, id: TaskId) -> Result<Option<T>> {
-    let text: Option<&str> = row.try_get(column)?;
-    let read = text.map(serde_json::from_str).transpose();
-    read.map_err(|error| Fault::damaged(format!("the details of task {id} cannot be read: {error}")))
+fn json<T: DeserializeOwned>(row: &Row, column: usize) -> Result<Option<T>, ()> {
+    let text: Option<&str> = row.try_get(column).map_err(|_| ())?;
+    text.map(serde_json::from_str).transpose().map_err(|_| ())
 }
 
 /// JSON for a column.

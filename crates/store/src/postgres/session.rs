@@ -1,6 +1,7 @@
 //! Connections and statements. A statement is a constant in the file of its verb; it is prepared once a connection.
 
 use std::borrow::Cow;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -50,9 +51,11 @@ pub(crate) struct Sessions {
 /// answer (a standby that it waits for is gone, a disk stands still) is as good as away.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// A connection for a while.
+/// A connection for a while. One that is dropped within a transaction ends: nobody shall meet the state it is in.
 pub(crate) struct Session {
-    client: Object,
+    /// There until it is dropped.
+    client: Option<Object>,
+    in_transaction: AtomicBool,
     patience: Duration,
     schema: Box<str>,
     pooler: Pooler,
@@ -61,13 +64,17 @@ pub(crate) struct Session {
 impl Sessions {
     /// The next free connection, or a new one.
     pub(crate) async fn get(&self) -> Result<Session> {
-        let client = self.pool.get().await?;
-        Ok(Session { client, patience: PATIENCE, schema: self.schema.clone(), pooler: self.pooler })
+        self.get_with(PATIENCE).await
     }
 
     /// A connection for statements that may take long.
     pub(crate) async fn get_patient(&self) -> Result<Session> {
-        Ok(Session { patience: Duration::from_secs(24 * 3600), ..self.get().await? })
+        self.get_with(Duration::from_secs(24 * 3600)).await
+    }
+
+    async fn get_with(&self, patience: Duration) -> Result<Session> {
+        let (client, in_transaction) = (Some(self.pool.get().await?), AtomicBool::new(false));
+        Ok(Session { client, in_transaction, patience, schema: self.schema.clone(), pooler: self.pooler })
     }
 }
 
@@ -91,24 +98,24 @@ impl Session {
         let sql = in_schema(statement.sql, &self.schema);
         if self.pooler == Pooler::Transaction {
             let typed: Vec<_> = values.iter().copied().zip(statement.types.iter().cloned()).collect();
-            return Ok(self.client.query_typed(&sql, &typed).await?);
+            return Ok(self.client().query_typed(&sql, &typed).await?);
         }
-        let prepared = self.client.prepare_typed_cached(&sql, statement.types).await?;
-        Ok(self.client.query(&prepared, values).await?)
+        let prepared = self.client().prepare_typed_cached(&sql, statement.types).await?;
+        Ok(self.client().query(&prepared, values).await?)
     }
 
     /// Prepares a statement, so that it is sent at once when it is carried out.
     pub(crate) async fn prepare(&self, statement: &Statement) -> Result<()> {
         if self.pooler == Pooler::None {
             let sql = in_schema(statement.sql, &self.schema);
-            self.client.prepare_typed_cached(&sql, statement.types).await?;
+            self.client().prepare_typed_cached(&sql, statement.types).await?;
         }
         Ok(())
     }
 
     /// The next rows of a cursor, whatever their columns are.
     pub(crate) async fn fetch(&self, statement: &Statement) -> Result<Vec<Row>> {
-        Ok(self.client.query_typed(statement.sql, &[]).await?)
+        Ok(self.client().query_typed(statement.sql, &[]).await?)
     }
 
     /// The one row of a statement that always has one.
@@ -125,21 +132,45 @@ impl Session {
     /// Carries out text that holds no values.
     pub(crate) async fn batch(&self, sql: &str) -> Result<()> {
         let sql = in_schema(sql, &self.schema);
-        self.in_time(async { Ok(self.client.batch_execute(&sql).await?) }).await
+        self.in_time(async { Ok(self.client().batch_execute(&sql).await?) }).await
     }
 
     /// Begins to copy rows into a table, by a statement of COPY.
     pub(crate) async fn copy_in(&self, sql: &str) -> Result<CopyInSink<Bytes>> {
-        Ok(self.client.copy_in(&*in_schema(sql, &self.schema)).await?)
+        Ok(self.client().copy_in(&*in_schema(sql, &self.schema)).await?)
     }
 
     /// Begins a transaction. Behind a pooler it brings its settings along, in the same message: nothing that was set for
     /// the session would be true of the connection at hand.
     pub(crate) async fn begin(&self) -> Result<()> {
         match self.pooler {
-            Pooler::None => self.batch("BEGIN").await,
-            Pooler::Transaction => self.batch(BEGIN_POOLED).await,
+            Pooler::None => self.begin_by("BEGIN").await,
+            Pooler::Transaction => self.begin_by(BEGIN_POOLED).await,
         }
+    }
+
+    /// Begins a transaction in this way.
+    pub(crate) async fn begin_by(&self, sql: &str) -> Result<()> {
+        self.in_transaction.store(true, Ordering::Relaxed);
+        self.batch(sql).await
+    }
+
+    /// Ends a transaction: everything in it takes place.
+    pub(crate) async fn commit(&self) -> Result<()> {
+        self.batch("COMMIT").await?;
+        self.in_transaction.store(false, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Ends a transaction: nothing in it took place.
+    pub(crate) async fn roll_back(&self) -> Result<()> {
+        self.batch("ROLLBACK").await?;
+        self.in_transaction.store(false, Ordering::Relaxed);
+        Ok(())
+    }
+
+    fn client(&self) -> &Object {
+        self.client.as_ref().expect("only its end takes the connection")
     }
 
     /// What the schema is called here.
@@ -149,11 +180,19 @@ impl Session {
 
     /// Whether the way to the database is broken.
     pub(crate) fn is_closed(&self) -> bool {
-        self.client.is_closed()
+        self.client().is_closed()
     }
 
     /// Ends the connection instead of giving it back: nobody shall meet the state it is in.
-    pub(crate) fn discard(self) {
-        drop(Object::take(self.client));
+    pub(crate) fn discard(mut self) {
+        drop(self.client.take().map(Object::take));
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        if self.in_transaction.load(Ordering::Relaxed) {
+            drop(self.client.take().map(Object::take));
+        }
     }
 }

@@ -182,7 +182,7 @@ impl<'a> Tx<'a> {
     pub(crate) async fn finish(&mut self) -> Result<()> {
         self.count_all();
         let writes = !self.body.bytes().is_empty();
-        let done = if writes { self.end().await } else { self.session.batch("COMMIT").await };
+        let done = if writes { self.end().await } else { self.session.commit().await };
         let position = if writes { self.number.map(|number| number + self.shared.base) } else { None };
         let known = if done.is_ok() { position.unwrap_or(0) } else { 0 };
         let last = self.shared.last.fetch_max(known, Ordering::Relaxed);
@@ -207,7 +207,7 @@ impl<'a> Tx<'a> {
         session.prepare(&EVENT).await?;
         session.prepare(&counters::APPEND).await?;
         let (event, counted, committed) =
-            tokio::join!(biased; event, counters::append(session, &shifts), session.batch("COMMIT"));
+            tokio::join!(biased; event, counters::append(session, &shifts), session.commit());
         if let Ok(at) = event {
             self.number = Some(at - shared.base);
         }
@@ -256,13 +256,18 @@ impl<'a> Tx<'a> {
 
     /// Carries out a decision on a task in memory; it is written by [`Tx::write`].
     pub(crate) fn apply(&mut self, kept: &mut Kept, decision: Decision, ended: &mut Ended) -> Option<Freed> {
-        let from = kept.task.facts.state;
+        let (from, place) = (kept.task.facts.state, (urgency(kept.task.priority), kept.task.rank.as_micros()));
         let Applied { transition, ended: attempt } = kept.task.apply(decision, self.now);
         if let Some(attempt) = attempt {
             kept.has |= HAS_HISTORY;
             ended.0.push((kept.task.facts.id, attempt));
         }
         self.moved(kept, Some(from));
+        if from == State::Queued && kept.task.facts.state == State::Queued {
+            // A look under way may meet it at its new place and take that for the end of what it has seen: what lies
+            // between is to be looked at again.
+            self.news.queued(kept.lane, place);
+        }
         self.answer().transitions.push(transition);
         kept.task.facts.state.is_final().then(|| Freed::of(kept, self.now)).flatten()
     }

@@ -7,6 +7,7 @@ mod migrations;
 mod moved;
 mod pooler;
 mod proxy;
+mod rows;
 mod tls;
 #[allow(dead_code)]
 #[path = "../stores/conformance/world.rs"]

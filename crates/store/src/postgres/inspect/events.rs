@@ -21,10 +21,13 @@ const ENDS: Statement = Statement {
     types: &[Type::INT8],
 };
 
+/// With the floor as it is then, in a first row where there is no event: what was cut off meanwhile is not passed over.
 const READ: Statement = Statement {
-    sql: "SELECT position, at, body FROM tasklane.events
-          WHERE position > $1 AND position < $2 + pg_snapshot_xmin(pg_current_snapshot())::text::bigint
-          ORDER BY position LIMIT $3",
+    sql: "SELECT f.value, e.position, e.at, e.body FROM tasklane.facts f LEFT JOIN LATERAL (
+            SELECT position, at, body FROM tasklane.events
+            WHERE position > $1 AND position < $2 + pg_snapshot_xmin(pg_current_snapshot())::text::bigint
+            ORDER BY position LIMIT $3) e ON true
+          WHERE f.name = 'log_floor' ORDER BY e.position",
     types: &[Type::INT8, Type::INT8, Type::INT8],
 };
 
@@ -39,26 +42,32 @@ impl Reader {
         let (floor, last, next): (i64, i64, i64) = (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
         let (after, given) = (after.0 as i64, after);
         if after < floor || after >= next {
-            return Ok(EventPage { next: Position(last as u64), reset: true, ..EventPage::default() });
+            return Ok(reset(last));
         }
         let mut page = EventPage { next: given, ..EventPage::default() };
         let mut names = self.shared.book.look();
         loop {
             let from = page.next.0 as i64;
             let rows = session.rows(&READ, &[&from, &base, &COMMITS]).await?;
+            let floor: i64 = rows.first().map_or(Ok(0), |row| row.try_get(0))?;
+            if from < floor {
+                // What was read so far stands; the next page says that something is missing.
+                return Ok(if page.commits.is_empty() { reset(last.max(floor)) } else { page });
+            }
             for row in &rows {
+                let Some(position) = row.try_get::<_, Option<i64>>(1)? else { return Ok(page) };
                 if page.events.len() >= most {
                     return Ok(page);
                 }
-                let at = Timestamp::from_micros(row.try_get(1)?);
-                let body: &[u8] = row.try_get(2)?;
+                let at = Timestamp::from_micros(row.try_get(2)?);
+                let body: &[u8] = row.try_get(3)?;
                 let mut events = Vec::new();
                 if log::events(body, at, &*names, &mut events).is_err() {
                     names = self.shared.book.read_on(session).await?;
                     events.clear();
                     log::events(body, at, &*names, &mut events).map_err(Fault::from)?;
                 }
-                page.next = Position(row.try_get::<_, i64>(0)? as u64);
+                page.next = Position(position as u64);
                 page.commits.push((page.next, events.len()));
                 page.events.append(&mut events);
             }
@@ -67,4 +76,9 @@ impl Reader {
             }
         }
     }
+}
+
+/// Whoever follows begins anew, behind `last`.
+fn reset(last: i64) -> EventPage {
+    EventPage { next: Position(last as u64), reset: true, ..EventPage::default() }
 }

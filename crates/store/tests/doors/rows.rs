@@ -1,0 +1,90 @@
+//! Rows that others hold, and rows that cannot be read: neither stands in anybody else's way.
+
+use tasklane_core::outcome::FailureKind;
+use tasklane_core::state::{Reason, State};
+use tasklane_store::postgres::OpenError;
+use tasklane_testkit::postgres;
+use tokio_postgres::NoTls;
+
+use crate::world::World;
+use crate::{open, open_with, refusal};
+
+/// The world on a database of its own, and that one's address.
+async fn alone(database: &str) -> (World, String) {
+    let url = postgres::shared().database(database);
+    (open(&url).await.unwrap(), url)
+}
+
+async fn three_lanes(world: &World, each: usize) {
+    for queue in ["a", "b", "c"] {
+        let tasks = (0..each).map(|_| world.task_in(queue, "t")).collect();
+        world.submit(tasks).await.unwrap().len();
+    }
+}
+
+#[tokio::test]
+async fn what_stands_behind_rows_that_others_hold_is_found() {
+    let (world, url) = alone("held").await;
+    three_lanes(&world, 100).await;
+    let (other, running) = tokio_postgres::connect(&url, NoTls).await.unwrap();
+    tokio::spawn(running);
+    // More of each lane than are looked at for so small a lease at first.
+    let hold = "BEGIN; SELECT 1 FROM tasklane.tasks WHERE (lane, id) IN (
+        SELECT lane, id FROM (SELECT lane, id, row_number() OVER (PARTITION BY lane ORDER BY place, id) n FROM tasklane.tasks) t
+        WHERE n <= 90) FOR UPDATE";
+    other.batch_execute(hold).await.unwrap();
+    assert_eq!(world.lease(3).await.len(), 3);
+    assert_eq!(world.lease(100).await.len(), 27, "all that nobody holds");
+    assert_eq!(world.lease(3).await.len(), 0);
+    other.batch_execute("ROLLBACK").await.unwrap();
+    // Nobody tells that they are free again: a look at the whole lanes finds them, as one after a failed commit is.
+    let again = open(&url).await.unwrap();
+    assert_eq!(again.lease(300).await.len(), 270);
+}
+
+#[tokio::test]
+async fn a_row_that_cannot_be_read_fails_alone() {
+    let (world, url) = alone("unreadable").await;
+    let mut ids = Vec::new();
+    for _ in 0..5 {
+        let mut task = world.task("t");
+        task.spec = crate::world::spec(|it| it.max_attempts = 9);
+        ids.push(world.accept(task).await.id);
+    }
+    let strike = |n: usize, what: &str| {
+        let update = format!("UPDATE tasklane.tasks SET {what} WHERE id = '{}'", ids[n].0);
+        postgres::shared().sql_in(&url, &update).unwrap();
+    };
+    strike(0, "spec = '{'");
+    strike(1, "reason = 99");
+    strike(2, "payload = 'x'");
+    strike(3, "failure = '[]'");
+    let leased = world.lease(9).await;
+    assert_eq!(leased.iter().map(|it| it.facts.id).collect::<Vec<_>>(), ids[4..]);
+    for id in &ids[..4] {
+        let states =
+            postgres::shared().sql_in(&url, &format!("SELECT state, reason FROM tasklane.tasks WHERE id = '{}'", id.0));
+        assert_eq!(states.unwrap(), format!("{}|{}", State::Failed.code(), Reason::Damaged.code()));
+    }
+    // Those whose payload is sound can be read again, with what was wrong.
+    let failure = world.get(ids[0]).await.failure.unwrap();
+    assert_eq!((failure.kind, &*failure.message), (FailureKind::Permanent, "its options cannot be read"));
+    assert!(world.store.tasks(vec![ids[2]]).await.is_err(), "nobody is given what does not match its checksum");
+}
+
+#[tokio::test]
+async fn a_schema_is_named_so_that_no_name_is_cut_off() {
+    let named = async |name: &str| match open_with(&postgres::shared().url(), |it| it.schema = name.into()).await {
+        Ok(world) => {
+            world.accept(world.task("t")).await;
+            postgres::shared().sql(&format!("DROP SCHEMA {name} CASCADE"));
+            Ok(())
+        }
+        Err(error) => Err(error),
+    };
+    named(&format!("_{}", "a".repeat(56))).await.unwrap();
+    for name in [&*"a".repeat(58), "1a", "a-b", "A", ""] {
+        assert!(matches!(named(name).await, Err(OpenError::Url(_))), "{name}");
+    }
+    assert!(matches!(refusal("postgres://[").await, OpenError::Url(_)));
+}
