@@ -8,7 +8,7 @@ use bytes::Bytes;
 use crate::checkpoint::Checkpoint;
 use crate::limit;
 use crate::state::State;
-use crate::task::{Facts, TaskId};
+use crate::task::{Facts, Lane, TaskId};
 use crate::time::Timestamp;
 
 /// The 64 random bits that fence an attempt's writes; with id and attempt they are the lease's opaque text.
@@ -130,6 +130,12 @@ impl LaneFilter {
                 TypeFilter::Only(types) => types.iter().any(|it| **it == *task_type),
             }
     }
+
+    /// Its lanes, where it names them.
+    fn named(&self) -> Option<impl Iterator<Item = Lane> + '_> {
+        let (Some(queue), TypeFilter::Only(types)) = (&self.queue, &self.types) else { return None };
+        Some(types.iter().map(|task_type| Lane { queue: queue.clone(), task_type: task_type.clone() }))
+    }
 }
 
 /// One worker's wish for work.
@@ -151,6 +157,17 @@ impl LeaseRequest {
     /// The lease of the `index`-th task that it is given.
     pub fn lease(&self, index: usize, now: Timestamp) -> Lease {
         Lease::begun(Token::nth(self.seed, index), self.length, now)
+    }
+
+    /// Whether the tasks of a lane are for it.
+    pub fn serves(&self, lane: &Lane) -> bool {
+        self.lanes.iter().any(|it| it.matches(&lane.queue, &lane.task_type))
+    }
+
+    /// The lanes it serves, each at least once, where it names all of them: then the others need not be looked at.
+    pub fn named(&self) -> Option<impl Iterator<Item = Lane> + '_> {
+        let names_all = self.lanes.iter().all(|it| it.named().is_some());
+        names_all.then(|| self.lanes.iter().filter_map(LaneFilter::named).flatten())
     }
 }
 
@@ -199,10 +216,37 @@ mod tests {
         task.facts
     }
 
+    fn request(lanes: &[LaneFilter]) -> LeaseRequest {
+        LeaseRequest { worker: "w".into(), lanes: lanes.into(), limit: 2, length: 30 * SECOND, seed: 5 }
+    }
+
+    fn filter(queue: Option<&str>, types: &[&str]) -> LaneFilter {
+        let only = TypeFilter::Only(types.iter().map(|it| (*it).into()).collect());
+        LaneFilter { queue: queue.map(Into::into), types: if types.is_empty() { TypeFilter::Any } else { only } }
+    }
+
+    #[test]
+    fn a_request_that_names_its_lanes_serves_these_and_no_others() {
+        let request = request(&[filter(Some("a"), &["t", "u"]), filter(Some("~b"), &["t"])]);
+        let named: Vec<Lane> = request.named().into_iter().flatten().collect();
+        let lanes = [("a", "t"), ("a", "u"), ("~b", "t"), ("a", "x"), ("~b", "u"), ("c", "t")];
+        let served = lanes.map(|(queue, task_type)| Lane { queue: queue.into(), task_type: task_type.into() });
+        let served: Vec<Lane> = served.into_iter().filter(|lane| request.serves(lane)).collect();
+        assert_eq!((named.len(), named), (3, served));
+    }
+
+    #[test]
+    fn one_filter_that_names_no_lane_is_enough_to_look_at_all() {
+        for wide in [filter(None, &["t"]), filter(Some("b"), &[]), filter(None, &[])] {
+            let request = request(&[filter(Some("a"), &["t"]), wide]);
+            assert!(request.named().is_none() && request.serves(&Lane::new("b", "t")));
+        }
+        assert_eq!(request(&[]).named().map(Iterator::count), Some(0));
+    }
+
     #[test]
     fn a_request_leases_each_task_by_a_token_of_its_own_from_now_for_its_length() {
-        let (worker, lanes) = ("w".into(), [].into());
-        let request = LeaseRequest { worker, lanes, limit: 2, length: 30 * SECOND, seed: 5 };
+        let request = request(&[]);
         let [first, second] = [0, 1].map(|index| request.lease(index, at(100)));
         let (until, heard_at) = (at(130), at(100));
         let expected = Lease { token: Token::nth(5, 0), length: 30 * SECOND, until, heard_at, grace_until: None };

@@ -31,8 +31,8 @@ pub fn too_late() -> Failure {
     Failure { retryable: false, ..Failure::new(FailureKind::Timeout, "the task's deadline passed before it was done") }
 }
 
-/// What becomes of a queued task whose payload is not what was accepted, found when it would be leased: it fails for
-/// `cause` and no worker ever gets it.
+/// What becomes of a queued task that is not what was accepted, found when it would be leased: it fails for `cause`, and
+/// no worker ever gets it.
 pub fn damaged(facts: &Facts, cause: impl Into<String>) -> Decision {
     let failure = Failure { retryable: false, ..Failure::new(FailureKind::Permanent, cause) };
     Decision { failure: Some(failure), ..keeping(facts, Next::Failed, Reason::Damaged) }

@@ -33,8 +33,7 @@ impl Tx<'_> {
         let model = &self.model;
         let line = model.line(|task| {
             let lane = &task.facts.lane;
-            model.queues.get(&lane.queue) != Some(&QueueState::Paused)
-                && request.lanes.iter().any(|filter| filter.matches(&lane.queue, &lane.task_type))
+            model.queues.get(&lane.queue) != Some(&QueueState::Paused) && request.serves(lane)
         });
         let (mut leased, mut bytes) = (Vec::new(), 0);
         for id in line {

@@ -6,7 +6,7 @@ use std::sync::PoisonError;
 
 use bytes::Bytes;
 use tasklane_core::checkpoint::Checkpoint;
-use tasklane_core::lease::{LaneFilter, LeaseRequest, Leased, TypeFilter};
+use tasklane_core::lease::{LeaseRequest, Leased};
 use tasklane_core::limit;
 use tasklane_core::ports::store::Batch;
 use tasklane_core::promote;
@@ -156,20 +156,12 @@ impl Tx<'_> {
 
     /// The numbers of the lanes that this request is for, paused queues left out.
     fn lanes_for(&self, request: &LeaseRequest) -> Vec<i32> {
-        let named = |filter: &LaneFilter| matches!(filter, LaneFilter { queue: Some(_), types: TypeFilter::Only(_) });
         let is_open = |lane: &Lane| self.queues.get(&lane.queue) != Some(&QueueState::Paused);
-        if !request.lanes.iter().all(named) {
-            let fits = |lane: &Lane| request.lanes.iter().any(|it| it.matches(&lane.queue, &lane.task_type));
-            return self.names.lanes_where(|lane| is_open(lane) && fits(lane));
-        }
-        let mut lanes = Vec::new();
-        for filter in request.lanes.iter() {
-            let (Some(queue), TypeFilter::Only(types)) = (&filter.queue, &filter.types) else { continue };
-            for task_type in types {
-                let lane = Lane { queue: queue.clone(), task_type: task_type.clone() };
-                lanes.extend(self.names.lane_no(&lane).filter(|_| is_open(&lane)).map(|no| no.0 as i32));
-            }
-        }
+        let Some(named) = request.named() else {
+            return self.names.lanes_where(|lane| is_open(lane) && request.serves(lane));
+        };
+        let number = |lane: Lane| self.names.lane_no(&lane).map(|no| no.0 as i32);
+        let mut lanes: Vec<i32> = named.filter(is_open).filter_map(number).collect();
         lanes.sort_unstable();
         lanes.dedup();
         lanes

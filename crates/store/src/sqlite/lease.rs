@@ -3,13 +3,12 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use tasklane_core::lease::{LaneFilter, LeaseRequest, Leased, TypeFilter};
+use tasklane_core::lease::{LeaseRequest, Leased};
 use tasklane_core::limit;
 use tasklane_core::ports::store::Batch;
 use tasklane_core::promote;
 use tasklane_core::queue::QueueState;
 use tasklane_core::state::State;
-use tasklane_core::task::Lane;
 use tasklane_core::time::Timestamp;
 
 use super::error::{Fault, Result};
@@ -82,24 +81,14 @@ impl Tx<'_, '_> {
     fn lanes_for(&self, request: &LeaseRequest) -> Vec<LaneNo> {
         let (names, takeable) = (&self.live.names, &self.live.takeable);
         let mut lanes = Vec::new();
-        let named = |filter: &LaneFilter| matches!(filter, LaneFilter { queue: Some(_), types: TypeFilter::Only(_) });
-        if request.lanes.iter().all(named) {
-            for filter in request.lanes.iter() {
-                let (Some(queue), TypeFilter::Only(types)) = (&filter.queue, &filter.types) else { continue };
-                for task_type in types {
-                    let lane = Lane { queue: queue.clone(), task_type: task_type.clone() };
-                    lanes.extend(names.lane_named(&lane));
-                }
-            }
+        if let Some(named) = request.named() {
+            lanes.extend(named.filter_map(|lane| names.lane_named(&lane)));
             lanes.sort_unstable();
             lanes.dedup();
             lanes.retain(|lane| takeable.is_open(*lane));
         } else {
-            let fits = |lane: &LaneNo| {
-                let Lane { queue, task_type } = &*names.lanes[lane.0 as usize].lane;
-                request.lanes.iter().any(|filter| filter.matches(queue, task_type))
-            };
-            lanes.extend(takeable.open().filter(fits));
+            let serves = |lane: &LaneNo| request.serves(&names.lanes[lane.0 as usize].lane);
+            lanes.extend(takeable.open().filter(serves));
         }
         lanes.retain(|lane| names.queue_of(*lane).state != QueueState::Paused);
         lanes
