@@ -7,6 +7,7 @@ use bytes::Bytes;
 
 use crate::checkpoint::Checkpoint;
 use crate::limit;
+use crate::queue;
 use crate::state::State;
 use crate::task::{Facts, Lane, TaskId};
 use crate::time::Timestamp;
@@ -115,16 +116,12 @@ pub enum TypeFilter {
 impl LaneFilter {
     /// Whether it names a system queue: what such a worker does is the server's own affair.
     pub fn is_of_system(&self) -> bool {
-        self.queue.as_ref().is_some_and(|queue| queue.starts_with('~'))
+        self.queue.as_deref().is_some_and(queue::is_of_system)
     }
 
     /// Whether a task of this queue and type is for the worker.
     pub fn matches(&self, queue: &str, task_type: &str) -> bool {
-        let queue_fits = match &self.queue {
-            Some(name) => **name == *queue,
-            None => !queue.starts_with('~'),
-        };
-        queue_fits
+        queue::is_meant(self.queue.as_deref(), queue)
             && match &self.types {
                 TypeFilter::Any => true,
                 TypeFilter::Only(types) => types.iter().any(|it| **it == *task_type),

@@ -19,6 +19,17 @@ words! {
     }
 }
 
+/// Whether the queue of this name is the system's own: it is shown and served only where it is asked for by name, and its
+/// tasks make no events for subscribers.
+pub fn is_of_system(name: &str) -> bool {
+    name.starts_with('~')
+}
+
+/// Whether the queue `name` is meant by whoever asks for `wanted`; by `None` all are that are not the system's own.
+pub fn is_meant(wanted: Option<&str>, name: &str) -> bool {
+    wanted.map_or(!is_of_system(name), |wanted| wanted == name)
+}
+
 /// A queue as it is read.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Queue {
@@ -140,6 +151,14 @@ mod tests {
             assert!(matches!(counted, Counted::In(_)) || counted.state().is_final(), "{counted:?}");
         }
         assert_eq!((Counted::from_code(0), Counted::from_code(COUNTED as u8 + 1)), (None, None));
+    }
+
+    #[test]
+    fn queues_of_the_system_are_meant_only_by_their_names() {
+        let queues = ["a", "b", "~a"];
+        let meant = |wanted| queues.map(|it| is_meant(wanted, it));
+        assert_eq!(meant(None), [true, true, false]);
+        assert_eq!((meant(Some("b")), meant(Some("~a"))), ([false, true, false], [false, false, true]));
     }
 
     #[test]
