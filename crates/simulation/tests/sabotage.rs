@@ -14,16 +14,16 @@ fn every_broken_rule_is_noticed() {
         choose(Some(rule));
         let noticed = (0..SEEDS).find_map(|seed| run(seed, Lines::Hashed).err());
         choose(None);
-        let broken = noticed.unwrap_or_else(|| panic!("{rule:?} was not noticed in {SEEDS} seeds"));
-        println!("{rule:?}: {broken}");
+        let broken = noticed.unwrap_or_else(|| panic!("{} was not noticed in {SEEDS} seeds", rule.word()));
+        println!("{}: {broken}", rule.word());
         assert!(run(broken.seed, Lines::Hashed).is_ok(), "seed {} breaks a law by itself", broken.seed);
     }
 }
 
 /// What stands in a program only where rules can be broken.
 fn marks(program: &[u8]) -> Vec<String> {
-    let marks = Sabotage::ALL.iter().map(|it| format!("{it:?}"));
-    marks.filter(|mark| program.windows(mark.len()).any(|it| it == mark.as_bytes())).collect()
+    let marks = Sabotage::ALL.iter().map(|it| it.word());
+    marks.filter(|mark| program.windows(mark.len()).any(|it| it == mark.as_bytes())).map(String::from).collect()
 }
 
 #[test]

@@ -7,10 +7,11 @@ use bytes::Bytes;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tasklane_core::lease::{Lease, Token};
+use tasklane_core::outcome::Failure;
 use tasklane_core::queue::Counted;
 use tasklane_core::settle::Mark;
 use tasklane_core::state::{Reason, State};
-use tasklane_core::task::{Facts, Scope, Spec, Task, TaskId};
+use tasklane_core::task::{Facts, Progress, Scope, Spec, Task, TaskId};
 use tasklane_core::time::Timestamp;
 use tokio_postgres::Row;
 
@@ -92,33 +93,7 @@ impl Kept {
         let token = Token(row.try_get::<_, Option<i64>>(17)?.unwrap_or(0) as u64);
         let payload: &[u8] = row.try_get(29)?;
         let result: Option<&[u8]> = row.try_get(30)?;
-        let is_sound = |bytes: &[u8], column| {
-            Ok::<_, Fault>(row.try_get::<_, Option<i64>>(column)? == Some(sum(id, bytes) as i64))
-        };
-        let mut damage = None;
-        let mut is_damaged = |what: &'static str| damage = damage.or(Some(what));
-        if !is_sound(payload, 22)? {
-            is_damaged("its payload does not match its checksum");
-        }
-        if result.map(|it| is_sound(it, 23)).transpose()? == Some(false) {
-            is_damaged("its result does not match its checksum");
-        }
-        let spec = json(row, 25).unwrap_or_else(|()| {
-            is_damaged("its options cannot be read");
-            None
-        });
-        let failure = json(row, 26).unwrap_or_else(|()| {
-            is_damaged("its failure cannot be read");
-            None
-        });
-        let progress = json(row, 27).unwrap_or_else(|()| {
-            is_damaged("its progress cannot be read");
-            None
-        });
-        let reason = Reason::from_code(code(4)?).unwrap_or_else(|| {
-            is_damaged("it has no known reason to be in its state");
-            Reason::Damaged
-        });
+        let Details { reason, spec, failure, progress, damage } = Details::read(row, id, (payload, result))?;
         let lease = if state == State::Running { Some(lease(row, token)?) } else { None };
         let facts = Facts {
             id,
@@ -188,6 +163,37 @@ fn lease(row: &Row, token: Token) -> Result<Lease> {
         heard_at: time(20)?.unwrap_or_default(),
         grace_until: time(21)?,
     })
+}
+
+/// What of a row may be damaged without harm to others.
+struct Details {
+    reason: Reason,
+    spec: Option<Spec>,
+    failure: Option<Failure>,
+    progress: Option<Progress>,
+    damage: Option<&'static str>,
+}
+
+impl Details {
+    fn read(row: &Row, id: TaskId, (payload, result): (&[u8], Option<&[u8]>)) -> Result<Self> {
+        let reason = Reason::from_code(u8::try_from(row.try_get::<_, i16>(4)?).unwrap_or(0));
+        let (spec, failure, progress) = (json(row, 25), json(row, 26), json(row, 27));
+        let is_sound = |bytes: &[u8], column| {
+            Ok::<_, Fault>(row.try_get::<_, Option<i64>>(column)? == Some(sum(id, bytes) as i64))
+        };
+        let found = [
+            (!is_sound(payload, 22)?, "its payload does not match its checksum"),
+            (result.map(|it| is_sound(it, 23)).transpose()? == Some(false), "its result does not match its checksum"),
+            (spec.is_err(), "its options cannot be read"),
+            (failure.is_err(), "its failure cannot be read"),
+            (progress.is_err(), "its progress cannot be read"),
+            (reason.is_none(), "it is in its state for no known reason"),
+        ];
+        let damage = found.into_iter().find_map(|(is_so, what)| is_so.then_some(what));
+        let reason = reason.unwrap_or(Reason::Damaged);
+        let (spec, failure, progress) = (spec.unwrap_or(None), failure.unwrap_or(None), progress.unwrap_or(None));
+        Ok(Self { reason, spec, failure, progress, damage })
+    }
 }
 
 fn json<T: DeserializeOwned>(row: &Row, column: usize) -> Result<Option<T>, ()> {
