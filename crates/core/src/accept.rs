@@ -207,6 +207,13 @@ pub struct Holder {
     pub fingerprint: Option<u64>,
 }
 
+impl Holder {
+    /// A task that is there, led to by its own id.
+    pub fn of(facts: &Facts) -> Self {
+        Self { id: facts.id, state: facts.state, attempt: facts.attempt, fingerprint: facts.spec.fingerprint }
+    }
+}
+
 /// What was found under the keys of a new task.
 #[derive(Debug, Clone, Default)]
 pub struct Found {
@@ -299,4 +306,35 @@ pub fn fingerprint(task: &NewTask) -> u64 {
 /// Whether a submission is within [`limit::SUBMISSION_TASKS`].
 pub fn fits(tasks: usize) -> bool {
     tasks <= limit::SUBMISSION_TASKS
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// A task that was just accepted and may start.
+    pub(crate) fn queued() -> Task {
+        let new = NewTask {
+            id: TaskId::from_bytes([0; 16]),
+            lane: Lane::new("q", "t"),
+            scope: Scope::native(),
+            payload: Bytes::new(),
+            start: Start::Now,
+            priority: 0,
+            spec: Spec::shared(),
+            deadlines: Deadlines::default(),
+            unique_policy: UniquePolicy::default(),
+            idempotency: None,
+        };
+        new.into_task(Timestamp::EPOCH)
+    }
+
+    #[test]
+    fn a_holder_by_its_id_tells_how_far_it_is_and_what_was_asked_for() {
+        let mut task = queued();
+        task.facts.spec = Spec::share(Spec { fingerprint: Some(9), ..Spec::default() });
+        (task.facts.state, task.facts.attempt) = (State::Running, 2);
+        let expected = Holder { id: task.facts.id, state: State::Running, attempt: 2, fingerprint: Some(9) };
+        assert_eq!(Holder::of(&task.facts), expected);
+    }
 }

@@ -98,31 +98,14 @@ impl Action {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::accept::{Deadlines, NewTask, Start, UniquePolicy};
+    use crate::accept::tests::queued;
     use crate::hand::{self, Ruling};
-    use crate::task::{Lane, Scope, Spec, Task};
-
-    fn task() -> Task {
-        let new = NewTask {
-            id: TaskId::from_bytes([0; 16]),
-            lane: Lane::new("q", "t"),
-            scope: Scope::native(),
-            payload: bytes::Bytes::new(),
-            start: Start::Now,
-            priority: 0,
-            spec: Spec::shared(),
-            deadlines: Deadlines::default(),
-            unique_policy: UniquePolicy::default(),
-            idempotency: None,
-        };
-        new.into_task(Timestamp::default())
-    }
 
     #[test]
     fn what_an_action_concerns_is_what_the_hand_allows() {
         for action in [Action::Cancel, Action::Purge, Action::Retry, Action::Delete] {
             for state in State::ALL {
-                let mut task = task();
+                let mut task = queued();
                 task.facts.state = *state;
                 let ruling = hand::decide(&task, action.hand(), Timestamp::default());
                 let does = ruling.is_ok_and(|it| it != Ruling::Nothing);

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::log::LineId;
+use crate::queue::is_of_system;
 use crate::state::{Reason, State};
 use crate::task::{Lane, Scope, TaskId};
 use crate::time::Timestamp;
@@ -62,7 +63,7 @@ impl EventFilter {
     pub fn shows(&self, event: &Transition) -> bool {
         let Lane { queue, task_type } = &*event.lane;
         let is = |wanted: &Option<Box<str>>, it: &str| wanted.as_deref().is_none_or(|wanted| wanted == it);
-        !queue.starts_with('~')
+        !is_of_system(queue)
             && is(&self.queue, queue)
             && is(&self.task_type, task_type)
             && is(&self.tenant, &event.scope.tenant)

@@ -29,6 +29,10 @@ pub const IDEMPOTENCY_KEPT: Duration = Duration::from_secs(24 * 3600);
 pub const CANCEL_GRACE: Duration = Duration::from_secs(10);
 /// The most that a lease granted before an outage is prolonged by when the outage ends.
 pub const OUTAGE_GRACE: Duration = Duration::from_secs(60);
+/// How long the event log reaches back.
+pub const EVENTS_KEPT: Duration = Duration::from_secs(24 * 3600);
+/// Most bytes of the event log; past it the oldest commits go, however young.
+pub const EVENTS_BYTES: u64 = 1 << 30;
 /// A difference between the wall clock and the last stamp in the store that somebody should look at.
 pub const CLOCK_SKEW: Duration = Duration::from_secs(5);
 /// Attempts in a row ended by a dying worker before a task is quarantined.

@@ -31,6 +31,13 @@ pub fn too_late() -> Failure {
     Failure { retryable: false, ..Failure::new(FailureKind::Timeout, "the task's deadline passed before it was done") }
 }
 
+/// What becomes of a queued task that is not what was accepted, found when it would be leased: it fails for `cause`, and
+/// no worker ever gets it.
+pub fn damaged(facts: &Facts, cause: impl Into<String>) -> Decision {
+    let failure = Failure { retryable: false, ..Failure::new(FailureKind::Permanent, cause) };
+    Decision { failure: Some(failure), ..keeping(facts, Next::Failed, Reason::Damaged) }
+}
+
 /// A decision that changes no counter.
 pub(crate) fn keeping(facts: &Facts, to: Next, reason: Reason) -> Decision {
     Decision {
@@ -42,5 +49,24 @@ pub(crate) fn keeping(facts: &Facts, to: Next, reason: Reason) -> Decision {
         result: None,
         failure: None,
         spec: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::accept::tests::queued;
+    use crate::state::permits;
+
+    #[test]
+    fn a_damaged_task_fails_for_good_uncharged_and_for_its_cause() {
+        let mut task = queued();
+        (task.facts.spent, task.facts.crashes) = (1, 1);
+        let decision = damaged(&task.facts, "worn out");
+        assert_eq!((decision.to, decision.reason), (Next::Failed, Reason::Damaged));
+        assert!(permits(Some(State::Queued), State::Failed, Reason::Damaged));
+        assert_eq!((decision.spent, decision.crashes, decision.quarantined), (1, 1, false));
+        let failure = decision.failure.as_ref().map(|it| (it.kind, it.retryable, &*it.message));
+        assert_eq!(failure, Some((FailureKind::Permanent, false, "worn out")));
     }
 }

@@ -19,6 +19,17 @@ words! {
     }
 }
 
+/// Whether the queue of this name is the system's own: it is shown and served only where it is asked for by name, and its
+/// tasks make no events for subscribers.
+pub fn is_of_system(name: &str) -> bool {
+    name.starts_with('~')
+}
+
+/// Whether the queue `name` is meant by whoever asks for `wanted`; by `None` all are that are not the system's own.
+pub fn is_meant(wanted: Option<&str>, name: &str) -> bool {
+    wanted.map_or(!is_of_system(name), |wanted| wanted == name)
+}
+
 /// A queue as it is read.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Queue {
@@ -116,6 +127,11 @@ impl Counts {
         self.0.iter_mut().zip(others.0).for_each(|(mine, theirs)| *mine = mine.saturating_add(theirs));
     }
 
+    /// How many are final, the deleted too.
+    pub fn finished(&self) -> u64 {
+        Counted::all().filter(|it| it.state().is_final()).map(|it| self.of(it)).sum()
+    }
+
     /// How many there are in all, the deleted too.
     pub fn total(&self) -> u64 {
         self.0.iter().sum()
@@ -138,10 +154,20 @@ mod tests {
     }
 
     #[test]
+    fn queues_of_the_system_are_meant_only_by_their_names() {
+        let queues = ["a", "b", "~a"];
+        let meant = |wanted| queues.map(|it| is_meant(wanted, it));
+        assert_eq!(meant(None), [true, true, false]);
+        assert_eq!((meant(Some("b")), meant(Some("~a"))), ([false, true, false], [false, false, true]));
+    }
+
+    #[test]
     fn the_deleted_are_counted_apart() {
         let mut counts = Counts::default();
         counts.add(State::Failed, 3);
         counts.add(Counted::Deleted(State::Failed), 2);
-        assert_eq!((counts.of(State::Failed), counts.deleted(), counts.total()), (3, 2, 5));
+        counts.add(State::Queued, 4);
+        assert_eq!((counts.of(State::Failed), counts.deleted()), (3, 2));
+        assert_eq!((counts.finished(), counts.total()), (5, 9));
     }
 }

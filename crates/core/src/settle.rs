@@ -6,12 +6,12 @@ use crate::lease::LeaseKey;
 use crate::limit;
 use crate::outcome::{Failure, FailureKind, Outcome};
 use crate::promote::keeping;
-use crate::state::Reason;
+use crate::state::{Reason, State};
 use crate::task::Facts;
 use std::time::Duration;
 
 /// What becomes of a running task, to be written where the compare-and-set holds: the task still runs under this lease.
-/// Where somebody asked to cancel it since `facts` were read, the store writes [`overtaken`] instead.
+/// The store writes [`Settlement::on`].
 #[derive(Debug, Clone, PartialEq)]
 pub struct Settlement {
     /// The lease it is written under.
@@ -22,6 +22,42 @@ pub struct Settlement {
     pub decision: Decision,
     /// Tasks accepted in the same commit, where the compare-and-set held.
     pub then: Vec<NewTask>,
+}
+
+impl Settlement {
+    /// The decision to be written on a task that is as `now` says: the one that was made; or, where somebody asked to
+    /// cancel the task since its facts were read, as if it had been made later. The store alone sees the two meet.
+    pub fn on(&self, now: &Facts) -> Decision {
+        let decision = self.decision.clone();
+        if !now.cancel_requested || self.facts.cancel_requested {
+            return decision;
+        }
+        let (result, failure) = (decision.result, decision.failure);
+        Decision { result, failure, ..keeping(&self.facts, Next::Cancelled, Reason::Cancelled) }
+    }
+}
+
+/// How a report was decided. The one that settled an attempt is kept, so that its repetition is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Mark {
+    /// Where the task was to go.
+    pub to: State,
+    /// Why.
+    pub reason: Reason,
+}
+
+impl Mark {
+    /// The mark of this decision.
+    pub fn of(decision: &Decision) -> Self {
+        Self { to: decision.to.state(), reason: decision.reason }
+    }
+
+    /// Whether a report of the same attempt repeats the one that settled it as `settled`, whereupon the task is in `state`.
+    /// A report repeated after the cancellation became known to the reporter is decided as cancelled, and so it was written.
+    pub fn repeats(self, settled: Option<Self>, state: State) -> bool {
+        let is_cancelled = state == State::Cancelled && self.to == State::Cancelled;
+        settled.is_some_and(|settled| settled == self || is_cancelled)
+    }
 }
 
 /// What the store says of a settlement.
@@ -65,13 +101,6 @@ fn cancelled(facts: &Facts, outcome: Outcome) -> Decision {
     Decision { result, failure, ..keeping(facts, Next::Cancelled, Reason::Cancelled) }
 }
 
-/// What a decision becomes when somebody asked to cancel the task between the decision and its writing: as if it had
-/// been decided later. The store, which alone sees the two meet, puts it in the decision's place.
-pub fn overtaken(facts: &Facts, decision: Decision) -> Decision {
-    let (result, failure) = (decision.result, decision.failure);
-    Decision { result, failure, ..keeping(facts, Next::Cancelled, Reason::Cancelled) }
-}
-
 /// A failure: final if it says so, if it was the last attempt, or if attempt after attempt kills its worker.
 pub(crate) fn failed(facts: &Facts, failure: Failure, retry_after: Option<Duration>, random: u64) -> Decision {
     let spent = facts.spent.saturating_add(1).min(facts.spec.max_attempts);
@@ -92,4 +121,44 @@ pub(crate) fn failed(facts: &Facts, failure: Failure, retry_after: Option<Durati
         (Next::Retrying(after), if lost { Reason::LeaseLost } else { Reason::AttemptFailed }, false)
     };
     Decision { spent, crashes, quarantined, failure: Some(failure), ..keeping(facts, to, reason) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::accept::tests::queued;
+    use crate::lease::{Lease, Token};
+    use crate::time::Timestamp;
+
+    fn succeeded() -> Settlement {
+        let (mut task, at) = (queued(), Timestamp::EPOCH);
+        task.start(None, Lease::begun(Token(7), Duration::from_secs(1), at), at);
+        let decision = decide(&task.facts, Outcome::Succeeded("1".into()), 0);
+        let key = LeaseKey { id: task.facts.id, attempt: 1, token: Token(7) };
+        Settlement { key, facts: task.facts, decision, then: Vec::new() }
+    }
+
+    #[test]
+    fn a_wish_to_cancel_overtakes_what_was_decided_without_knowing_of_it() {
+        let mut settlement = succeeded();
+        assert_eq!(settlement.on(&settlement.facts), settlement.decision);
+        let asked = Facts { cancel_requested: true, ..settlement.facts.clone() };
+        let later = decide(&asked, Outcome::Succeeded("1".into()), 0);
+        assert_eq!((later.to, settlement.on(&asked)), (Next::Cancelled, later));
+        settlement.facts.cancel_requested = true;
+        assert_eq!(settlement.on(&asked), settlement.decision, "whoever decided knew of it");
+    }
+
+    #[test]
+    fn a_report_repeats_the_one_that_settled_or_any_where_both_are_cancelled() {
+        let succeeded = Mark::of(&succeeded().decision);
+        let cancelled = Mark { to: State::Cancelled, reason: Reason::Cancelled };
+        assert_eq!(succeeded, Mark { to: State::Succeeded, reason: Reason::Succeeded });
+        assert!(succeeded.repeats(Some(succeeded), State::Succeeded));
+        assert!(!cancelled.repeats(Some(succeeded), State::Succeeded), "the task did not end so");
+        assert!(cancelled.repeats(Some(succeeded), State::Cancelled), "the success was overtaken");
+        assert!(succeeded.repeats(Some(succeeded), State::Cancelled), "nor did the reporter know of it");
+        assert!(!succeeded.repeats(Some(cancelled), State::Cancelled));
+        assert!(!succeeded.repeats(None, State::Succeeded) && !cancelled.repeats(None, State::Cancelled));
+    }
 }

@@ -88,6 +88,13 @@ pub struct Unique {
     pub held_for: Option<Duration>,
 }
 
+impl Unique {
+    /// Until when a task that was accepted at `created_at` and becomes final at `now` keeps it; `None`: it lets it go.
+    pub fn held_until(&self, created_at: Timestamp, now: Timestamp) -> Option<Timestamp> {
+        self.held_for.map(|held_for| created_at.plus(held_for)).filter(|until| *until > now)
+    }
+}
+
 /// What a submitter may say about a task beyond its lane, payload, time and priority. Most tasks have the default one,
 /// which is shared and stored as nothing.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -279,6 +286,11 @@ impl Task {
         self.payload.len() + self.result.as_ref().map_or(0, Bytes::len) + self.failure.as_ref().map_or(0, of_failure)
     }
 
+    /// How long it has been queued at `now`.
+    pub fn waited(&self, now: Timestamp) -> Duration {
+        self.queued_at.map(|at| now.since(at)).unwrap_or_default()
+    }
+
     /// What it is counted as.
     pub fn counted(&self) -> Counted {
         match self.hidden_at {
@@ -313,4 +325,31 @@ pub struct Attempt {
     /// A result that did not become the task's, because it was cancelled meanwhile.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub result: Option<Box<str>>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::accept::tests::queued;
+
+    fn at(seconds: u64) -> Timestamp {
+        Timestamp::EPOCH.plus(Duration::from_secs(seconds))
+    }
+
+    #[test]
+    fn a_final_task_keeps_its_unique_key_to_the_end_of_its_time_and_no_longer() {
+        let unique = |held_for: Option<u64>| Unique { key: "k".into(), held_for: held_for.map(Duration::from_secs) };
+        assert_eq!(unique(None).held_until(at(5), at(6)), None);
+        assert_eq!(unique(Some(10)).held_until(at(5), at(14)), Some(at(15)));
+        assert_eq!(unique(Some(10)).held_until(at(5), at(15)), None);
+    }
+
+    #[test]
+    fn it_has_waited_since_it_became_queued() {
+        let mut task = queued();
+        task.queued_at = Some(at(5));
+        assert_eq!(task.waited(at(7)), Duration::from_secs(2));
+        task.queued_at = None;
+        assert_eq!(task.waited(at(7)), Duration::ZERO);
+    }
 }

@@ -12,9 +12,9 @@ use tasklane_core::accept::{Deadlines, Moment, NewTask, Start, UniquePolicy, rep
 use tasklane_core::decision::Decision;
 use tasklane_core::hand::{self, Hand, Ruling};
 use tasklane_core::lease::{Lease, LeaseKey, Token};
-use tasklane_core::limit::CANCEL_GRACE;
 use tasklane_core::outcome::{Failure, FailureKind, Outcome};
 use tasklane_core::retry::Retry;
+use tasklane_core::settle::Settlement;
 use tasklane_core::state::{Reason, State, permits};
 use tasklane_core::task::{Facts, Lane, Scope, Spec, Task, TaskId};
 use tasklane_core::time::Timestamp;
@@ -123,9 +123,7 @@ impl World {
 
     /// What every store does with a lease: the compare-and-set on state, attempt and token.
     fn holds(&self, key: &LeaseKey) -> bool {
-        let facts = &self.task.facts;
-        let token = facts.lease.as_ref().map(|it| it.token);
-        facts.state == State::Running && facts.attempt == key.attempt && token == Some(key.token)
+        self.task.facts.runs_under(key)
     }
 
     fn apply(&mut self, decision: Decision, by_hand: bool) {
@@ -157,14 +155,8 @@ impl World {
             return;
         }
         let token = Token(self.draw());
-        let facts = &mut self.task.facts;
-        facts.attempt += 1;
-        facts.state = State::Running;
-        facts.started_at = Some(self.now);
-        let length = Duration::from_secs(length);
-        let until = self.now.plus(length);
-        facts.lease = Some(Lease { token, length, until, heard_at: self.now, grace_until: None });
-        self.task.reason = Reason::Leased;
+        self.task.start(None, Lease::begun(token, Duration::from_secs(length), self.now), self.now);
+        let facts = &self.task.facts;
         assert!(permits(Some(State::Queued), State::Running, Reason::Leased));
         assert!(facts.spent < facts.spec.max_attempts, "an attempt was started that must not be charged any more");
         assert!(self.attempts.last().is_none_or(|last| *last < facts.attempt), "attempt {} is not new", facts.attempt);
@@ -197,7 +189,8 @@ impl World {
             let stale = cancelled && random.is_multiple_of(2);
             let facts = Facts { cancel_requested: cancelled && !stale, ..self.task.facts.clone() };
             let decision = settle::decide(&facts, outcome, random);
-            self.apply(if stale { settle::overtaken(&facts, decision) } else { decision }, false);
+            let settlement = Settlement { key, facts, decision, then: Vec::new() };
+            self.apply(settlement.on(&self.task.facts), false);
             assert!(!cancelled || self.task.facts.state == State::Cancelled, "a cancelled task went on");
         }
     }
@@ -209,18 +202,13 @@ impl World {
             Command::Renew { nth_key } => {
                 let Some(key) = (!self.keys.is_empty()).then(|| self.keys[nth_key % self.keys.len()]) else { return };
                 if self.holds(&key) {
-                    let lease = self.task.facts.lease.as_mut().unwrap();
-                    lease.until = self.now.plus(lease.length);
+                    self.task.facts.lease.as_mut().unwrap().renew(self.now);
                 }
             }
             Command::Report { nth_key, outcome } => self.report(nth_key, outcome),
             Command::Hand(hand) => self.hand(hand),
             Command::DeliverCancel => {
-                if self.task.facts.cancel_requested
-                    && let Some(lease) = self.task.facts.lease.as_mut()
-                {
-                    lease.grace_until = Some(self.now.plus(CANCEL_GRACE));
-                }
+                self.task.facts.begin_grace(self.now);
             }
             Command::Replace { delay } => {
                 if self.task.facts.attempt == 0 && !self.task.facts.state.is_final() {

@@ -1,16 +1,13 @@
 //! Which tasks a list shows, judged on the task: every store means the same by a filter.
 
-use tasklane_core::ports::store::{Hidden, TaskFilter};
+use tasklane_core::ports::store::TaskFilter;
+use tasklane_core::queue::is_meant;
 use tasklane_core::task::{Facts, Lane, Scope, Task};
 
 /// Whether a task of this lane and scope may be shown; what can be told without the task itself.
 pub(crate) fn lane_fits(filter: &TaskFilter, lane: &Lane, scope: &Scope) -> bool {
     let is = |wanted: &Option<Box<str>>, word: &str| wanted.as_ref().is_none_or(|it| **it == *word);
-    let queue = match &filter.queue {
-        Some(name) => **name == *lane.queue,
-        None => !lane.queue.starts_with('~'),
-    };
-    queue
+    is_meant(filter.queue.as_deref(), &lane.queue)
         && is(&filter.task_type, &lane.task_type)
         && is(&filter.tenant, &scope.tenant)
         && is(&filter.origin, &scope.origin)
@@ -18,12 +15,7 @@ pub(crate) fn lane_fits(filter: &TaskFilter, lane: &Lane, scope: &Scope) -> bool
 
 /// Whether the rest fits too.
 pub(crate) fn task_fits(filter: &TaskFilter, task: &Task) -> bool {
-    let hidden = match filter.hidden {
-        Hidden::Without => task.hidden_at.is_none(),
-        Hidden::With => true,
-        Hidden::Only => task.hidden_at.is_some(),
-    };
-    hidden
+    filter.hidden.shows(task.hidden_at)
         && filter.state.is_none_or(|it| it == task.facts.state)
         && (filter.states.is_empty() || filter.states.contains(&task.facts.state))
         && filter.search.as_ref().is_none_or(|it| is_found(it, &task.facts))

@@ -1,5 +1,5 @@
-//! An HTTP service that a type can be bound to: it holds its callers until it is told to answer, and notes who called and
-//! who hung up.
+//! HTTP services that a type can be bound to: one that does what it is given, and one that holds its callers until it is
+//! told to answer, and notes who called and who hung up.
 
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -11,6 +11,45 @@ use std::time::Duration;
 /// How often a held call looks whether it may be answered.
 const LOOK: Duration = Duration::from_millis(10);
 const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\nConnection: close\r\n\r\nnull";
+
+/// A service on a free port of this machine; it ends when dropped.
+#[derive(Debug)]
+pub struct Service {
+    address: SocketAddr,
+    over: Arc<AtomicBool>,
+}
+
+impl Service {
+    /// Starts it; `serve` has every connection, each on a thread of its own.
+    pub fn start(serve: impl Fn(&TcpStream) + Send + Sync + 'static) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let (address, over) = (listener.local_addr().expect("an address"), Arc::<AtomicBool>::default());
+        let (ended, serve) = (Arc::clone(&over), Arc::new(serve));
+        thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                if ended.load(Ordering::Relaxed) {
+                    return;
+                }
+                let serve = Arc::clone(&serve);
+                thread::spawn(move || serve(&stream));
+            }
+        });
+        Self { address, over }
+    }
+
+    /// Where it is called.
+    pub fn url(&self) -> String {
+        format!("http://{}/run", self.address)
+    }
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        self.over.store(true, Ordering::Relaxed);
+        // Wakes the listener, which then ends.
+        drop(TcpStream::connect(self.address));
+    }
+}
 
 /// How far a call is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,10 +73,10 @@ pub struct ServiceCall {
     pub held: Held,
 }
 
-/// The service; it ends when dropped.
+/// The service that holds its callers; it ends when dropped.
 #[derive(Debug)]
 pub struct HoldingService {
-    address: SocketAddr,
+    service: Service,
     inner: Arc<Inner>,
 }
 
@@ -51,24 +90,14 @@ struct Inner {
 impl HoldingService {
     /// Starts it; it holds every call.
     pub fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-        let (address, inner) = (listener.local_addr().expect("an address"), Arc::<Inner>::default());
-        let serving = Arc::clone(&inner);
-        thread::spawn(move || {
-            for stream in listener.incoming().flatten() {
-                if serving.over.load(Ordering::Relaxed) {
-                    return;
-                }
-                let inner = Arc::clone(&serving);
-                thread::spawn(move || inner.hold(&stream));
-            }
-        });
-        Self { address, inner }
+        let inner = Arc::<Inner>::default();
+        let holding = Arc::clone(&inner);
+        Self { service: Service::start(move |stream| holding.hold(stream)), inner }
     }
 
     /// Where it is called.
     pub fn url(&self) -> String {
-        format!("http://{}/run", self.address)
+        self.service.url()
     }
 
     /// From now on every call is answered, those that are held too.
@@ -90,8 +119,6 @@ impl HoldingService {
 impl Drop for HoldingService {
     fn drop(&mut self) {
         self.inner.over.store(true, Ordering::Relaxed);
-        // Wakes the listener, which then ends.
-        drop(TcpStream::connect(self.address));
     }
 }
 
@@ -125,8 +152,8 @@ impl Inner {
     }
 }
 
-/// Reads a request; answers with its task and attempt.
-fn read(stream: &TcpStream) -> Option<(String, u32)> {
+/// Reads a request; answers with its task and attempt. `None`: the caller is gone.
+pub fn read(stream: &TcpStream) -> Option<(String, u32)> {
     let mut reader = BufReader::new(stream);
     let mut head = String::new();
     while !head.ends_with("\r\n\r\n") {

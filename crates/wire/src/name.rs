@@ -1,6 +1,7 @@
 //! Which texts are names.
 
 use tasklane_core::limit;
+use tasklane_core::queue::is_of_system;
 
 use crate::json::Value;
 use crate::read::{self, Findings, Path};
@@ -21,7 +22,7 @@ pub fn is_name(text: &str) -> bool {
 /// Whether `text` names a queue that callers may submit to and lease from: not a system queue (`~`), not the `*` that stands for
 /// every queue.
 pub fn is_queue(text: &str) -> bool {
-    is_name(text) && !text.starts_with('~') && text != "*"
+    is_name(text) && !is_of_system(text) && text != "*"
 }
 
 /// A type.

@@ -5,9 +5,10 @@ use std::sync::{Arc, RwLock};
 use serde_json::Value;
 use tasklane_testkit::http::Connection;
 use tasklane_testkit::postgres::{Cluster, Options};
+use tasklane_testkit::service::Service;
 use tasklane_testkit::{Ledger, Server, ServerOptions, WorkerProcess};
 
-use super::target::Target;
+use super::target;
 
 /// The type that workers do by calling the target.
 pub const EFFECT: &str = "story.effect";
@@ -20,7 +21,7 @@ pub const LEASE_SECONDS: &str = "4";
 pub struct Fleet {
     pub workers: Vec<RwLock<Option<WorkerProcess>>>,
     pub servers: Vec<RwLock<Server>>,
-    target: Target,
+    target: Service,
     pub ledger: Arc<Ledger>,
     pub cluster: Cluster,
     _dir: tempfile::TempDir,
@@ -38,7 +39,7 @@ impl Fleet {
     pub fn on(cluster: Cluster, url: &str, servers: usize, workers: usize) -> Self {
         let dir = tempfile::TempDir::with_prefix("tasklane-fleet-").unwrap();
         let ledger = Arc::new(Ledger::open(&dir.path().join("ledger")));
-        let target = Target::start(Arc::clone(&ledger));
+        let target = target::start(Arc::clone(&ledger));
         let servers = (0..servers).map(|_| RwLock::new(server(url).start())).collect();
         let mut fleet = Self { workers: Vec::new(), servers, target, ledger, cluster, _dir: dir };
         fleet.workers = (0..workers).map(|nth| RwLock::new(Some(fleet.worker(nth)))).collect();

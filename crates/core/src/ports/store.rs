@@ -161,6 +161,17 @@ pub enum Hidden {
     Only,
 }
 
+impl Hidden {
+    /// Whether it shows a task that is hidden since `hidden_at`, or is not.
+    pub fn shows(self, hidden_at: Option<Timestamp>) -> bool {
+        match self {
+            Self::Without => hidden_at.is_none(),
+            Self::With => true,
+            Self::Only => hidden_at.is_some(),
+        }
+    }
+}
+
 /// Which tasks a list shows.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -212,6 +223,13 @@ pub struct EventPage {
     pub reset: bool,
 }
 
+impl EventPage {
+    /// The page of somebody whose place is not in the log any more, or never was: he begins anew, behind `last`.
+    pub fn anew(last: Position) -> Self {
+        Self { next: last, reset: true, ..Self::default() }
+    }
+}
+
 /// What stands before a task that waits.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Standing {
@@ -223,6 +241,14 @@ pub struct Standing {
     pub ahead: Option<u64>,
     /// The count stopped at the limit.
     pub ahead_is_more: bool,
+}
+
+impl Standing {
+    /// Of a task with so many `ahead`, where they were counted a little past `most`.
+    pub fn new(task: Task, queue: QueueState, ahead: Option<u64>, most: u64) -> Self {
+        let ahead_is_more = ahead.is_some_and(|it| it > most);
+        Self { task, queue, ahead: ahead.map(|it| it.min(most)), ahead_is_more }
+    }
 }
 
 /// Sizes of the store.
@@ -343,3 +369,23 @@ pub trait Store: Send + Sync + 'static {
 
 /// A shared store.
 pub type SharedStore = Arc<dyn Store>;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::accept::tests::queued;
+
+    #[test]
+    fn those_ahead_are_told_up_to_a_limit() {
+        let standing = |ahead| Standing::new(queued(), QueueState::Active, ahead, 10);
+        let told = [None, Some(0), Some(10), Some(11)].map(standing).map(|it| (it.ahead, it.ahead_is_more));
+        assert_eq!(told, [(None, false), (Some(0), false), (Some(10), false), (Some(10), true)]);
+    }
+
+    #[test]
+    fn a_list_shows_the_hidden_as_it_is_told() {
+        let shown = |hidden: Hidden| (hidden.shows(None), hidden.shows(Some(Timestamp::EPOCH)));
+        let all = [Hidden::Without, Hidden::With, Hidden::Only].map(shown);
+        assert_eq!(all, [(true, false), (true, true), (false, true)]);
+    }
+}

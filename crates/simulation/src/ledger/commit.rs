@@ -7,7 +7,7 @@ use tasklane_core::checkpoint::Checkpointed;
 use tasklane_core::decision::Next;
 use tasklane_core::event::Transition;
 use tasklane_core::hand::Hand;
-use tasklane_core::lease::LeaseKey;
+use tasklane_core::lease::{Lease, LeaseKey};
 use tasklane_core::limit;
 use tasklane_core::ports::store::{Answers, Logged};
 use tasklane_core::settle::Settled;
@@ -36,7 +36,7 @@ impl Ledger {
     fn valid(&mut self, key: &LeaseKey) -> Option<&mut Lent> {
         let known = self.tasks.get_mut(&key.id)?;
         let runs = known.state == State::Running && known.attempt == key.attempt;
-        known.lease.as_mut().filter(|lent| runs && lent.token == key.token)
+        known.lease.as_mut().filter(|lent| runs && lent.lease.token == key.token)
     }
 
     /// A write under a lease is answered as the lease is.
@@ -54,24 +54,24 @@ impl Ledger {
 
     fn signs_of_life(&mut self, seen: &Seen, answers: &Answers, now: Timestamp) {
         for (key, held) in seen.renew.iter().zip(&answers.renew) {
-            self.write("a renewal", key, *held, |lent| lent.until = now.plus(lent.length));
+            self.write("a renewal", key, *held, |lent| lent.lease.renew(now));
         }
         for (key, held) in seen.progress.iter().zip(&answers.progress) {
-            self.write("progress", key, *held, |lent| lent.heard = now);
+            self.write("progress", key, *held, |lent| lent.lease.heard_at = now);
         }
         for (key, held) in seen.grace.iter().zip(&answers.grace) {
             let asked = self.tasks.get(&key.id).is_some_and(|it| it.cancel_requested);
             self.write("a grace", key, *held, |lent| {
                 if asked {
-                    lent.grace.get_or_insert(now.plus(limit::CANCEL_GRACE));
+                    lent.lease.grace_until.get_or_insert(now.plus(limit::CANCEL_GRACE));
                 }
             });
         }
         for (key, logged) in seen.logs.iter().zip(&answers.logs) {
-            self.write("a log", key, *logged != Logged::Lost, |lent| lent.heard = now);
+            self.write("a log", key, *logged != Logged::Lost, |lent| lent.lease.heard_at = now);
         }
         for (key, kept) in seen.checkpoints.iter().zip(&answers.checkpoints) {
-            self.write("a checkpoint", key, *kept != Checkpointed::Lost, |lent| lent.heard = now);
+            self.write("a checkpoint", key, *kept != Checkpointed::Lost, |lent| lent.lease.heard_at = now);
         }
     }
 
@@ -173,7 +173,7 @@ impl Ledger {
     fn ended(&mut self, known: &mut Known, moved: &Transition, settled: &Settlements) {
         let Transition { task, to, reason, at, .. } = *moved;
         let (attempt, lent) = (known.attempt, known.lease.take());
-        let by_outcome = lent.as_ref().map(|it| LeaseKey { id: task, attempt, token: it.token });
+        let by_outcome = lent.as_ref().map(|it| LeaseKey { id: task, attempt, token: it.lease.token });
         let by_outcome = by_outcome.filter(|key| settled.contains(key));
         let is_first = known.ended.insert(attempt, by_outcome.map(|it| it.token)).is_none();
         self.demand(is_first, || format!("{task} attempt {attempt} ended twice"));
@@ -194,13 +194,12 @@ impl Ledger {
             for task in leased {
                 let LeaseKey { id, attempt, token } = task.key();
                 let length = task.facts.lease.as_ref().map(|it| it.length).unwrap_or_default();
-                let (until, grace) = (now.plus(length), None);
                 let Some(known) = self.tasks.get_mut(&id) else {
                     return self.break_law(|| format!("{id} was leased and is not there"));
                 };
                 let runs = known.state == State::Running && known.attempt == attempt;
                 let is_new = known.given.insert(attempt, (token, Arc::clone(worker))).is_none();
-                known.lease = Some(Lent { token, length, until, started: now, heard: now, grace });
+                known.lease = Some(Lent { lease: Lease::begun(token, length, now), started: now });
                 self.demand(runs && is_new, || format!("{id} attempt {attempt} was given away twice"));
             }
         }
@@ -215,11 +214,11 @@ impl Ledger {
 impl Lent {
     /// Whether something ends the attempt at `at` by itself.
     fn is_over(&self, known: &Known, at: Timestamp) -> bool {
-        let spec = &known.spec;
-        let silent = spec.heartbeat_timeout.is_some_and(|it| self.heard.plus(it) <= at);
+        let (spec, lease) = (&known.spec, &self.lease);
+        let silent = spec.heartbeat_timeout.is_some_and(|it| lease.heard_at.plus(it) <= at);
         let slow = spec.attempt_timeout.is_some_and(|it| self.started.plus(it) <= at);
-        let told = known.cancel_requested && self.grace.is_some_and(|it| it <= at);
+        let told = known.cancel_requested && lease.grace_until.is_some_and(|it| it <= at);
         let late = spec.deadline.is_some_and(|it| it <= at);
-        self.until <= at || silent || slow || told || late
+        lease.until <= at || silent || slow || told || late
     }
 }

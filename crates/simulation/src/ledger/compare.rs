@@ -43,7 +43,7 @@ impl Ledger {
             let (is, was) = ((facts.state, facts.attempt), (known.state, known.attempt));
             format!("{} is {is:?}, and its events led to {was:?}", facts.id)
         });
-        let (token, given) = (facts.lease.as_ref().map(|it| it.token), known.lease.as_ref().map(|it| it.token));
+        let (token, given) = (facts.lease.as_ref().map(|it| it.token), known.lease.as_ref().map(|it| it.lease.token));
         self.demand(token == given, || format!("{} runs under a lease that nobody was given", facts.id));
         let most = facts.spec.max_attempts;
         self.demand(facts.spent <= most, || format!("{} spent {} of {most}", facts.id, facts.spent));

@@ -11,8 +11,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use tasklane_core::accept::{Accepted, Submission};
-use tasklane_core::lease::{LeaseKey, Token};
-use tasklane_core::limit;
+use tasklane_core::lease::{Lease, LeaseKey, Token};
 use tasklane_core::outcome::Outcome;
 use tasklane_core::state::State;
 use tasklane_core::task::{Spec, Task, TaskId};
@@ -50,12 +49,8 @@ pub struct Known {
 
 /// A lease, as the answers that granted and renewed it promised.
 struct Lent {
-    token: Token,
-    length: Duration,
-    until: Timestamp,
+    lease: Lease,
     started: Timestamp,
-    heard: Timestamp,
-    grace: Option<Timestamp>,
 }
 
 /// How often what happened: a run in which nothing happens proves nothing.
@@ -178,7 +173,7 @@ impl Ledger {
     pub fn cancels_are_prompt(&mut self) {
         let (now, calm) = (self.now, self.calm_since);
         let due = |it: &Known| it.asked.filter(|at| Some(*at) >= calm).is_some_and(|at| at + PROMPT_CANCEL < now);
-        let deaf = |it: &Known| it.lease.as_ref().is_none_or(|lent| lent.grace.is_none());
+        let deaf = |it: &Known| it.lease.as_ref().is_none_or(|lent| lent.lease.grace_until.is_none());
         let late = self.tasks.iter().find(|(_, it)| calm.is_some() && it.cancel_requested && due(it) && deaf(it));
         if let Some(id) = late.map(|it| *it.0) {
             self.break_law(|| {
@@ -187,11 +182,10 @@ impl Ledger {
         }
     }
 
-    /// The store was away until now: every lease that was granted before counts anew, for its own length or a minute.
+    /// The store was away until now: every lease that was granted before counts anew.
     pub fn outage_over(&mut self, now: Timestamp) {
         for lent in self.tasks.values_mut().filter_map(|it| it.lease.as_mut()) {
-            lent.until = now.plus(lent.length.min(limit::OUTAGE_GRACE));
-            (lent.heard, lent.grace) = (now, None);
+            lent.lease.count_anew(now);
         }
     }
 
@@ -217,7 +211,7 @@ impl Ledger {
     pub fn stuck(&self) -> String {
         let unfinished = self.tasks.iter().filter(|(_, it)| !it.state.is_final());
         let lines = unfinished.map(|(id, it)| {
-            let lease = it.lease.as_ref().map(|lent| lent.until);
+            let lease = it.lease.as_ref().map(|lent| lent.lease.until);
             let since = it.since;
             format!("\n  {id}: {} since {since:?}, attempt {}, lease until {lease:?}", it.state, it.attempt)
         });

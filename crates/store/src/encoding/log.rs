@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use tasklane_core::event::Transition;
 use tasklane_core::queue::Counted;
-use tasklane_core::state::Reason;
-use tasklane_core::task::TaskId;
+use tasklane_core::state::{Reason, State};
+use tasklane_core::task::{Task, TaskId};
 use tasklane_core::time::Timestamp;
 
 use super::varint::{Bytes, put};
@@ -26,6 +26,24 @@ pub(crate) struct Way {
     pub lane: LaneNo,
     pub scope: ScopeNo,
     pub attempt: u32,
+}
+
+impl Way {
+    /// How a task of this lane and scope came from `from` to where it is.
+    pub(crate) fn of(task: &Task, from: Option<State>, lane: LaneNo, scope: ScopeNo) -> Self {
+        let (from, to) = (from.map(Counted::In), Some(task.counted()));
+        Self { from, to, reason: Some(task.reason), lane, scope, attempt: task.facts.attempt }
+    }
+
+    /// How one that was counted as `from` became hidden.
+    pub(crate) fn hidden(task: &Task, from: Counted, lane: LaneNo, scope: ScopeNo) -> Self {
+        Self { from: Some(from), reason: None, ..Self::of(task, None, lane, scope) }
+    }
+
+    /// How one that was counted as `from` is no more.
+    pub(crate) fn removed(from: Counted, lane: LaneNo, scope: ScopeNo, attempt: u32) -> Self {
+        Self { from: Some(from), to: None, reason: None, lane, scope, attempt }
+    }
 }
 
 /// The body of a commit under way.
@@ -126,10 +144,40 @@ pub(crate) fn events(body: &[u8], at: Timestamp, names: &impl Numbered, out: &mu
 
 #[cfg(test)]
 mod tests {
-    use tasklane_core::state::State;
+    use tasklane_core::accept::{Deadlines, NewTask, Start, UniquePolicy};
+    use tasklane_core::task::{Lane, Scope, Spec};
 
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn a_task_comes_goes_is_hidden_and_is_no_more() {
+        let new = NewTask {
+            id: TaskId::from_bytes([1; 16]),
+            lane: Lane::new("q", "t"),
+            scope: Scope::native(),
+            payload: "1".into(),
+            start: Start::Now,
+            priority: 0,
+            spec: Spec::shared(),
+            deadlines: Deadlines::default(),
+            unique_policy: UniquePolicy::default(),
+            idempotency: None,
+        };
+        let (mut task, at) = (new.into_task(Timestamp::EPOCH), Timestamp::EPOCH);
+        let (lane, scope) = (LaneNo(5), ScopeNo(6));
+        let queued = Some(Counted::In(State::Queued));
+        let came = Way { from: None, to: queued, reason: Some(Reason::Accepted), lane, scope, attempt: 0 };
+        assert_eq!(Way::of(&task, None, lane, scope), came);
+        (task.facts.state, task.facts.attempt, task.reason) = (State::Failed, 2, Reason::Permanent);
+        let failed = Counted::In(State::Failed);
+        let went = Way { from: queued, to: Some(failed), reason: Some(Reason::Permanent), attempt: 2, ..came };
+        assert_eq!(Way::of(&task, Some(State::Queued), lane, scope), went);
+        task.hidden_at = Some(at);
+        let (from, hidden) = (Some(failed), Counted::Deleted(State::Failed));
+        assert_eq!(Way::hidden(&task, failed, lane, scope), Way { from, to: Some(hidden), reason: None, ..went });
+        assert_eq!(Way::removed(hidden, lane, scope, 2), Way { from: Some(hidden), to: None, reason: None, ..went });
+    }
 
     proptest! {
         #[test]

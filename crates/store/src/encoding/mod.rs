@@ -1,4 +1,4 @@
-//! What both databases keep as bytes: event logs, chunks of task logs, and checksums.
+//! What both databases keep as bytes: event logs, chunks of task logs, marks and checksums.
 
 use std::sync::Arc;
 
@@ -8,6 +8,7 @@ use thiserror::Error;
 pub(crate) mod checksum;
 pub(crate) mod chunk;
 pub(crate) mod log;
+pub(crate) mod mark;
 pub(crate) mod varint;
 
 /// What was read makes no sense.

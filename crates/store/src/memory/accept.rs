@@ -34,12 +34,7 @@ impl Known for Keys<'_> {
     }
 
     fn id(&mut self, id: TaskId) -> Result<Option<Holder>, Infallible> {
-        Ok(self.0.tasks.get(&id).map(|kept| Holder {
-            id,
-            state: kept.task.facts.state,
-            attempt: kept.task.facts.attempt,
-            fingerprint: kept.task.facts.spec.fingerprint,
-        }))
+        Ok(self.0.tasks.get(&id).map(|kept| Holder::of(&kept.task.facts)))
     }
 
     fn unique(&mut self, tenant: &str, key: &str) -> Result<Option<Holder>, Infallible> {

@@ -8,7 +8,7 @@ use tasklane_core::decision::history;
 use tasklane_core::event::Position;
 use tasklane_core::limit;
 use tasklane_core::ports::store::{EventPage, Standing, StoreStats, TaskFilter, TaskPage};
-use tasklane_core::queue::{Counts, LaneCounts, Queue, QueueState};
+use tasklane_core::queue::{self, Counts, LaneCounts, Queue, QueueState};
 use tasklane_core::state::State;
 use tasklane_core::task::{Attempt, Lane, TaskId};
 
@@ -72,12 +72,11 @@ impl Model {
         let queue = self.queues.get(&task.facts.lane.queue).copied().unwrap_or(QueueState::Active);
         let lane = self.line(|it| it.facts.lane == task.facts.lane);
         let ahead = (task.facts.state == State::Queued).then(|| lane.iter().take_while(|it| **it != id).count() as u64);
-        let ahead_is_more = ahead.is_some_and(|it| it > most);
-        Some(Standing { queue, ahead: ahead.map(|it| it.min(most)), ahead_is_more, task })
+        Some(Standing::new(task, queue, ahead, most))
     }
 
     pub(super) fn queues(&self, name: Option<&str>) -> Vec<Queue> {
-        let shown = |queue: &str| name.map_or(!queue.starts_with('~'), |name| name == queue);
+        let shown = |queue: &str| queue::is_meant(name, queue);
         let queues = self.queues.iter().filter(|(queue, _)| shown(queue));
         queues.map(|(name, state)| self.queue(name, *state)).collect()
     }
@@ -85,7 +84,7 @@ impl Model {
     pub(super) fn lanes(&self) -> Vec<LaneCounts> {
         let mut lanes: BTreeMap<_, LaneCounts> = BTreeMap::new();
         let tasks = self.tasks.values().map(|kept| &kept.task);
-        for task in tasks.filter(|task| !task.facts.lane.queue.starts_with('~')) {
+        for task in tasks.filter(|task| !queue::is_of_system(&task.facts.lane.queue)) {
             let lane = &task.facts.lane;
             let known = lanes.entry((&lane.task_type, &lane.queue)).or_insert_with(|| of_lane(lane));
             known.counts.add(task.counted(), 1);
@@ -114,7 +113,7 @@ impl Model {
     pub(super) fn events(&self, after: Position, most: usize) -> EventPage {
         let first = self.log.front().map_or(self.position.0 + 1, |(position, ..)| position.0);
         if after.0 + 1 < first || after > self.position {
-            return EventPage { next: self.position, reset: true, ..EventPage::default() };
+            return EventPage::anew(self.position);
         }
         let mut page = EventPage { next: after, ..EventPage::default() };
         for (position, _, transitions) in self.log.iter().filter(|(position, ..)| *position > after) {

@@ -2,8 +2,7 @@
 
 use std::cmp::Reverse;
 
-use tasklane_core::checkpoint::Checkpoint;
-use tasklane_core::lease::{Lease, LeaseRequest, Leased, Token};
+use tasklane_core::lease::{LeaseRequest, Leased};
 use tasklane_core::limit;
 use tasklane_core::promote;
 use tasklane_core::queue::QueueState;
@@ -34,8 +33,7 @@ impl Tx<'_> {
         let model = &self.model;
         let line = model.line(|task| {
             let lane = &task.facts.lane;
-            model.queues.get(&lane.queue) != Some(&QueueState::Paused)
-                && request.lanes.iter().any(|filter| filter.matches(&lane.queue, &lane.task_type))
+            model.queues.get(&lane.queue) != Some(&QueueState::Paused) && request.serves(lane)
         });
         let (mut leased, mut bytes) = (Vec::new(), 0);
         for id in line {
@@ -43,8 +41,7 @@ impl Tx<'_> {
                 break;
             }
             let started = self.start(id, request, leased.len());
-            let size = |it: &Leased| it.payload.len() + it.checkpoints.iter().map(Checkpoint::bytes).sum::<usize>();
-            bytes += started.as_ref().map_or(0, size);
+            bytes += started.as_ref().map_or(0, Leased::bytes);
             leased.extend(started);
         }
         leased
@@ -60,15 +57,8 @@ impl Tx<'_> {
             return None;
         }
         kept.settled = None;
-        let lease = Lease {
-            token: Token::nth(request.seed, index),
-            length: request.length,
-            until: now.plus(request.length),
-            heard_at: now,
-            grace_until: None,
-        };
-        task.start(Some(&request.worker), lease, now);
-        let waited = task.queued_at.map(|at| now.since(at)).unwrap_or_default();
+        task.start(Some(&request.worker), request.lease(index, now), now);
+        let waited = task.waited(now);
         self.answers.transitions.push(task.transition(Some(State::Queued), now));
         let checkpoints = kept.checkpoints.values().cloned().collect();
         Some(Leased { facts: task.facts.clone(), payload: task.payload.clone(), waited, checkpoints })

@@ -9,7 +9,6 @@ use tasklane_core::decision::Decision;
 use tasklane_core::error::StoreError;
 use tasklane_core::event::{Position, Transition};
 use tasklane_core::lease::LeaseKey;
-use tasklane_core::limit;
 use tasklane_core::log::{LogLine, Tally};
 use tasklane_core::ports::BoxFuture;
 use tasklane_core::ports::clock::Clock;
@@ -18,8 +17,9 @@ use tasklane_core::ports::store::{
 };
 use tasklane_core::queue::{Counts, LaneCounts, Queue, QueueState};
 use tasklane_core::sabotage::{self, Sabotage};
-use tasklane_core::state::{Reason, State};
-use tasklane_core::task::{Attempt, Lane, Task, TaskId};
+use tasklane_core::settle::Mark;
+use tasklane_core::state::State;
+use tasklane_core::task::{Attempt, Lane, Task, TaskId, Unique};
 use tasklane_core::time::Timestamp;
 
 use crate::clock::StoreClock;
@@ -49,7 +49,7 @@ struct Kept {
     task: Task,
     history: Vec<Attempt>,
     /// The last settlement that held, so that its repetition is known.
-    settled: Option<(LeaseKey, State, Reason)>,
+    settled: Option<(LeaseKey, Mark)>,
     lines: Vec<LogLine>,
     tallies: BTreeMap<u32, Tally>,
     checkpoints: BTreeMap<Box<str>, Checkpoint>,
@@ -103,8 +103,8 @@ impl MemoryStore {
         Arc::new(Self { clock: StoreClock::anchor(clock, None), model: Mutex::new(Model::default()) })
     }
 
-    /// What a store does when it is opened again: leases granted before count anew from now, for their own length and at
-    /// most [`limit::OUTAGE_GRACE`], and sweep begins a new round.
+    /// What a store does when it is opened again: leases granted before count anew from now
+    /// ([`tasklane_core::lease::Lease::count_anew`]), and sweep begins a new round.
     pub fn reopened(&self) {
         if sabotage::is(Sabotage::RescueWithoutGrace) {
             return;
@@ -114,9 +114,7 @@ impl MemoryStore {
         model.sweep = sweep::Cursor::default();
         for kept in model.tasks.values_mut() {
             if let Some(lease) = &mut kept.task.facts.lease {
-                lease.until = now.plus(lease.length.min(limit::OUTAGE_GRACE));
-                lease.heard_at = now;
-                lease.grace_until = None;
+                lease.count_anew(now);
             }
         }
     }
@@ -304,28 +302,23 @@ impl Model {
     /// The task that runs under this lease.
     fn running(&mut self, key: &LeaseKey) -> Option<&mut Task> {
         let task = &mut self.tasks.get_mut(&key.id)?.task;
-        let lease = task.facts.lease.as_ref()?;
-        let same = task.facts.attempt == key.attempt && lease.token == key.token;
-        let holds = task.facts.state == State::Running && (same || sabotage::is(Sabotage::BrokenFence));
+        let runs = task.facts.state == State::Running;
+        let holds = task.facts.runs_under(key) || (runs && sabotage::is(Sabotage::BrokenFence));
         holds.then_some(task)
     }
 
     /// Whether a task runs under this lease.
     fn is_held(&self, key: &LeaseKey) -> bool {
-        let facts = self.tasks.get(&key.id).map(|kept| &kept.task.facts);
-        facts.is_some_and(|facts| {
-            facts.attempt == key.attempt && facts.lease.as_ref().is_some_and(|lease| lease.token == key.token)
-        })
+        self.tasks.get(&key.id).is_some_and(|kept| kept.task.facts.runs_under(key))
     }
 
     /// A task became final: its unique key is free, or is from the moment it was to be held to.
     fn let_go(&mut self, task: &Task, now: Timestamp) {
-        let Some((name, held_for)) = unique_key(task) else { return };
+        let Some((name, unique)) = unique_key(task) else { return };
         if self.unique.get(&name).is_none_or(|holder| holder.id != task.facts.id) {
             return;
         }
-        let until = held_for.map(|held_for| task.created_at.plus(held_for)).filter(|until| *until > now);
-        match (until, self.unique.get_mut(&name)) {
+        match (unique.held_until(task.created_at, now), self.unique.get_mut(&name)) {
             (Some(until), Some(holder)) => holder.until = Some(until),
             _ => drop(self.unique.remove(&name)),
         }
@@ -343,7 +336,7 @@ impl Model {
     }
 }
 
-fn unique_key(task: &Task) -> Option<(TenantKey, Option<std::time::Duration>)> {
+fn unique_key(task: &Task) -> Option<(TenantKey, &Unique)> {
     let unique = task.facts.spec.unique.as_ref()?;
-    Some(((task.facts.scope.tenant.clone(), unique.key.clone()), unique.held_for))
+    Some(((task.facts.scope.tenant.clone(), unique.key.clone()), unique))
 }

@@ -1,14 +1,11 @@
 //! Beside the road: what need not be kept goes, a bounded step at a time.
 
-use std::time::Duration;
-
+use tasklane_core::limit;
 use tasklane_core::ports::store::Sweep;
 use tasklane_core::state::State;
+use tasklane_core::time::Timestamp;
 
 use super::{Model, Tx};
-
-/// How long the event log is kept.
-const LOG_KEPT: Duration = Duration::from_secs(24 * 3600);
 
 /// Where the last step ended, in the order of acceptance.
 #[derive(Default)]
@@ -19,16 +16,14 @@ pub(super) struct Cursor {
 
 impl Model {
     fn excess(&self, sweep: &Sweep) -> u64 {
-        let done = self.tasks.values().filter(|kept| kept.task.facts.state.is_final()).count() as u64;
-        let over = done.saturating_sub(sweep.retention.most);
-        let crowded = sweep.disk.is_some_and(|(used, all)| used as f64 > all as f64 * sweep.retention.disk_share);
-        if crowded { over.max(sweep.limit as u64) } else { over }
+        let finished = self.tasks.values().filter(|kept| kept.task.facts.state.is_final()).count() as u64;
+        sweep.retention.excess(finished, sweep.disk, sweep.limit)
     }
 }
 
 impl Tx<'_> {
     pub(super) fn sweep(&mut self, sweep: &Sweep) {
-        let mut excess = self.model.excess(sweep);
+        let excess = self.model.excess(sweep);
         if excess > 0 && !self.model.sweep.excess {
             // The oldest go first: begin where they stand.
             self.model.sweep.after = 0;
@@ -36,16 +31,15 @@ impl Tx<'_> {
         let after = self.model.sweep.after;
         let rows: Vec<_> = self.model.order.range(after + 1..).take(sweep.limit).map(|(seq, id)| (*seq, *id)).collect();
         self.model.sweep.after = rows.last().filter(|_| rows.len() == sweep.limit).map_or(0, |(seq, _)| *seq);
+        let mut clearing = sweep.retention.clearing(excess, self.now);
         for (_, id) in rows {
             let Some(kept) = self.model.tasks.get(&id) else { continue };
             let (state, finished) = (kept.task.facts.state, kept.task.finished_at);
-            let over = finished.is_some_and(|at| sweep.retention.is_over(state, at, self.now));
-            if over || (excess > 0 && state.is_final()) {
-                excess = excess.saturating_sub(1);
+            if clearing.takes(state, finished) {
                 self.remove(id, state);
             }
         }
-        self.model.sweep.excess = excess > 0;
+        self.model.sweep.excess = clearing.has_excess();
         self.forget_keys_and_events();
     }
 
@@ -58,7 +52,8 @@ impl Tx<'_> {
         let now = self.now;
         self.model.idempotency.retain(|_, holder| holder.until.is_none_or(|until| until > now));
         self.model.unique.retain(|_, holder| holder.until.is_none_or(|until| until > now));
-        while self.model.log.front().is_some_and(|(_, at, _)| now.since(*at) >= LOG_KEPT) && self.model.log.len() > 1 {
+        let is_over = |at: Timestamp| now.since(at) >= limit::EVENTS_KEPT;
+        while self.model.log.front().is_some_and(|(_, at, _)| is_over(*at)) && self.model.log.len() > 1 {
             self.model.log.pop_front();
         }
     }

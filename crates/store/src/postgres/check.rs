@@ -121,7 +121,7 @@ fn task(row: &Row, names: &Names, found: &mut Found, counts: &mut HashMap<(LaneN
         Err(fault) => return Err(fault),
     };
     let (task, id) = (&kept.task, kept.task.facts.id);
-    found.tally.task(task, kept.token, kept.settled.map(|it| (it.to, it.reason)));
+    found.tally.task(task, kept.token, kept.settled);
     counts.entry((kept.lane, kept.scope)).or_default().add(task.counted(), 1);
     if let Some(damage) = kept.damage {
         found.report.problem(format!("task {id}: {damage}"));

@@ -17,7 +17,7 @@ use super::counters;
 use super::error::{Fault, OpenError, Result};
 use super::names::{self, Names};
 use super::open::{Connect, Options};
-use super::row::{self, HAS_CHECKPOINTS, HAS_HISTORY, HAS_KEYS, HAS_LOGS, Mark, micros, origin_of, spec_text, text};
+use super::row::{self, HAS_CHECKPOINTS, HAS_HISTORY, HAS_KEYS, HAS_LOGS, micros, origin_of, spec_text, text};
 use super::session::{Session, Sessions, Statement, Value};
 use super::write::due_of;
 use crate::encoding::Numbered;
@@ -394,7 +394,7 @@ async fn task(into: &mut Into, row: &TaskRow, (lane, scope): (i32, i32)) -> Resu
         &i16::try_from(facts.crashes).unwrap_or(i16::MAX),
         &flags,
         &(running && facts.cancel_requested).then_some(true),
-        &row.settled.map(|(to, reason)| Mark { to, reason }.code()),
+        &row::settled_code(row.settled),
         &origin_of(&facts.scope),
         &task.worker.as_deref(),
         &spec_text(&facts.spec)?,

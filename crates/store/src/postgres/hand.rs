@@ -83,10 +83,7 @@ impl Tx<'_> {
             Ok(Ruling::Hide) => {
                 let before = kept.task.counted();
                 kept.task.hidden_at = Some(self.now);
-                let (from, to) = (Some(before), Some(kept.task.counted()));
-                let Kept { lane, scope, .. } = *kept;
-                let attempt = kept.task.facts.attempt;
-                self.record(Way { from, to, reason: None, lane, scope, attempt }, id);
+                self.record(Way::hidden(&kept.task, before, kept.lane, kept.scope), id);
                 hands.changed.insert(id);
             }
             Ok(Ruling::RequestCancel) => {

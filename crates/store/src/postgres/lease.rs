@@ -6,14 +6,12 @@ use std::sync::PoisonError;
 
 use bytes::Bytes;
 use tasklane_core::checkpoint::Checkpoint;
-use tasklane_core::decision::{Decision, Next};
-use tasklane_core::lease::{LaneFilter, Lease, LeaseRequest, Leased, Token, TypeFilter};
+use tasklane_core::lease::{LeaseRequest, Leased};
 use tasklane_core::limit;
-use tasklane_core::outcome::{Failure, FailureKind};
 use tasklane_core::ports::store::Batch;
 use tasklane_core::promote;
 use tasklane_core::queue::QueueState;
-use tasklane_core::state::{Reason, State};
+use tasklane_core::state::State;
 use tasklane_core::task::{Lane, TaskId};
 use tasklane_core::time::Timestamp;
 use tokio_postgres::types::Type;
@@ -158,20 +156,12 @@ impl Tx<'_> {
 
     /// The numbers of the lanes that this request is for, paused queues left out.
     fn lanes_for(&self, request: &LeaseRequest) -> Vec<i32> {
-        let named = |filter: &LaneFilter| matches!(filter, LaneFilter { queue: Some(_), types: TypeFilter::Only(_) });
         let is_open = |lane: &Lane| self.queues.get(&lane.queue) != Some(&QueueState::Paused);
-        if !request.lanes.iter().all(named) {
-            let fits = |lane: &Lane| request.lanes.iter().any(|it| it.matches(&lane.queue, &lane.task_type));
-            return self.names.lanes_where(|lane| is_open(lane) && fits(lane));
-        }
-        let mut lanes = Vec::new();
-        for filter in request.lanes.iter() {
-            let (Some(queue), TypeFilter::Only(types)) = (&filter.queue, &filter.types) else { continue };
-            for task_type in types {
-                let lane = Lane { queue: queue.clone(), task_type: task_type.clone() };
-                lanes.extend(self.names.lane_no(&lane).filter(|_| is_open(&lane)).map(|no| no.0 as i32));
-            }
-        }
+        let Some(named) = request.named() else {
+            return self.names.lanes_where(|lane| is_open(lane) && request.serves(lane));
+        };
+        let number = |lane: Lane| self.names.lane_no(&lane).map(|no| no.0 as i32);
+        let mut lanes: Vec<i32> = named.filter(is_open).filter_map(number).collect();
         lanes.sort_unstable();
         lanes.dedup();
         lanes
@@ -295,7 +285,11 @@ impl Tx<'_> {
             look.took(kept.lane, place);
             self.caller = wanting.caller;
             let decision = match kept.damage {
-                Some(what) => Some(damaged(&kept, what)),
+                Some(what) => {
+                    let id = kept.task.facts.id;
+                    tracing::error!(task = %id, what, "a stored task is damaged; it fails instead of running");
+                    Some(promote::damaged(&kept.task.facts, what))
+                }
                 None => promote::decide(&kept.task, self.now),
             };
             if let Some(decision) = decision {
@@ -318,29 +312,24 @@ impl Tx<'_> {
         given: &mut Given<'b>,
     ) {
         let request = wanting.request;
-        let token = Token::nth(request.seed, wanting.leased.len());
+        let lease = request.lease(wanting.leased.len(), self.now);
+        let token = lease.token;
         let task = &mut kept.task;
-        let waited = task.queued_at.map(|at| self.now.since(at)).unwrap_or_default();
-        let lease = Lease {
-            token,
-            length: request.length,
-            until: self.now.plus(request.length),
-            heard_at: self.now,
-            grace_until: None,
-        };
+        let waited = task.waited(self.now);
         task.start(Some(&request.worker), lease, self.now);
         self.moved(&kept, Some(State::Queued));
         let task = &mut kept.task;
         let transition = task.transition(Some(State::Queued), self.now);
         self.answer().transitions.push(transition);
         let payload = std::mem::replace(&mut task.payload, Bytes::new());
-        wanting.bytes += payload.len() + checkpoints.iter().map(Checkpoint::bytes).sum::<usize>();
         given.ids.push(task.facts.id.0);
         given.tokens.push(token.0 as i64);
         given.lengths.push(request.length.as_micros() as i64);
         given.due = given.due.into_iter().chain(task.facts.due_at()).min();
         given.workers.push(&request.worker);
-        wanting.leased.push(Leased { facts: task.facts.clone(), payload, waited, checkpoints });
+        let leased = Leased { facts: task.facts.clone(), payload, waited, checkpoints };
+        wanting.bytes += leased.bytes();
+        wanting.leased.push(leased);
     }
 
     /// Writes down the attempts that were begun, from the `from`-th on.
@@ -361,22 +350,6 @@ impl Tx<'_> {
 
 fn weight(taken: &[Taken]) -> usize {
     taken.iter().map(|it| it.kept.task.payload.len()).sum()
-}
-
-fn damaged(kept: &Kept, what: &str) -> Decision {
-    let facts = &kept.task.facts;
-    tracing::error!(task = %facts.id, what, "a stored task is damaged; it fails instead of running");
-    let failure = Failure { retryable: false, ..Failure::new(FailureKind::Permanent, what) };
-    Decision {
-        to: Next::Failed,
-        reason: Reason::Damaged,
-        spent: facts.spent,
-        crashes: facts.crashes,
-        quarantined: false,
-        result: None,
-        failure: Some(failure),
-        spec: None,
-    }
 }
 
 /// Checkpoints of tasks, by task.

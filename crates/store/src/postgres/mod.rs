@@ -74,7 +74,6 @@ pub(crate) use fill::{Claim, Fill};
 pub use open::{FLIGHTS, Options, READERS, SCHEMA};
 pub use session::Pooler;
 pub use stats::{DatabaseStats, stats};
-pub use sweep::{LOG_BYTES, LOG_KEPT};
 pub use time::Whose;
 
 /// How often somebody looks whether the counters are to be folded.

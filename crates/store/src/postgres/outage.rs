@@ -4,7 +4,6 @@
 
 use std::time::Duration;
 
-use tasklane_core::limit;
 use tokio_postgres::types::Type;
 
 use super::error::Result;
@@ -55,16 +54,14 @@ impl Tx<'_> {
         Ok(())
     }
 
-    /// Every lease counts from now: its own length, at most [`limit::OUTAGE_GRACE`].
+    /// Every lease counts from now: [`tasklane_core::lease::Lease::count_anew`].
     async fn count_anew(&mut self) -> Result<usize> {
         let ids = self.all_running().await?;
         for chunk in ids.chunks(CHUNK) {
             let mut tasks = self.lock_heads(chunk).await?;
             for kept in tasks.values_mut() {
                 if let Some(lease) = &mut kept.task.facts.lease {
-                    lease.until = self.now.plus(lease.length.min(limit::OUTAGE_GRACE));
-                    lease.heard_at = self.now;
-                    lease.grace_until = None;
+                    lease.count_anew(self.now);
                 }
             }
             tasks.retain(|_, kept| kept.task.facts.lease.is_some());

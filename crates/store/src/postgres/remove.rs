@@ -27,15 +27,7 @@ pub(crate) struct Goner {
 impl Tx<'_> {
     /// Notes that a task is no more.
     pub(crate) fn gone(&mut self, kept: &Kept) {
-        let Kept { lane, scope, .. } = *kept;
-        let way = Way {
-            from: Some(kept.task.counted()),
-            to: None,
-            reason: None,
-            lane,
-            scope,
-            attempt: kept.task.facts.attempt,
-        };
+        let way = Way::removed(kept.task.counted(), kept.lane, kept.scope, kept.task.facts.attempt);
         self.record(way, kept.task.facts.id);
     }
 

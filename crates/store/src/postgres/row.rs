@@ -9,6 +9,7 @@ use serde::de::DeserializeOwned;
 use tasklane_core::lease::{Lease, Token};
 use tasklane_core::outcome::Failure;
 use tasklane_core::queue::Counted;
+use tasklane_core::settle::Mark;
 use tasklane_core::state::{Reason, State};
 use tasklane_core::task::{Facts, Progress, Scope, Spec, Task, TaskId};
 use tasklane_core::time::Timestamp;
@@ -17,7 +18,7 @@ use tokio_postgres::Row;
 use super::error::{Fault, Result};
 use super::names::Names;
 use crate::encoding::checksum::sum;
-use crate::encoding::{LaneNo, Numbered, ScopeNo};
+use crate::encoding::{LaneNo, Numbered, ScopeNo, mark};
 
 /// The columns [`Kept::read`] wants, in their order.
 macro_rules! columns {
@@ -51,25 +52,6 @@ pub(crate) const HAS_HISTORY: i16 = 16;
 /// A row in `keys` leads to it, or did.
 pub(crate) const HAS_KEYS: i16 = 32;
 const OF_CORE: i16 = CANCEL_REQUESTED | QUARANTINED;
-
-/// How an attempt was settled, so that its repetition is known.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Mark {
-    pub to: State,
-    pub reason: Reason,
-}
-
-impl Mark {
-    /// The number on disk.
-    pub(crate) fn code(self) -> i16 {
-        i16::from(self.to.code()) << 8 | i16::from(self.reason.code())
-    }
-
-    fn from_code(code: i16) -> Option<Self> {
-        let [to, reason] = code.to_be_bytes();
-        Some(Self { to: State::from_code(to)?, reason: Reason::from_code(reason)? })
-    }
-}
 
 /// A task, and what its row tells beyond it.
 #[derive(Debug, Clone)]
@@ -143,7 +125,7 @@ impl Kept {
             quarantined: flags & QUARANTINED != 0,
             hidden_at: time(28)?,
         };
-        let settled = row.try_get::<_, Option<i16>>(10)?.and_then(Mark::from_code);
+        let settled = row.try_get::<_, Option<i16>>(10)?.and_then(|code| mark::read(code.to_be_bytes()));
         Ok(Self { lane, scope, token, settled, has: flags & !OF_CORE, damage, task })
     }
 
@@ -228,6 +210,11 @@ pub(crate) fn text<T: Serialize>(value: &T) -> Result<String> {
 /// The spec for its column: most tasks have the default one, which is nothing.
 pub(crate) fn spec_text(spec: &Arc<Spec>) -> Result<Option<String>> {
     if spec.is_shared() { Ok(None) } else { text(&**spec).map(Some) }
+}
+
+/// What the last attempt was settled with, for its column.
+pub(crate) fn settled_code(settled: Option<Mark>) -> Option<i16> {
+    settled.map(|settled| i16::from_be_bytes(mark::bytes(Some(settled))))
 }
 
 /// The origin for its column.

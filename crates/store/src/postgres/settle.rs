@@ -7,14 +7,14 @@ use tasklane_core::accept::Submission;
 use tasklane_core::decision::Next;
 use tasklane_core::ports::store::Batch;
 use tasklane_core::queue::Counted;
-use tasklane_core::settle::{Settled, Settlement, overtaken};
+use tasklane_core::settle::{Mark, Settled, Settlement};
 use tasklane_core::state::{Reason, State};
 use tasklane_core::task::TaskId;
 use tokio_postgres::types::Type;
 use uuid::Uuid;
 
 use super::error::{Fault, Result};
-use super::row::{Kept, Mark};
+use super::row::Kept;
 use super::session::Statement;
 use super::tx::{Ended, Tx};
 use crate::encoding::checksum::sum;
@@ -136,7 +136,7 @@ impl Tx<'_> {
         for (caller, index, settlement) in asked {
             self.caller = *caller;
             let Some(kept) = tasks.get_mut(&settlement.key.id) else { continue };
-            let settled = if holds(kept, settlement) {
+            let settled = if kept.task.facts.runs_under(&settlement.key) {
                 freed.extend(self.settle_one(kept, settlement, &mut ended));
                 changed.insert(settlement.key.id);
                 then.extend(settlement.then.iter().map(|task| (*caller, task)));
@@ -159,12 +159,8 @@ impl Tx<'_> {
     }
 
     fn settle_one(&mut self, kept: &mut Kept, settlement: &Settlement, ended: &mut Ended) -> Option<super::tx::Freed> {
-        let Settlement { facts, decision, .. } = settlement;
-        let mark = Mark { to: decision.to.state(), reason: decision.reason };
-        let meanwhile = kept.task.facts.cancel_requested && !facts.cancel_requested;
-        let decision = decision.clone();
-        let decision = if meanwhile { overtaken(facts, decision) } else { decision };
-        kept.settled = Some(mark);
+        kept.settled = Some(Mark::of(&settlement.decision));
+        let decision = settlement.on(&kept.task.facts);
         self.apply(kept, decision, ended)
     }
 }
@@ -179,18 +175,10 @@ fn is_alone(settlement: &Settlement) -> bool {
     !settlement.then.is_empty() || settlement.facts.spec.unique.is_some()
 }
 
-fn holds(kept: &Kept, Settlement { key, .. }: &Settlement) -> bool {
-    let facts = &kept.task.facts;
-    facts.state == State::Running && facts.attempt == key.attempt && kept.token == key.token
-}
-
-/// Whether this attempt was settled by the same report before. A report repeated after the cancellation became known to the
-/// reporter is decided as cancelled, and so it was written.
+/// Whether this attempt was settled by the same report before.
 fn is_repeated(kept: &Kept, Settlement { key, decision, .. }: &Settlement) -> bool {
     let facts = &kept.task.facts;
-    let mark = Mark { to: decision.to.state(), reason: decision.reason };
-    let cancelled = facts.state == State::Cancelled && mark.to == State::Cancelled;
-    let same = kept.settled.is_some_and(|settled| settled == mark || cancelled);
+    let same = Mark::of(decision).repeats(kept.settled, facts.state);
     same && facts.attempt == key.attempt && kept.token == key.token && facts.state != State::Running
 }
 
@@ -201,7 +189,8 @@ mod tests {
     #[test]
     fn the_statement_for_success_writes_these_numbers() {
         assert_eq!((State::Running.code(), State::Succeeded.code(), Reason::Succeeded.code()), (4, 7, 4));
-        assert_eq!(Mark { to: State::Succeeded, reason: Reason::Succeeded }.code(), 1796);
+        let succeeded = Mark { to: State::Succeeded, reason: Reason::Succeeded };
+        assert_eq!(crate::postgres::row::settled_code(Some(succeeded)), Some(1796));
         assert!(SUCCEED.sql.contains("state = 7, reason = 4, settled = 1796"));
     }
 }

@@ -3,10 +3,9 @@
 
 use std::collections::HashSet;
 use std::sync::PoisonError;
-use std::time::Duration;
 
+use tasklane_core::limit;
 use tasklane_core::ports::store::{Batch, Sweep};
-use tasklane_core::queue::Counted;
 use tasklane_core::state::State;
 use tasklane_core::task::TaskId;
 use tasklane_core::time::Timestamp;
@@ -22,11 +21,6 @@ use super::session::Statement;
 use super::tx::Tx;
 use crate::encoding::log::Way;
 use crate::encoding::{LaneNo, ScopeNo};
-
-/// How long the event log is kept.
-pub const LOG_KEPT: Duration = Duration::from_secs(24 * 3600);
-/// How large the event log may grow, in bytes.
-pub const LOG_BYTES: u64 = 1 << 30;
 
 const TURN: Statement =
     Statement { sql: "SELECT pg_try_advisory_xact_lock('tasklane.tasks'::regclass::oid::int, 0)", types: &[] };
@@ -92,7 +86,7 @@ impl Tx<'_> {
     async fn sweep(&mut self, sweep: &Sweep) -> Result<usize> {
         let sums = Sums::read(self.session).await?;
         self.count_all();
-        let mut excess = self.excess(sweep, &sums);
+        let excess = self.excess(sweep, &sums);
         let after = {
             let mut cursor = self.shared.sweep.lock().unwrap_or_else(PoisonError::into_inner);
             if excess > 0 && !cursor.excess {
@@ -102,14 +96,11 @@ impl Tx<'_> {
             cursor.after
         };
         let (mut found, last) = self.examine(after, sweep.limit).await?;
-        found.retain(|it| {
-            let goes = sweep.retention.is_over(it.state, it.finished, self.now) || excess > 0;
-            excess = excess.saturating_sub(u64::from(goes));
-            goes
-        });
+        let mut clearing = sweep.retention.clearing(excess, self.now);
+        found.retain(|it| clearing.takes(it.state, Some(it.finished)));
         {
             let mut cursor = self.shared.sweep.lock().unwrap_or_else(PoisonError::into_inner);
-            (cursor.after, cursor.excess) = (last, excess > 0);
+            (cursor.after, cursor.excess) = (last, clearing.has_excess());
         }
         let removed = self.sweep_away(found).await?;
         keys::forget(self.session, self.now, sweep.limit).await?;
@@ -121,10 +112,7 @@ impl Tx<'_> {
     fn excess(&self, sweep: &Sweep, sums: &Sums) -> u64 {
         let mut total = sums.total();
         self.shifts().for_each(|(counted, n)| total.add(counted, n));
-        let done: u64 = Counted::all().filter(|it| it.state().is_final()).map(|it| total.of(it)).sum();
-        let over = done.saturating_sub(sweep.retention.most);
-        let crowded = sweep.disk.is_some_and(|(used, all)| used as f64 > all as f64 * sweep.retention.disk_share);
-        if crowded { over.max(sweep.limit as u64) } else { over }
+        sweep.retention.excess(total.finished(), sweep.disk, sweep.limit)
     }
 
     /// Final tasks among the next `limit` rows, and where to go on.
@@ -137,14 +125,9 @@ impl Tx<'_> {
             let state = u8::try_from(code).ok().and_then(State::from_code).filter(|it| it.is_final());
             let Some((state, finished)) = state.zip(finished) else { continue };
             let hidden: Option<i64> = row.try_get(7)?;
-            let way = Way {
-                from: Some(counted(state, hidden)),
-                to: None,
-                reason: None,
-                lane: LaneNo(row.try_get::<_, i32>(3)? as u32),
-                scope: ScopeNo(row.try_get::<_, i32>(4)? as u32),
-                attempt: row.try_get::<_, i32>(5)? as u32,
-            };
+            let (lane, scope, attempt): (i32, i32, i32) = (row.try_get(3)?, row.try_get(4)?, row.try_get(5)?);
+            let (lane, scope) = (LaneNo(lane as u32), ScopeNo(scope as u32));
+            let way = Way::removed(counted(state, hidden), lane, scope, attempt as u32);
             let goner = Goner { id, state: code, flags: row.try_get(6)? };
             found.push(Found { goner, state, finished: Timestamp::from_micros(finished), hidden, way });
         }
@@ -174,11 +157,11 @@ impl Tx<'_> {
         Ok(goners.len())
     }
 
-    /// Cuts the oldest commits off the event log: those older than [`LOG_KEPT`], and more while it is larger than
-    /// [`LOG_BYTES`]. The last commit stays.
-    async fn trim_log(&mut self, log_bytes: u64, limit: usize) -> Result<()> {
-        let (before, too_large) = (self.now.minus(LOG_KEPT).as_micros(), log_bytes > LOG_BYTES);
-        let rows = self.session.rows(&TRIM, &[&before, &too_large, &(limit as i64)]).await?;
+    /// Cuts the oldest commits off the event log: those older than [`limit::EVENTS_KEPT`], and more while it is larger
+    /// than [`limit::EVENTS_BYTES`]. The last commit stays.
+    async fn trim_log(&mut self, log_bytes: u64, most: usize) -> Result<()> {
+        let (before, too_large) = (self.now.minus(limit::EVENTS_KEPT).as_micros(), log_bytes > limit::EVENTS_BYTES);
+        let rows = self.session.rows(&TRIM, &[&before, &too_large, &(most as i64)]).await?;
         let (mut floor, mut bytes) = (0, 0);
         for row in &rows {
             floor = floor.max(row.try_get::<_, i64>(0)?);

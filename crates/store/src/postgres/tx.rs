@@ -287,15 +287,7 @@ impl<'a> Tx<'a> {
     /// Notes that a task came from `from` to where it is now.
     pub(crate) fn moved(&mut self, kept: &Kept, from: Option<State>) {
         let facts = &kept.task.facts;
-        let way = Way {
-            from: from.map(Counted::In),
-            to: Some(kept.task.counted()),
-            reason: Some(kept.task.reason),
-            lane: kept.lane,
-            scope: kept.scope,
-            attempt: facts.attempt,
-        };
-        self.record(way, facts.id);
+        self.record(Way::of(&kept.task, from, kept.lane, kept.scope), facts.id);
         // Of a running task an alarm says it.
         self.will_be_due(write::due_of(&kept.task));
         if facts.state == State::Queued {
@@ -345,7 +337,7 @@ impl Freed {
         }
         let facts = &kept.task.facts;
         let unique = facts.spec.unique.as_ref()?;
-        let until = unique.held_for.map(|held_for| kept.task.created_at.plus(held_for)).filter(|until| *until > now);
+        let until = unique.held_until(kept.task.created_at, now);
         Some(Self { tenant: facts.scope.tenant.clone(), key: unique.key.clone(), id: facts.id, until })
     }
 }

@@ -7,7 +7,7 @@ use tokio_postgres::types::Type;
 use uuid::Uuid;
 
 use super::error::Result;
-use super::row::{Kept, micros, spec_text, text};
+use super::row::{Kept, micros, settled_code, spec_text, text};
 use super::session::{Session, Statement};
 use crate::encoding::checksum::sum;
 
@@ -69,7 +69,7 @@ pub(crate) async fn tasks(session: &Session, kept: &[&Kept]) -> Result<()> {
         kept.iter().map(|it| column(&it.task)).collect::<Result<Vec<_>>>()
     };
     let spent: Vec<i32> = kept.iter().map(|it| it.task.facts.spent as i32).collect();
-    let settled: Vec<Option<i16>> = kept.iter().map(|it| it.settled.map(super::row::Mark::code)).collect();
+    let settled: Vec<Option<i16>> = kept.iter().map(|it| settled_code(it.settled)).collect();
     let results: Vec<Option<&[u8]>> = kept.iter().map(|it| it.task.result.as_deref()).collect();
     let lease = |kept: &Kept| kept.task.facts.lease.clone();
     session

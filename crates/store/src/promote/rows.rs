@@ -3,12 +3,12 @@
 use std::hash::Hasher;
 
 use tasklane_core::lease::Token;
-use tasklane_core::state::{Reason, State};
+use tasklane_core::settle::Mark;
 use tasklane_core::task::{Task, TaskId};
 use xxhash_rust::xxh3::Xxh3;
 
 use crate::encoding::checksum::sum;
-use crate::encoding::{LaneNo, ScopeNo};
+use crate::encoding::{LaneNo, ScopeNo, mark};
 
 /// Most rows of a chunk.
 pub(crate) const ROWS: usize = 4000;
@@ -33,7 +33,7 @@ pub(crate) struct TaskRow {
     /// Of the last attempt, also after its end.
     pub token: Token,
     /// What the last attempt was settled with.
-    pub settled: Option<(State, Reason)>,
+    pub settled: Option<Mark>,
     pub has: Has,
     pub task: Task,
 }
@@ -96,7 +96,7 @@ pub(crate) struct Tally {
 }
 
 impl Tally {
-    pub(crate) fn task(&mut self, task: &Task, token: Token, settled: Option<(State, Reason)>) {
+    pub(crate) fn task(&mut self, task: &Task, token: Token, settled: Option<Mark>) {
         self.tasks += 1;
         self.digest = self.digest.wrapping_add(digest(task, token, settled));
     }
@@ -134,7 +134,7 @@ impl Tally {
 }
 
 /// Everything a task is, as a number.
-fn digest(task: &Task, token: Token, settled: Option<(State, Reason)>) -> u64 {
+fn digest(task: &Task, token: Token, settled: Option<Mark>) -> u64 {
     let facts = &task.facts;
     let mut hash = Xxh3::new();
     hash.update(facts.id.as_bytes());
@@ -142,7 +142,7 @@ fn digest(task: &Task, token: Token, settled: Option<(State, Reason)>) -> u64 {
         hash.update(&(name.len() as u64).to_le_bytes());
         hash.update(name.as_bytes());
     }
-    let settled = settled.map_or([0, 0], |(to, reason)| [to.code(), reason.code()]);
+    let settled = mark::bytes(settled);
     hash.update(&[facts.state.code(), task.reason.code(), settled[0], settled[1]]);
     hash.update(&[facts.cancel_requested.into(), task.quarantined.into()]);
     for number in [facts.attempt, facts.spent, facts.crashes, task.priority.cast_unsigned()] {

@@ -132,15 +132,9 @@ impl Tx<'_, '_> {
 
     /// What a new task has to know of one that is there.
     fn stand_of(&mut self, id: TaskId) -> Result<Option<Holder>> {
-        let kept = match self.live.running.get(id) {
-            Some(kept) => Some(kept.task.facts.clone()),
-            None => self.sql.by_id(id, &self.live.names)?.map(|kept| kept.task.facts),
-        };
-        Ok(kept.map(|facts| Holder {
-            id,
-            state: facts.state,
-            attempt: facts.attempt,
-            fingerprint: facts.spec.fingerprint,
-        }))
+        if let Some(kept) = self.live.running.get(id) {
+            return Ok(Some(Holder::of(&kept.task.facts)));
+        }
+        Ok(self.sql.by_id(id, &self.live.names)?.map(|kept| Holder::of(&kept.task.facts)))
     }
 }

@@ -8,7 +8,8 @@ use tasklane_core::task::{Task, TaskId};
 use super::error::Result;
 use super::keys::{self, KeyRow, Kind};
 use super::row::Kept;
-use super::tx::{Before, Tx, way};
+use super::tx::{Before, Tx};
+use crate::encoding::log::Way;
 
 impl Tx<'_, '_> {
     pub(super) fn hand_all(&mut self, batch: &mut Batch) -> Result<()> {
@@ -24,7 +25,10 @@ impl Tx<'_, '_> {
         match hand::decide(&kept.task, hand, self.now) {
             Err(error) => return Ok(Err(error)),
             Ok(Ruling::Nothing) => {}
-            Ok(Ruling::Delete) => self.remove(way(&kept, None), id, kept.seq, kept.task.counted(), kept.notes)?,
+            Ok(Ruling::Delete) => {
+                let way = Way::removed(kept.task.counted(), kept.lane, kept.scope, kept.task.facts.attempt);
+                self.remove(way, id, kept.seq, kept.notes)?;
+            }
             Ok(Ruling::Hide) => self.hide(&mut kept)?,
             Ok(Ruling::RequestCancel) => {
                 kept.task.facts.cancel_requested = true;

@@ -3,16 +3,12 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use tasklane_core::checkpoint::Checkpoint;
-use tasklane_core::decision::{Decision, Next};
-use tasklane_core::lease::{LaneFilter, Lease, LeaseRequest, Leased, Token, TypeFilter};
+use tasklane_core::lease::{LeaseRequest, Leased};
 use tasklane_core::limit;
-use tasklane_core::outcome::{Failure, FailureKind};
 use tasklane_core::ports::store::Batch;
 use tasklane_core::promote;
 use tasklane_core::queue::QueueState;
-use tasklane_core::state::{Reason, State};
-use tasklane_core::task::Lane;
+use tasklane_core::state::State;
 use tasklane_core::time::Timestamp;
 
 use super::error::{Fault, Result};
@@ -85,24 +81,14 @@ impl Tx<'_, '_> {
     fn lanes_for(&self, request: &LeaseRequest) -> Vec<LaneNo> {
         let (names, takeable) = (&self.live.names, &self.live.takeable);
         let mut lanes = Vec::new();
-        let named = |filter: &LaneFilter| matches!(filter, LaneFilter { queue: Some(_), types: TypeFilter::Only(_) });
-        if request.lanes.iter().all(named) {
-            for filter in request.lanes.iter() {
-                let (Some(queue), TypeFilter::Only(types)) = (&filter.queue, &filter.types) else { continue };
-                for task_type in types {
-                    let lane = Lane { queue: queue.clone(), task_type: task_type.clone() };
-                    lanes.extend(names.lane_named(&lane));
-                }
-            }
+        if let Some(named) = request.named() {
+            lanes.extend(named.filter_map(|lane| names.lane_named(&lane)));
             lanes.sort_unstable();
             lanes.dedup();
             lanes.retain(|lane| takeable.is_open(*lane));
         } else {
-            let fits = |lane: &LaneNo| {
-                let Lane { queue, task_type } = &*names.lanes[lane.0 as usize].lane;
-                request.lanes.iter().any(|filter| filter.matches(queue, task_type))
-            };
-            lanes.extend(takeable.open().filter(fits));
+            let serves = |lane: &LaneNo| request.serves(&names.lanes[lane.0 as usize].lane);
+            lanes.extend(takeable.open().filter(serves));
         }
         lanes.retain(|lane| names.queue_of(*lane).state != QueueState::Paused);
         lanes
@@ -164,7 +150,11 @@ impl Tx<'_, '_> {
     fn give_one(&mut self, giving: &mut Giving<'_>, mut kept: Box<Kept>, payload: Result<()>) -> Result<()> {
         let over = match payload {
             Ok(()) => promote::decide(&kept.task, self.now),
-            Err(Fault::Damaged(cause)) => Some(damaged(&kept, cause)),
+            Err(Fault::Damaged(cause)) => {
+                let id = kept.task.facts.id;
+                tracing::error!(task = %id, cause, "a stored payload is damaged; the task fails instead of running with it");
+                Some(promote::damaged(&kept.task.facts, cause))
+            }
             Err(fault) => return Err(fault),
         };
         if kept.task.facts.state != State::Queued {
@@ -176,23 +166,18 @@ impl Tx<'_, '_> {
         }
         self.no_longer_due(&kept.task)?;
         let request = giving.request;
-        let lease = Lease {
-            token: Token::nth(request.seed, giving.leased.len()),
-            length: request.length,
-            until: self.now.plus(request.length),
-            heard_at: self.now,
-            grace_until: None,
-        };
+        let lease = request.lease(giving.leased.len(), self.now);
         (kept.token, kept.worker, kept.settled, kept.grant) = (lease.token, giving.worker_no, None, giving.grant);
-        let waited = kept.task.queued_at.map(|at| self.now.since(at)).unwrap_or_default();
+        let waited = kept.task.waited(self.now);
         let payload = std::mem::replace(&mut kept.task.payload, Bytes::new());
         kept.task.start(Some(&*request.worker).filter(|_| giving.worker_no == 0), lease, self.now);
         giving.due = kept.task.facts.due_at().map_or(giving.due, |at| at.min(giving.due));
         self.record(&kept, Some(State::Queued));
         let checkpoints = self.put_aside(&kept)?;
-        giving.bytes += payload.len() + checkpoints.iter().map(Checkpoint::bytes).sum::<usize>();
         giving.tasks.push((kept.seq, kept.task.facts.attempt));
-        giving.leased.push(Leased { facts: kept.task.facts.clone(), payload, waited, checkpoints });
+        let leased = Leased { facts: kept.task.facts.clone(), payload, waited, checkpoints };
+        giving.bytes += leased.bytes();
+        giving.leased.push(leased);
         let id = kept.task.facts.id;
         self.live.running.put(kept);
         self.show(id, Some(&request.worker));
@@ -216,21 +201,5 @@ impl Tx<'_, '_> {
         let ids = giving.leased.iter().map(|leased| leased.facts.id).collect();
         self.live.running.put_grant(giving.grant, ids, giving.due);
         Ok(giving.leased)
-    }
-}
-
-fn damaged(kept: &Kept, cause: String) -> Decision {
-    let facts = &kept.task.facts;
-    tracing::error!(task = %facts.id, cause, "a stored payload is damaged; the task fails instead of running with it");
-    let failure = Failure { retryable: false, ..Failure::new(FailureKind::Permanent, cause) };
-    Decision {
-        to: Next::Failed,
-        reason: Reason::Damaged,
-        spent: facts.spent,
-        crashes: facts.crashes,
-        quarantined: false,
-        result: None,
-        failure: Some(failure),
-        spec: None,
     }
 }

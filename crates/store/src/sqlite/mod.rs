@@ -77,7 +77,6 @@ pub use open::{DATABASE, Options};
 pub use reserve::RESERVE_BYTES;
 pub(crate) use source::Source;
 pub use stats::{FileStats, stats};
-pub use sweep::{LOG_BYTES, LOG_KEPT};
 
 /// The store on one SQLite file.
 pub struct SqliteStore {

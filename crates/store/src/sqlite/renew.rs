@@ -1,7 +1,6 @@
 //! Beside the road: signs of life of running tasks. Only progress is written; what a renewal changes lives in memory.
 
 use tasklane_core::lease::LeaseKey;
-use tasklane_core::limit;
 use tasklane_core::ports::store::Batch;
 use tasklane_core::task::Progress;
 
@@ -29,7 +28,7 @@ impl Tx<'_, '_> {
     fn renew(&mut self, key: &LeaseKey) -> bool {
         let Some(running) = self.live.running.held(key) else { return false };
         if let Some(lease) = &mut running.task.facts.lease {
-            lease.until = self.now.plus(lease.length);
+            lease.renew(self.now);
         }
         self.show(key.id, None);
         true
@@ -53,10 +52,8 @@ impl Tx<'_, '_> {
     fn grace(&mut self, key: &LeaseKey) -> bool {
         let now = self.now;
         let Some(running) = self.live.running.held(key) else { return false };
-        let (grant, facts) = (running.grant, &mut running.task.facts);
-        let asked = facts.cancel_requested;
-        if let Some(lease) = facts.lease.as_mut().filter(|_| asked) {
-            let until = *lease.grace_until.get_or_insert(now.plus(limit::CANCEL_GRACE));
+        let (grant, until) = (running.grant, running.task.facts.begin_grace(now));
+        if let Some(until) = until {
             self.live.running.due_by(grant, until);
         }
         self.show(key.id, None);

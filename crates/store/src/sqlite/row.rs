@@ -21,6 +21,7 @@ use serde::{Deserialize, Serialize};
 use tasklane_core::lease::{Lease, Token};
 use tasklane_core::outcome::Failure;
 use tasklane_core::queue::Counted;
+use tasklane_core::settle::Mark;
 use tasklane_core::state::{Reason, State};
 use tasklane_core::task::{Facts, Progress, Spec, Task, TaskId};
 use tasklane_core::time::Timestamp;
@@ -29,6 +30,7 @@ use xxhash_rust::xxh3::xxh3_64;
 use super::error::{Fault, Result};
 use super::names::{LaneNo, Names, ScopeNo};
 use crate::encoding::checksum::sum;
+use crate::encoding::mark;
 
 /// The columns [`Kept::read`] and [`Kept::read_with_payload`] want, in their order.
 pub(crate) const COLUMNS: &str = "seq, id, head, more, payload";
@@ -44,13 +46,6 @@ pub(crate) const HAS_LOGS: u8 = 16;
 /// It has rows in `checkpoints`.
 pub(crate) const HAS_CHECKPOINTS: u8 = 32;
 const HIDDEN: u8 = 64;
-
-/// How an attempt was settled, so that its repetition is known.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Mark {
-    pub to: State,
-    pub reason: Reason,
-}
 
 /// What a row of the table tells beyond the task.
 #[derive(Debug, Clone)]
@@ -125,7 +120,7 @@ impl Head {
         let mut at = Reader(bytes, 0);
         let (state, reason, flags, crashes) = (at.u8(), at.u8(), at.u8(), at.u8());
         let priority = i16::from_le_bytes(at.take());
-        let (settled_to, settled_reason) = (at.u8(), at.u8());
+        let settled = mark::read(at.take());
         let unknown = || Fault::damaged("a task is in no known state");
         let head = Self {
             state: State::from_code(state).ok_or_else(unknown)?,
@@ -133,9 +128,7 @@ impl Head {
             flags,
             crashes,
             priority,
-            settled: State::from_code(settled_to)
-                .zip(Reason::from_code(settled_reason))
-                .map(|(to, reason)| Mark { to, reason }),
+            settled,
             lane: LaneNo(at.u32()),
             scope: ScopeNo(at.u32()),
             worker: at.u32(),
@@ -174,14 +167,7 @@ impl Head {
     fn lease(&self) -> Option<Lease> {
         let length = Duration::from_micros(u64::from(self.length));
         let started = self.started.unwrap_or_default();
-        let lease = Lease {
-            token: Token(self.token),
-            length,
-            until: started.plus(length),
-            heard_at: started,
-            grace_until: None,
-        };
-        Some(lease).filter(|_| self.state == State::Running)
+        Some(Lease::begun(Token(self.token), length, started)).filter(|_| self.state == State::Running)
     }
 
     /// When it became final.
@@ -353,7 +339,7 @@ impl Kept {
         head.put(&[facts.state.code(), self.task.reason.code(), flags, crashes]);
         let priority = self.task.priority.clamp(i16::MIN.into(), i16::MAX.into()) as i16;
         head.put(&priority.to_le_bytes());
-        head.put(&self.settled.map_or([0, 0], |mark| [mark.to.code(), mark.reason.code()]));
+        head.put(&mark::bytes(self.settled));
         for number in [self.lane.0, self.scope.0, self.worker, facts.attempt, facts.spent] {
             head.put(&number.to_le_bytes());
         }

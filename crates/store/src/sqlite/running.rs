@@ -9,7 +9,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tasklane_core::lease::{Lease, LeaseKey, Token};
-use tasklane_core::limit;
 use tasklane_core::state::State;
 use tasklane_core::task::{Task, TaskId};
 use tasklane_core::time::Timestamp;
@@ -44,7 +43,7 @@ impl Registry {
 
     /// The task that runs under this lease.
     pub(crate) fn held(&mut self, key: &LeaseKey) -> Option<&mut Kept> {
-        self.tasks.get_mut(&key.id).map(|kept| &mut **kept).filter(|kept| holds(kept, key))
+        self.tasks.get_mut(&key.id).map(|kept| &mut **kept).filter(|kept| kept.task.facts.runs_under(key))
     }
 
     /// A running task, whoever runs it.
@@ -55,7 +54,7 @@ impl Registry {
     /// Takes out the task that runs under this lease.
     pub(crate) fn take_held(&mut self, key: &LeaseKey) -> Option<Box<Kept>> {
         match self.tasks.entry(key.id) {
-            Entry::Occupied(entry) if holds(entry.get(), key) => Some(entry.remove()),
+            Entry::Occupied(entry) if entry.get().task.facts.runs_under(key) => Some(entry.remove()),
             Entry::Occupied(_) | Entry::Vacant(_) => None,
         }
     }
@@ -143,24 +142,16 @@ impl Registry {
         self.tasks.values().map(|kept| &**kept)
     }
 
-    /// Leases that were granted before an outage count anew from `now`, for their own length and at most
-    /// [`limit::OUTAGE_GRACE`].
+    /// Leases that were granted before an outage count anew from `now`: [`Lease::count_anew`].
     pub(crate) fn count_anew(&mut self, now: Timestamp) {
         for kept in self.tasks.values_mut() {
             if let Some(lease) = &mut kept.task.facts.lease {
-                lease.until = now.plus(lease.length.min(limit::OUTAGE_GRACE));
-                lease.heard_at = now;
-                lease.grace_until = None;
+                lease.count_anew(now);
             }
         }
         let due = self.due.iter().map(|(_, grant)| *grant).collect::<Vec<_>>();
         due.into_iter().for_each(|grant| self.move_grant(grant, now));
     }
-}
-
-fn holds(kept: &Kept, key: &LeaseKey) -> bool {
-    let facts = &kept.task.facts;
-    facts.attempt == key.attempt && facts.lease.as_ref().is_some_and(|lease| lease.token == key.token)
 }
 
 /// What a row of `leases` says.
@@ -178,13 +169,7 @@ pub(crate) struct GrantBody {
 impl GrantBody {
     /// The lease of the task at `index`, as it was when it was granted.
     pub(crate) fn lease(&self, index: usize) -> Lease {
-        Lease {
-            token: Token::nth(self.seed, index),
-            length: self.length,
-            until: self.started_at.plus(self.length),
-            heard_at: self.started_at,
-            grace_until: None,
-        }
+        Lease::begun(Token::nth(self.seed, index), self.length, self.started_at)
     }
 
     pub(crate) fn encode(&self) -> Vec<u8> {

@@ -125,9 +125,8 @@ impl Source {
                 // One that it has let go may be asked for again.
                 keys: row.get(6)? || kept.task.facts.spec.unique.is_some(),
             };
-            let settled = kept.settled.map(|mark| (mark.to, mark.reason));
             let bytes = kept.task.payload.len() + kept.task.result.as_ref().map_or(0, bytes::Bytes::len);
-            let Kept { lane, scope, token, task, .. } = kept;
+            let Kept { lane, scope, token, settled, task, .. } = kept;
             Ok((TaskRow { lane, scope, token, settled, has, task }, bytes))
         };
         self.gather(TASKS, one, to)

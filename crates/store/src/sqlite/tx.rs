@@ -7,6 +7,7 @@ use tasklane_core::decision::{Applied, Decision, Next};
 use tasklane_core::event::Position;
 use tasklane_core::ports::store::{Answers, Batch};
 use tasklane_core::queue::Counted;
+use tasklane_core::settle::Mark;
 use tasklane_core::state::State;
 use tasklane_core::task::{Task, TaskId};
 use tasklane_core::time::Timestamp;
@@ -16,7 +17,7 @@ use super::error::Result;
 use super::keys;
 use super::live::{LOG_SIZE, Live};
 use super::notes::Room;
-use super::row::{HAS_LOGS, Kept, Mark};
+use super::row::{HAS_LOGS, Kept};
 use super::sql::{HasHistory, Sql};
 use super::takeable::Place;
 use super::view::{Changes, Overlay};
@@ -247,22 +248,21 @@ impl<'a, 'c> Tx<'a, 'c> {
     fn let_go(&mut self, kept: &Kept) -> Result<()> {
         let (task, facts) = (&kept.task, &kept.task.facts);
         let Some(unique) = &facts.spec.unique else { return Ok(()) };
-        let until = unique.held_for.map(|held_for| task.created_at.plus(held_for));
-        let until = until.filter(|until| *until > self.now);
+        let until = unique.held_until(task.created_at, self.now);
         keys::let_go(self.sql.db, &facts.scope.tenant, &unique.key, facts.id, until)
     }
 
-    /// A final task, counted as `from`, is no more.
-    pub(crate) fn remove(&mut self, way: Way, id: TaskId, seq: i64, from: Counted, notes: u8) -> Result<()> {
-        let state = from.state();
+    /// A final task in row `seq` goes this way: it is no more.
+    pub(crate) fn remove(&mut self, way: Way, id: TaskId, seq: i64, notes: u8) -> Result<()> {
+        let state = way.from.map(Counted::state);
         // Only a task that succeeded at once has certainly no attempt in the history.
-        let straight = way.attempt == 0 || (way.attempt == 1 && state == State::Succeeded);
+        let straight = way.attempt == 0 || (way.attempt == 1 && state == Some(State::Succeeded));
         self.sql.delete(seq, if straight { HasHistory::No } else { HasHistory::Maybe })?;
         self.sql.delete_notes(seq, notes)?;
-        if self.live.keys {
+        if let Some(state) = state.filter(|_| self.live.keys) {
             keys::task_gone(self.sql.db, id, state)?;
         }
-        let ended = self.body.add(Way { from: Some(from), to: None, reason: None, ..way }, id);
+        let ended = self.body.add(way, id);
         ended.into_iter().for_each(|ended| self.count(ended));
         Ok(())
     }
@@ -272,7 +272,7 @@ impl<'a, 'c> Tx<'a, 'c> {
         let from = kept.task.counted();
         kept.task.hidden_at = Some(self.now);
         self.sql.update(kept)?;
-        let way = Way { from: Some(from), reason: None, ..way(kept, None) };
+        let way = Way::hidden(&kept.task, from, kept.lane, kept.scope);
         let ended = self.body.add(way, kept.task.facts.id);
         ended.into_iter().for_each(|ended| self.count(ended));
         Ok(())
@@ -280,8 +280,8 @@ impl<'a, 'c> Tx<'a, 'c> {
 
     /// Tells the caller and the log where a task came from.
     pub(crate) fn record(&mut self, kept: &Kept, from: Option<State>) {
-        let facts = &kept.task.facts;
-        let ended = self.body.add(way(kept, from), facts.id);
+        let way = Way::of(&kept.task, from, kept.lane, kept.scope);
+        let ended = self.body.add(way, kept.task.facts.id);
         ended.into_iter().for_each(|ended| self.count(ended));
         let transition = kept.task.transition(from, self.now);
         self.answer().transitions.push(transition);
@@ -307,18 +307,5 @@ impl<'a, 'c> Tx<'a, 'c> {
         let (Some(lease), Some(started_at)) = (facts.lease.clone(), facts.started_at) else { return };
         let overlay = Overlay { attempt: facts.attempt, lease, started_at, worker };
         self.changes.running.push((id, Some(overlay)));
-    }
-}
-
-/// How a task came from `from` to where it is.
-pub(crate) fn way(kept: &Kept, from: Option<State>) -> Way {
-    let facts = &kept.task.facts;
-    Way {
-        from: from.map(Counted::In),
-        to: Some(kept.task.counted()),
-        reason: Some(kept.task.reason),
-        lane: kept.lane,
-        scope: kept.scope,
-        attempt: facts.attempt,
     }
 }

@@ -17,7 +17,7 @@ use tasklane_store::promote::{self, Replace};
 use tasklane_store::sqlite::{Options, SqliteStore};
 use tasklane_testkit::{self as testkit};
 
-use crate::commands::{Command, Step, step};
+use crate::commands::{Command, New, Report, Step, step};
 use crate::pair::{Database, Pair, in_schema};
 
 impl Pair {
@@ -36,7 +36,10 @@ impl Pair {
                 for batch in &mut twice {
                     (self.drawn, self.known) = (drawn, known.clone());
                     batch.seed = mix(9, drawn);
-                    commands.iter().for_each(|command| self.add(batch, command));
+                    // Ids are drawn in the order of acceptance: what follows a settlement comes before the submits.
+                    let is_submit = |command: &&Command| matches!(command, Command::Accept(_));
+                    commands.iter().filter(|it| !is_submit(it)).for_each(|it| self.add(batch, it));
+                    commands.iter().filter(is_submit).for_each(|it| self.add(batch, it));
                 }
                 let [one, other] = twice;
                 let looks_ahead = !self.store.is_shared() || one.promote + one.rescue > 0;
@@ -261,6 +264,31 @@ proptest! {
             pair.store.close().await;
         });
     }
+}
+
+/// It is accepted before what is submitted in the same commit, and the least id of a moment stands first.
+#[test]
+fn what_follows_a_settlement_has_the_lesser_id() {
+    let new = |lane| New {
+        lane,
+        tenant: 0,
+        priority: 0,
+        delay: None,
+        end: None,
+        start: None,
+        unique: None,
+        idempotency: None,
+        same_id: None,
+        attempts: 0,
+        timeouts: (None, None),
+        size: 0,
+    };
+    let report = Command::Report(0, Report::Success(0), Some(new(2)));
+    let steps = [
+        Step::Commit(vec![Command::Accept(vec![new(3)]), Command::Lease { limit: 1, lanes: 2, length: 1 }]),
+        Step::Commit(vec![Command::Accept(vec![new(2)]), report]),
+    ];
+    hold_together(Database::postgres(), &steps);
 }
 
 fn hold_together(database: Database, steps: &[Step]) {

@@ -42,7 +42,7 @@ impl Reader {
         let (floor, last, next): (i64, i64, i64) = (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
         let (after, given) = (after.0 as i64, after);
         if after < floor || after >= next {
-            return Ok(reset(last));
+            return Ok(EventPage::anew(Position(last as u64)));
         }
         let mut page = EventPage { next: given, ..EventPage::default() };
         let mut names = self.shared.book.look();
@@ -52,7 +52,8 @@ impl Reader {
             let floor: i64 = rows.first().map_or(Ok(0), |row| row.try_get(0))?;
             if from < floor {
                 // What was read so far stands; the next page says that something is missing.
-                return Ok(if page.commits.is_empty() { reset(last.max(floor)) } else { page });
+                let anew = EventPage::anew(Position(last.max(floor) as u64));
+                return Ok(if page.commits.is_empty() { anew } else { page });
             }
             for row in &rows {
                 let Some(position) = row.try_get::<_, Option<i64>>(1)? else { return Ok(page) };
@@ -76,9 +77,4 @@ impl Reader {
             }
         }
     }
-}
-
-/// Whoever follows begins anew, behind `last`.
-fn reset(last: i64) -> EventPage {
-    EventPage { next: Position(last as u64), reset: true, ..EventPage::default() }
 }

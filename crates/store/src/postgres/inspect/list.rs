@@ -2,8 +2,9 @@
 //! whole.
 
 use tasklane_core::limit;
-use tasklane_core::ports::store::{Hidden, TaskFilter, TaskPage};
+use tasklane_core::ports::store::{TaskFilter, TaskPage};
 use tasklane_core::task::TaskId;
+use tasklane_core::time::Timestamp;
 use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 use uuid::Uuid;
@@ -139,15 +140,10 @@ fn fits_so_far(row: &Row, filter: &TaskFilter, names: &Names) -> Option<bool> {
     let scope = names.scope_of(ScopeNo(row.try_get::<_, i32>(2).ok()? as u32)).ok()?;
     let state = u8::try_from(row.try_get::<_, i16>(3).ok()?).ok()?;
     let created: i64 = row.try_get(4).ok()?;
-    let hidden = row.try_get::<_, Option<i64>>(5).ok()?.is_some();
-    let shown = match filter.hidden {
-        Hidden::Without => !hidden,
-        Hidden::With => true,
-        Hidden::Only => hidden,
-    };
+    let hidden_at = row.try_get::<_, Option<i64>>(5).ok()?.map(Timestamp::from_micros);
     let in_state = filter.state.is_none_or(|it| it.code() == state)
         && (filter.states.is_empty() || filter.states.iter().any(|it| it.code() == state));
     let in_time = filter.created_after.is_none_or(|it| created >= it.as_micros())
         && filter.created_before.is_none_or(|it| created < it.as_micros());
-    Some(shown && in_state && in_time && lane_fits(filter, lane, scope))
+    Some(filter.hidden.shows(hidden_at) && in_state && in_time && lane_fits(filter, lane, scope))
 }

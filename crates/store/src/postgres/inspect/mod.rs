@@ -160,8 +160,7 @@ impl Reader {
             let row = session.row(&AHEAD, &[&lane, &urgency, &rank, &id.0, &more]).await?;
             ahead = Some(row.try_get::<_, i64>(0)?.unsigned_abs());
         }
-        let ahead_is_more = ahead.is_some_and(|it| it > most);
-        Ok(Some(Standing { task, queue, ahead: ahead.map(|it| it.min(most)), ahead_is_more }))
+        Ok(Some(Standing::new(task, queue, ahead, most)))
     }
 
     pub(super) async fn counts(&self, session: &Session, origin: &str, tenant: Option<&str>) -> Result<Counts> {

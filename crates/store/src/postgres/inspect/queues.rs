@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use tasklane_core::queue::{LaneCounts, Queue, QueueState};
+use tasklane_core::queue::{LaneCounts, Queue, QueueState, is_of_system};
 use tasklane_core::state::State;
 use tasklane_core::task::TaskId;
 use tasklane_core::time::Timestamp;
@@ -77,7 +77,7 @@ impl Reader {
         let mut lanes: BTreeMap<(Box<str>, Box<str>), LaneCounts> = BTreeMap::new();
         for ((lane, _), counts) in &sums.by_lane {
             let Ok(lane) = names.lane_of(*lane) else { continue };
-            if lane.queue.starts_with('~') {
+            if is_of_system(&lane.queue) {
                 continue;
             }
             let key = (lane.task_type.clone(), lane.queue.clone());

@@ -19,7 +19,7 @@ pub(crate) fn events(db: &Connection, view: &RwLock<View>, after: Position, most
     let (first, last): (Option<i64>, Option<i64>) = db.query_row(ends, [], |row| Ok((row.get(0)?, row.get(1)?)))?;
     let (first, last) = (first.unwrap_or(1) as u64, last.unwrap_or(0) as u64);
     if after.0 + 1 < first || after.0 > last {
-        return Ok(EventPage { next: Position(last), reset: true, ..EventPage::default() });
+        return Ok(EventPage::anew(Position(last)));
     }
     let mut page = EventPage { next: after, ..EventPage::default() };
     let mut find = db.prepare_cached("SELECT position, at, body FROM log WHERE position > ? ORDER BY position")?;

@@ -103,8 +103,7 @@ pub(super) fn standing(
     let queue = look(view).names.queue_of(kept.lane).state;
     let queued = kept.task.facts.state == State::Queued;
     let ahead = queued.then(|| ahead(db, &kept, most)).transpose()?;
-    let ahead_is_more = ahead.is_some_and(|it| it > most);
-    Ok(Some(Standing { task: kept.task, queue, ahead: ahead.map(|it| it.min(most)), ahead_is_more }))
+    Ok(Some(Standing::new(kept.task, queue, ahead, most)))
 }
 
 /// How many stand before it in its lane; stops a little past `most`.

@@ -3,7 +3,7 @@
 use std::sync::RwLock;
 
 use rusqlite::Connection;
-use tasklane_core::queue::{Counts, Queue};
+use tasklane_core::queue::{Counts, Queue, is_meant};
 use tasklane_core::state::State;
 use tasklane_core::task::TaskId;
 use tasklane_core::time::Timestamp;
@@ -25,7 +25,7 @@ pub(crate) struct Known {
 
 /// The queues to show, in the order of their names.
 pub(crate) fn known(view: &View, name: Option<&str>) -> Vec<Known> {
-    let shown = |queue: &&QueueEntry| name.map_or(!queue.name.starts_with('~'), |name| *name == *queue.name);
+    let shown = |queue: &&QueueEntry| is_meant(name, &queue.name);
     let mut known: Vec<Known> = view.names.queues.iter().filter(shown).map(|queue| one(view, queue)).collect();
     known.sort_unstable_by(|a, b| a.queue.name.cmp(&b.queue.name));
     known
