@@ -150,6 +150,11 @@ pub struct LeaseRequest {
     pub seed: u64,
 }
 
+/// Whether somebody who serves `lanes` is for the tasks of this one.
+pub fn serves(lanes: &[LaneFilter], lane: &Lane) -> bool {
+    lanes.iter().any(|it| it.matches(&lane.queue, &lane.task_type))
+}
+
 impl LeaseRequest {
     /// The lease of the `index`-th task that it is given.
     pub fn lease(&self, index: usize, now: Timestamp) -> Lease {
@@ -158,7 +163,7 @@ impl LeaseRequest {
 
     /// Whether the tasks of a lane are for it.
     pub fn serves(&self, lane: &Lane) -> bool {
-        self.lanes.iter().any(|it| it.matches(&lane.queue, &lane.task_type))
+        serves(&self.lanes, lane)
     }
 
     /// The lanes it serves, each at least once, where it names all of them: then the others need not be looked at.

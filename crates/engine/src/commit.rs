@@ -8,6 +8,7 @@ use std::sync::atomic::Ordering;
 use tasklane_core::error::StoreError;
 use tasklane_core::event::Transition;
 use tasklane_core::lease::{LeaseKey, Leased};
+use tasklane_core::limit;
 use tasklane_core::ports::store::{Answers, Batch};
 use tasklane_core::sabotage::{self, Sabotage};
 use tasklane_core::state::{Reason, State};
@@ -113,7 +114,7 @@ impl Inside {
         };
         let got = |(seat, handed): (&Seat, &Handed)| Got {
             serves: Arc::clone(&seat.lanes),
-            is_full: handed.tasks.len() >= seat.limit,
+            is_full: handed.tasks.len() >= seat.limit || is_heavy(&handed.tasks),
             lanes: handed.tasks.iter().map(|task| Arc::clone(&task.facts.lane)).collect(),
         };
         let got = seats.iter().zip(&for_seats).map(got).collect();
@@ -315,4 +316,9 @@ mod tests {
         assert_eq!(left_queued(&[expired.clone(), expired, due.clone()]), [(&b, 1)]);
         assert_eq!(left_queued(&[due, leased]), []);
     }
+}
+
+/// Whether these are as much as one answer has room for.
+fn is_heavy(tasks: &[Leased]) -> bool {
+    tasks.iter().map(Leased::bytes).sum::<usize>() >= limit::LEASE_BYTES
 }

@@ -5,7 +5,8 @@ use std::ops::Bound;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use tasklane_core::lease::{LaneFilter, LeaseRequest, TypeFilter};
+use tasklane_core::lease::{LaneFilter, LeaseRequest, TypeFilter, serves};
+use tasklane_core::queue::is_of_system;
 use tasklane_core::task::Lane;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
@@ -301,17 +302,12 @@ impl Room {
         if self.seats.is_empty() {
             return None;
         }
-        let any_queue = (!lane.queue.starts_with('~')).then_some(None);
+        let any_queue = (!is_of_system(&lane.queue)).then_some(None);
         let queues = [Some(Some(lane.queue.clone())), any_queue].into_iter().flatten();
         let types = [Some(lane.task_type.clone()), None];
         let filters = queues.flat_map(|queue| types.iter().map(move |it| (queue.clone(), it.clone())));
         filters.filter_map(|it| self.by_filter.get(&it)?.first().copied()).min()
     }
-}
-
-/// Whether one of `lanes` lets `lane` through.
-pub(crate) fn serves(lanes: &[LaneFilter], lane: &Lane) -> bool {
-    lanes.iter().any(|it| it.matches(&lane.queue, &lane.task_type))
 }
 
 fn filters(lanes: &[LaneFilter]) -> impl Iterator<Item = Filter> + '_ {

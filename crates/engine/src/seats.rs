@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tasklane_core::error::StoreError;
-use tasklane_core::lease::LaneFilter;
+use tasklane_core::lease::{LaneFilter, serves};
 use tasklane_core::task::Lane;
 use tokio::time::Instant;
 
 use crate::inside::Inside;
-use crate::parked::{Round, Seat, serves};
+use crate::parked::{Round, Seat};
 
 /// Seats asked for in one commit.
 const AT_ONCE: usize = 100;
@@ -36,7 +36,7 @@ enum Tasks {
 pub(crate) struct Got {
     /// The lanes it serves.
     pub serves: Arc<[LaneFilter]>,
-    /// All it wanted: there may be more.
+    /// All it wanted, or all one answer has room for: there may be more.
     pub is_full: bool,
     /// The lane of each task.
     pub lanes: Vec<Arc<Lane>>,

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use tasklane_core::lease::{LaneFilter, TypeFilter};
+use tasklane_core::lease::{LaneFilter, TypeFilter, serves};
 use tasklane_core::task::Lane;
 use tokio::time::Instant;
 
@@ -59,10 +59,7 @@ impl Workers {
     /// Whether a worker heard of lately serves the lane.
     pub fn serve(&self, lane: &Lane) -> bool {
         let now = Instant::now();
-        lock(&self.heard)
-            .values()
-            .filter(|it| now.duration_since(it.at) < GONE_AFTER)
-            .any(|it| it.lanes.iter().any(|filter| filter.matches(&lane.queue, &lane.task_type)))
+        lock(&self.heard).values().filter(|it| now.duration_since(it.at) < GONE_AFTER).any(|it| serves(&it.lanes, lane))
     }
 
     /// How many that do somebody's work were heard of lately; those of system queues alone are the server's own.

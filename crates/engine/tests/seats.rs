@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use tasklane_core::accept::{NewTask, Start, Submission};
 use tasklane_core::lease::{LaneFilter, TypeFilter};
+use tasklane_core::limit;
 use tasklane_core::outcome::Outcome;
 use tasklane_core::ports::store::Hint;
 use tasklane_core::task::Lane;
@@ -141,4 +142,20 @@ async fn a_request_for_nothing_waits_for_cancellations_alone() {
     b.engine.hand(task.facts.id, tasklane_core::hand::Hand::Cancel).await.unwrap();
     assert_eq!(listening.await.unwrap().cancel, [task.facts.id]);
     a.report(&task, Outcome::Cancelled).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_is_full_of_bytes_hides_no_further_tasks() {
+    let world = World::new();
+    let mut parked = Vec::new();
+    for _ in 0..5 {
+        parked.push(park_for(&world, &["a"], 100));
+        world.settle_down().await;
+    }
+    let payload = bytes::Bytes::from(vec![b'1'; limit::PAYLOAD_BYTES]);
+    let tasks =
+        (0..140).map(|_| world.new_task(|new| (new.lane, new.payload) = (Lane::new("default", "a"), payload.clone())));
+    world.engine.submit(Submission { tasks: tasks.collect() }).await.unwrap();
+    let got: Vec<usize> = got(parked).await.iter().map(Vec::len).collect();
+    assert_eq!(got, [32, 32, 32, 32, 12]);
 }
