@@ -9,6 +9,7 @@ use std::time::Duration;
 use tasklane_core::accept::{Deadlines, Idempotency, Moment, NewTask, Start, Submission, UniquePolicy};
 use tasklane_core::checkpoint::Checkpoint;
 use tasklane_core::event::Position;
+use tasklane_core::gate::Limit;
 use tasklane_core::hand::Hand;
 use tasklane_core::lease::{LaneFilter, LeaseKey, LeaseRequest, Leased, TypeFilter, mix};
 use tasklane_core::log::{Level, Line};
@@ -109,6 +110,7 @@ impl Pair {
             payload: Bytes::from(vec![b'0' + (n % 10) as u8; usize::from(new.size)]),
             start: new.delay.map_or(Start::Now, |delay| Start::After(seconds(delay))),
             priority: new.priority.into(),
+            limits: Limit::none(),
             spec: Spec::shared(),
             deadlines: Deadlines {
                 start: new.start.map(|after| Moment::After(seconds(after))),
