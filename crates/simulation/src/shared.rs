@@ -119,13 +119,13 @@ impl Port {
     fn hint_others(&self, seen: &Seen, answers: &Answers) {
         let to = |state: State| answers.transitions.iter().filter(move |it| it.to == state);
         let hint = Hint {
-            lanes: to(State::Queued).map(|it| Arc::clone(&it.lane)).collect(),
+            lanes: to(State::Queued).map(|it| &it.lane).chain(answers.opened.iter().map(|it| &it.0)).cloned().collect(),
             ended: answers.transitions.iter().filter(|it| it.to.is_final()).map(|it| it.task).collect(),
             cancels: seen.cancels(answers),
             position: answers.position,
             all: false,
         };
-        if answers.transitions.is_empty() && !hint.cancels {
+        if answers.transitions.is_empty() && answers.opened.is_empty() && !hint.cancels {
             return;
         }
         for other in (0..self.servers).filter(|it| *it != self.server) {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use tasklane_core::decision::Next;
+use tasklane_core::gate::Limit;
 use tasklane_core::hand::Hand;
 use tasklane_core::lease::LeaseKey;
 use tasklane_core::ports::store::{Answers, Batch};
@@ -20,7 +21,7 @@ pub struct Seen {
     pub(super) checkpoints: Vec<LeaseKey>,
     pub(super) settle: Vec<(LeaseKey, Next, Option<Bytes>)>,
     pub(super) hand: Vec<(TaskId, Hand)>,
-    pub(super) accept: BTreeMap<TaskId, (u64, Arc<Spec>)>,
+    pub(super) accept: BTreeMap<TaskId, (u64, Arc<Spec>, Arc<[Limit]>)>,
     pub(super) lease: Vec<Arc<str>>,
 }
 
@@ -37,7 +38,9 @@ impl Seen {
             checkpoints: batch.checkpoints.iter().map(|it| it.0).collect(),
             settle: settle.collect(),
             hand: batch.hand.clone(),
-            accept: new.map(|it| (it.id, (number(&it.payload), Arc::clone(&it.spec)))).collect(),
+            accept: new
+                .map(|it| (it.id, (number(&it.payload), Arc::clone(&it.spec), Arc::clone(&it.limits))))
+                .collect(),
             lease: batch.lease.iter().map(|it| Arc::clone(&it.worker)).collect(),
         }
     }
