@@ -21,6 +21,8 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 const LOOK_AT_LEAST: Duration = Duration::from_secs(10);
 /// Arrivals in a lane that are remembered for looks under way.
 const REMEMBERED: usize = 64;
+/// Most candidates of each of several lanes, beyond its share of what is wanted.
+const MOST_FURTHER: usize = 1 << 20;
 /// Most urgencies before the frontier that are told apart; a lane of more is looked at whole.
 const RANGES: usize = 100;
 
@@ -202,6 +204,9 @@ pub(crate) enum Plan {
 #[derive(Default)]
 pub(crate) struct Bounds {
     lanes: HashMap<LaneNo, Known, RandomState>,
+    /// Where several lanes are looked at, the tasks wanted next may stand in few of them: so many candidates of each, beyond
+    /// its share, were enough of late.
+    further: usize,
 }
 
 impl Bounds {
@@ -224,6 +229,16 @@ impl Bounds {
             }
         }
         (if whole { Plan::Whole } else { Plan::Spans(spans) }, look)
+    }
+
+    /// How many candidates of each of several lanes to look at beyond its share, after so many looks that were not enough.
+    pub(crate) fn further(&self, looks: u32) -> usize {
+        (self.further + 4 * looks.min(1) as usize).saturating_mul(4_usize.saturating_pow(looks)).min(MOST_FURTHER)
+    }
+
+    /// One lease of several lanes took so many looks.
+    pub(crate) fn looked_through(&mut self, looks: u32) {
+        self.further = if looks > 1 { self.further(looks - 1) } else { self.further - self.further.div_ceil(8) };
     }
 
     /// A commit is over: what was taken by it and what came in.
@@ -405,6 +420,20 @@ mod tests {
         light.found(10, 10);
         land(&mut bounds, light, &[(0, 3)]);
         assert_eq!(look(&mut bounds).room(), limit::LEASE_BYTES + 1);
+    }
+
+    #[test]
+    fn where_few_of_many_lanes_hold_what_is_next_further_ahead_is_looked() {
+        let mut bounds = Bounds::default();
+        assert_eq!([0, 1, 2].map(|looks| bounds.further(looks)), [0, 16, 64]);
+        bounds.looked_through(3);
+        assert_eq!(bounds.further(0), 64, "the next begins with what was enough");
+        bounds.looked_through(1);
+        assert_eq!(bounds.further(0), 56, "and less, as long as that is enough");
+        (0..100).for_each(|_| bounds.looked_through(1));
+        assert_eq!(bounds.further(0), 0);
+        bounds.looked_through(u32::MAX);
+        assert_eq!(bounds.further(0), MOST_FURTHER);
     }
 
     #[test]

@@ -168,13 +168,14 @@ impl Tx<'_> {
     }
 
     async fn lease(&mut self, run: &mut [Wanting<'_>], lanes: &[i32]) -> Result<()> {
-        let mut given = Given::default();
+        let (mut given, mut looks) = (Given::default(), 0);
         loop {
             let most: usize = run.iter().map(Wanting::wants).sum();
             if most == 0 {
                 break;
             }
-            let (rows, mut look, left) = self.take(lanes, most).await?;
+            let (rows, mut look, left) = self.take(lanes, most, looks).await?;
+            looks += u32::from(!rows.is_empty());
             let started = given.ids.len();
             let given_all = self.give(run, rows, &mut given, &mut look).await;
             self.looks.push(look);
@@ -185,18 +186,22 @@ impl Tx<'_> {
                 break;
             }
         }
+        if lanes.len() > 1 && looks > 0 {
+            self.shared.bounds.lock().unwrap_or_else(PoisonError::into_inner).looked_through(looks);
+        }
         match given.due {
             Some(due) => self.set_alarm(due, given.ids).await,
             None => Ok(()),
         }
     }
 
-    /// Locks the first tasks of these lanes.
-    async fn take(&mut self, lanes: &[i32], most: usize) -> Result<(Vec<Taken>, Look, Left)> {
+    /// Locks the first tasks of these lanes, after so many looks of this commit that found some, but not enough.
+    async fn take(&mut self, lanes: &[i32], most: usize, looks: u32) -> Result<(Vec<Taken>, Look, Left)> {
         let began = self.shared.time.elapsed();
-        let (plan, mut look) = {
+        let (plan, mut look, further) = {
             let mut bounds = self.shared.bounds.lock().unwrap_or_else(PoisonError::into_inner);
-            bounds.plan(lanes, &self.news.arrivals, began)
+            let (plan, look) = bounds.plan(lanes, &self.news.arrivals, began);
+            (plan, look, bounds.further(looks))
         };
         let (is_whole, spans) = match plan {
             Plan::Spans(spans) => (false, spans),
@@ -206,7 +211,7 @@ impl Tx<'_> {
             }
         };
         let most = most.min(look.room());
-        let taken = self.take_all_of(&spans, most).await?;
+        let taken = self.take_all_of(&spans, most, further).await?;
         if is_whole {
             look.was_whole(self.shared.time.elapsed().saturating_sub(began));
         }
@@ -228,8 +233,8 @@ impl Tx<'_> {
 
     /// Locks the first tasks of these spans. Of several spans the first candidates may all be locked by commits under way;
     /// then what stands behind them is looked at too, or lanes would be thought empty that are not.
-    async fn take_all_of(&mut self, spans: &[Span], most: usize) -> Result<Vec<Taken>> {
-        let mut each = 2 * most / spans.len().max(1) + 8;
+    async fn take_all_of(&mut self, spans: &[Span], most: usize, further: usize) -> Result<Vec<Taken>> {
+        let mut each = (most / spans.len().max(1) + 2 + further).min(most + 1);
         loop {
             let taken = self.take_of(spans, most, each).await?;
             if spans.len() <= 1 || !taken.is_empty() || each > most + LOCKED_ELSEWHERE {
