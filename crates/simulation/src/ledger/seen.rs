@@ -12,6 +12,9 @@ use tasklane_core::ports::store::{Answers, Batch};
 use tasklane_core::state::State;
 use tasklane_core::task::{Spec, TaskId};
 
+/// What was submitted: its number, and what the ledger holds it against.
+type Submitted = (u64, Arc<Spec>, Arc<[Limit]>);
+
 /// What a batch asked for.
 pub struct Seen {
     pub(super) renew: Vec<LeaseKey>,
@@ -21,7 +24,7 @@ pub struct Seen {
     pub(super) checkpoints: Vec<LeaseKey>,
     pub(super) settle: Vec<(LeaseKey, Next, Option<Bytes>)>,
     pub(super) hand: Vec<(TaskId, Hand)>,
-    pub(super) accept: BTreeMap<TaskId, (u64, Arc<Spec>, Arc<[Limit]>)>,
+    pub(super) accept: BTreeMap<TaskId, Submitted>,
     pub(super) lease: Vec<Arc<str>>,
 }
 

@@ -275,10 +275,7 @@ impl Tx<'_> {
         for (queue, state) in batch.control {
             self.control(queue, state);
         }
-        for set in batch.gate {
-            let counted = self.set_gate(set);
-            self.answers.gate.push(counted);
-        }
+        self.answers.gate = batch.gate.into_iter().map(|set| self.set_gate(set)).collect();
         for submission in batch.accept {
             let accepted = self.accept(submission);
             self.answers.accept.push(accepted);

@@ -48,8 +48,8 @@ impl Pair {
 
     /// A look that found less than it wanted leaves nothing in its lanes; what a commit tells comes to it.
     fn note(&mut self, told: &Told, answers: &Answers) {
-        for (look, got) in told.looks.iter().zip(&answers.lease).filter(|(look, got)| got.len() < look.limit) {
-            self.told.retain(|lane, _| !look.serves(lane) || got.len() >= look.limit);
+        for (look, _) in told.looks.iter().zip(&answers.lease).filter(|(look, got)| got.len() < look.limit) {
+            self.told.retain(|lane, _| !look.serves(lane));
         }
         let mut tell = |lane: &Arc<Lane>, more| *self.told.entry(Arc::clone(lane)).or_default() += more;
         answers.opened.iter().for_each(|(lane, more)| tell(lane, *more));
