@@ -21,8 +21,6 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 const LOOK_AT_LEAST: Duration = Duration::from_secs(10);
 /// Arrivals in a lane that are remembered for looks under way.
 const REMEMBERED: usize = 64;
-/// Most candidates of each of several lanes, beyond its share of what is wanted.
-const MOST_FURTHER: usize = 1 << 20;
 /// Most urgencies before the frontier that are told apart; a lane of more is looked at whole.
 const RANGES: usize = 100;
 
@@ -38,11 +36,6 @@ pub(crate) type Arrivals = HashMap<LaneNo, Ranges, RandomState>;
 /// Notes that a task came into a lane.
 pub(crate) fn arrived(arrivals: &mut Arrivals, lane: LaneNo, place: Place) {
     add(arrivals.entry(lane).or_default(), place.0, (place.1, place.1));
-}
-
-/// Notes that tasks may stand anywhere from a place on, as far as its urgency goes.
-pub(crate) fn arrived_from(arrivals: &mut Arrivals, lane: LaneNo, (urgency, first): Place) {
-    add(arrivals.entry(lane).or_default(), urgency, (first, i64::MAX));
 }
 
 fn add(ranges: &mut Ranges, urgency: i16, (first, last): (i64, i64)) {
@@ -156,6 +149,8 @@ pub(crate) struct Look {
     short: bool,
     /// The whole lanes were looked at, for so long.
     whole: Option<Duration>,
+    /// More were locked than were taken.
+    cut: bool,
     /// Bytes of a payload: of the largest before the look, then of those that were found.
     payload: usize,
 }
@@ -175,6 +170,11 @@ impl Look {
     /// So many were found, whose payloads have so many bytes together.
     pub(crate) fn found(&mut self, tasks: usize, bytes: usize) {
         self.payload = bytes.checked_div(tasks).unwrap_or(self.payload);
+    }
+
+    /// More were locked than were taken: whoever looked meanwhile passed over what is free again.
+    pub(crate) fn was_cut(&mut self) {
+        self.cut = true;
     }
 
     /// No more were found.
@@ -204,21 +204,18 @@ pub(crate) enum Plan {
 #[derive(Default)]
 pub(crate) struct Bounds {
     lanes: HashMap<LaneNo, Known, RandomState>,
-    /// Where several lanes are looked at, the tasks wanted next may stand in few of them: so many candidates of each, beyond
-    /// its share, were enough of late.
-    further: usize,
 }
 
 impl Bounds {
     /// How to look at these lanes at `now`, by a clock that does not go back; `own` came in by the commit under way.
     pub(crate) fn plan(&mut self, lanes: &[i32], own: &Arrivals, now: Duration) -> (Plan, Look) {
         let (mut spans, mut whole) = (Vec::new(), false);
-        let mut look = Look { lanes: Vec::new(), taken: HashMap::default(), short: false, whole: None, payload: 0 };
+        let mut look =
+            Look { lanes: Vec::new(), taken: HashMap::default(), short: false, whole: None, cut: false, payload: 0 };
         for lane in lanes.iter().map(|no| LaneNo(*no as u32)) {
             let known = self.lanes.entry(lane).or_default();
             look.lanes.push((lane, known.epoch, known.arrivals));
-            look.payload = look.payload.max(known.payload);
-            whole |= known.is_to_be_looked_at_whole(now);
+            let before = spans.len();
             match own.get(&lane) {
                 None => spans.extend(known.standing.spans(lane)),
                 Some(came) => {
@@ -227,18 +224,12 @@ impl Bounds {
                     spans.extend(standing.spans(lane));
                 }
             }
+            whole |= known.is_to_be_looked_at_whole(now);
+            if spans.len() > before {
+                look.payload = look.payload.max(known.payload);
+            }
         }
         (if whole { Plan::Whole } else { Plan::Spans(spans) }, look)
-    }
-
-    /// How many candidates of each of several lanes to look at beyond its share, after so many looks that were not enough.
-    pub(crate) fn further(&self, looks: u32) -> usize {
-        (self.further + 4 * looks.min(1) as usize).saturating_mul(4_usize.saturating_pow(looks)).min(MOST_FURTHER)
-    }
-
-    /// One lease of several lanes took so many looks.
-    pub(crate) fn looked_through(&mut self, looks: u32) {
-        self.further = if looks > 1 { self.further(looks - 1) } else { self.further - self.further.div_ceil(8) };
     }
 
     /// A commit is over: what was taken by it and what came in.
@@ -288,6 +279,10 @@ impl Bounds {
             }
             if look.taken.contains_key(lane) {
                 known.payload = look.payload;
+            }
+            if look.cut {
+                known.begin_anew();
+                continue;
             }
             known.standing.took(look.taken.get(lane).unwrap_or(&BTreeMap::new()), look.short);
             since.iter().for_each(|came| known.standing.let_in(came));
@@ -423,28 +418,27 @@ mod tests {
     }
 
     #[test]
-    fn where_few_of_many_lanes_hold_what_is_next_further_ahead_is_looked() {
-        let mut bounds = Bounds::default();
-        assert_eq!([0, 1, 2].map(|looks| bounds.further(looks)), [0, 16, 64]);
-        bounds.looked_through(3);
-        assert_eq!(bounds.further(0), 64, "the next begins with what was enough");
-        bounds.looked_through(1);
-        assert_eq!(bounds.further(0), 56, "and less, as long as that is enough");
-        (0..100).for_each(|_| bounds.looked_through(1));
-        assert_eq!(bounds.further(0), 0);
-        bounds.looked_through(u32::MAX);
-        assert_eq!(bounds.further(0), MOST_FURTHER);
+    fn what_was_locked_and_not_taken_is_looked_at_again() {
+        let mut bounds = whole(&[(0, 1)]);
+        let (mut cut, beyond) = (look(&mut bounds), look(&mut bounds));
+        land(&mut bounds, beyond, &[(5, 90)]);
+        cut.was_cut();
+        cut.found(2, limit::LEASE_BYTES);
+        land(&mut bounds, cut, &[(0, 2)]);
+        let (plan, next) = bounds.plan(&[1], &Arrivals::default(), NOW);
+        assert_eq!((plan, next.room()), (Plan::Whole, 3));
     }
 
     #[test]
-    fn what_was_locked_and_not_taken_is_looked_at_again() {
+    fn a_lane_of_which_nothing_is_left_makes_no_other_lane_heavy() {
         let mut bounds = whole(&[(0, 1)]);
-        let (cut, beyond) = (look(&mut bounds), look(&mut bounds));
-        land(&mut bounds, beyond, &[(0, 90)]);
-        let mut left = Arrivals::default();
-        arrived_from(&mut left, LANE, (0, 1));
-        bounds.landed(vec![cut], &left, NOW);
-        assert_eq!(plan(&mut bounds), Plan::Spans(vec![span((0, 1), (0, 89)), span((0, 90), END)]));
+        let mut last = look(&mut bounds);
+        last.found(1, limit::LEASE_BYTES);
+        last.came_short();
+        land(&mut bounds, last, &[(0, 2)]);
+        assert_eq!(look(&mut bounds).room(), usize::MAX);
+        bounds.arrived(&came((0, 3)));
+        assert_eq!(look(&mut bounds).room(), 2);
     }
 
     #[test]
