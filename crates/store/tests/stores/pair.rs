@@ -299,5 +299,5 @@ fn set_gate(which: u8, how: u8) -> SetGate {
         n => of("", n - 4),
     };
     let by = if how < 8 { SetBy::Config } else { SetBy::Operator };
-    SetGate { name, by, bounds: (how % 8 > 0).then(|| bounds(how % 8 - 1)) }
+    SetGate { name, by, bounds: (!how.is_multiple_of(8)).then(|| bounds(how % 8 - 1)) }
 }
