@@ -304,6 +304,11 @@ fn left_queued(transitions: &[Transition]) -> Vec<(&Arc<Lane>, usize)> {
     left.into_iter().filter_map(|(lane, left)| Some((lane, usize::try_from(left).ok().filter(|it| *it > 0)?))).collect()
 }
 
+/// Whether these are as much as one answer has room for.
+fn is_heavy(tasks: &[Leased]) -> bool {
+    tasks.iter().map(Leased::bytes).sum::<usize>() >= limit::LEASE_BYTES
+}
+
 #[cfg(test)]
 mod tests {
     use tasklane_core::task::Scope;
@@ -337,9 +342,4 @@ mod tests {
         assert_eq!(left_queued(&[expired.clone(), expired, due.clone()]), [(&b, 1)]);
         assert_eq!(left_queued(&[due, leased]), []);
     }
-}
-
-/// Whether these are as much as one answer has room for.
-fn is_heavy(tasks: &[Leased]) -> bool {
-    tasks.iter().map(Leased::bytes).sum::<usize>() >= limit::LEASE_BYTES
 }
