@@ -15,7 +15,7 @@ use tasklane_core::ports::store::{
 };
 use tasklane_core::queue::{Counts, LaneCounts, Queue};
 use tasklane_core::state::State;
-use tasklane_core::task::{Attempt, Lane, Task, TaskId};
+use tasklane_core::task::{Attempt, Facts, Lane, Task, TaskId};
 use tasklane_core::time::Timestamp;
 use tasklane_store::memory::MemoryStore;
 use tokio::sync::Notify;
@@ -144,6 +144,13 @@ impl Store for Port {
         Box::pin(async move {
             self.reach().await?;
             self.read(self.store.tasks(ids)).await
+        })
+    }
+
+    fn facts(&self, ids: Vec<TaskId>) -> BoxFuture<'_, Result<Vec<Option<Facts>>, StoreError>> {
+        Box::pin(async move {
+            self.reach().await?;
+            self.read(self.store.facts(ids)).await
         })
     }
 

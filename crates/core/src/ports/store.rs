@@ -396,9 +396,7 @@ pub trait Store: Send + Sync + 'static {
 
     /// What decisions about these tasks depend on, in their order: without payloads and results, and of a shared store also
     /// where these are damaged.
-    fn facts(&self, ids: Vec<TaskId>) -> BoxFuture<'_, Result<Vec<Option<Facts>>, StoreError>> {
-        Box::pin(async move { Ok(self.tasks(ids).await?.into_iter().map(|task| task.map(|it| it.facts)).collect()) })
-    }
+    fn facts(&self, ids: Vec<TaskId>) -> BoxFuture<'_, Result<Vec<Option<Facts>>, StoreError>>;
 
     /// Running attempts that somebody asked to cancel, at most [`crate::limit::READ_ROWS`].
     fn cancels(&self) -> BoxFuture<'_, Result<Vec<CancelAsked>, StoreError>> {

@@ -20,7 +20,7 @@ use tasklane_core::queue::{Counts, LaneCounts, Queue, QueueState};
 use tasklane_core::sabotage::{self, Sabotage};
 use tasklane_core::settle::Mark;
 use tasklane_core::state::State;
-use tasklane_core::task::{Attempt, Lane, Task, TaskId, Unique};
+use tasklane_core::task::{Attempt, Facts, Lane, Task, TaskId, Unique};
 use tasklane_core::time::Timestamp;
 
 use self::gate::Paused;
@@ -162,6 +162,10 @@ impl Store for MemoryStore {
 
     fn tasks(&self, ids: Vec<TaskId>) -> BoxFuture<'_, Result<Vec<Option<Task>>, StoreError>> {
         self.read(|model| model.read(&ids))
+    }
+
+    fn facts(&self, ids: Vec<TaskId>) -> BoxFuture<'_, Result<Vec<Option<Facts>>, StoreError>> {
+        self.read(|model| ids.iter().map(|id| model.shown(*id).map(|kept| kept.task.facts.clone())).collect())
     }
 
     fn list(
