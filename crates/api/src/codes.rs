@@ -34,6 +34,11 @@ const CAUSES: &[(&str, &str, &str)] = &[
         "See the API reference; a newer route needs a newer server.",
     ),
     (
+        "gate_not_found",
+        "Nobody said anything of a gate of this name, and no task named it. A gate of a key is one of a tenant.",
+        "See `tasklane gate ls` for those there are.",
+    ),
+    (
         "queue_not_found",
         "The queue never had a task: a queue exists from its first task.",
         "See `tasklane queue ls` for those there are.",

@@ -36,6 +36,7 @@ codes! {
     MALFORMED_JSON = 400 "malformed_json" "The body is not JSON";
     ORIGIN_NOT_ALLOWED = 403 "origin_not_allowed" "Not from that page";
     NOT_FOUND = 404 "not_found" "No such route";
+    GATE_NOT_FOUND = 404 "gate_not_found" "No such gate";
     QUEUE_NOT_FOUND = 404 "queue_not_found" "No such queue";
     TASK_NOT_FOUND = 404 "task_not_found" "No such task";
     TYPE_NOT_FOUND = 404 "type_not_found" "No such type";

@@ -67,6 +67,8 @@ pub const RETRY_DELAYS: usize = 100;
 pub const LANES: usize = 100_000;
 /// Most limits of a task: keys of gates that it names.
 pub const LIMITS: usize = 10;
+/// Most tasks that a gate may let run at a time.
+pub const SLOTS: u32 = 1_000_000;
 /// How many starts a rate may let through in its time.
 pub const RATE_COUNT: RangeInclusive<u32> = 1..=1_000_000;
 /// The time of a rate.

@@ -20,6 +20,7 @@ mod settle;
 // Beside the road.
 pub mod bulk;
 mod cancels;
+mod gate;
 mod hand;
 mod hints;
 mod housekeeping;
