@@ -182,7 +182,7 @@ impl Asks {
 /// The settlements of tasks that succeeded with `null`.
 pub fn succeeded(leased: Vec<Leased>) -> Vec<Settlement> {
     let settle = |leased: Leased| {
-        let decision = decide(&leased.facts, Outcome::Succeeded(bytes::Bytes::from_static(b"null")), 0);
+        let decision = decide(&leased.facts, Outcome::Succeeded(bytes::Bytes::from_static(b"null")), "w", 0);
         Settlement { key: leased.key(), facts: leased.facts, decision, then: Vec::new() }
     };
     leased.into_iter().map(settle).collect()

@@ -86,7 +86,27 @@ fn a_task_that_kills_its_workers_is_quarantined() {
             (&task["state"], &task["reason"], &task["quarantined"], &task["spent"]),
             (&json!("failed"), &json!("crash_loop"), &json!(true), &json!(3))
         );
+        let why = server.get(&format!("/v1/tasks/{id}/why")).expect(200).json();
+        assert_eq!(why["reasons"][0]["code"], "quarantined", "{why}");
+        assert!(why["reasons"][0]["message"].as_str().unwrap().contains("the last \"w\""), "{why}");
         let again = server.act(&format!("/v1/tasks/{id}:retry")).expect(200).json();
         assert!(again["quarantined"] != true, "a hand's retry clears the flag: {again}");
+    });
+}
+
+#[test]
+fn a_quarantined_task_names_the_worker_that_reported_its_last_crash() {
+    story("times::crash_reported", || {
+        let server = ServerOptions::without_executors().start();
+        let id = server.submit(&json!({ "type": "poison", "max_attempts": 1 }));
+        let lease = server.lease("mill-7", "poison", 1, "30s")[0]["lease"].clone();
+        let failed = json!({ "id": id, "lease": lease, "kind": "killed", "message": "signal 11" });
+        server.report(&json!({ "worker": "mill-7", "fail": [failed] }));
+        let task = server.finished(&id);
+        assert_eq!((&task["quarantined"], &task["worker"]), (&json!(true), &json!("mill-7")));
+        let message = task["failure"]["message"].as_str().unwrap();
+        assert!(message.starts_with("signal 11 (worker mill-7; quarantined"), "{task}");
+        let why = server.get(&format!("/v1/tasks/{id}/why")).expect(200).json();
+        assert!(why["reasons"][0]["message"].as_str().unwrap().contains("mill-7"), "{why}");
     });
 }

@@ -25,14 +25,14 @@ pub fn decide(task: &Task, now: Timestamp, random: u64) -> Option<Decision> {
     } else if lost {
         let who = task.worker.as_deref().unwrap_or("unknown");
         let message = format!("worker {who} did not renew its lease in time: it died, stalled or was cut off");
-        Some(failed(facts, Failure::new(FailureKind::LeaseLost, message), None, random))
+        Some(failed(facts, Failure::new(FailureKind::LeaseLost, message), None, None, random))
     } else if slow || silent {
         let message = if slow {
             "the attempt took longer than attempt_timeout"
         } else {
             "the handler was silent for longer than heartbeat_timeout"
         };
-        Some(failed(facts, Failure::new(FailureKind::Timeout, message), None, random))
+        Some(failed(facts, Failure::new(FailureKind::Timeout, message), None, None, random))
     } else {
         None
     }

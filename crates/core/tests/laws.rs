@@ -188,7 +188,7 @@ impl World {
             // Half of the time the facts are those of before the cancellation, as a server that holds them has them.
             let stale = cancelled && random.is_multiple_of(2);
             let facts = Facts { cancel_requested: cancelled && !stale, ..self.task.facts.clone() };
-            let decision = settle::decide(&facts, outcome, random);
+            let decision = settle::decide(&facts, outcome, "w", random);
             let settlement = Settlement { key, facts, decision, then: Vec::new() };
             self.apply(settlement.on(&self.task.facts), false);
             assert!(!cancelled || self.task.facts.state == State::Cancelled, "a cancelled task went on");

@@ -161,14 +161,15 @@ pub enum StreamError {
 pub struct Why {
     /// The task.
     pub task: Task,
-    /// Empty where nothing stands in its way: it runs, or is final.
+    /// Empty where nothing stands in its way: it runs, or is final and not quarantined.
     pub reasons: Vec<WhyReason>,
 }
 
 /// One reason, with what opens it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WhyReason {
-    /// Stable, snake case: `not_due`, `back_off`, `queue_paused`, `no_worker`, `workers_busy`, `behind_others`, ...
+    /// Stable, snake case: `not_due`, `back_off`, `queue_paused`, `no_worker`, `workers_busy`, `behind_others`,
+    /// `quarantined`, ...
     pub code: &'static str,
     /// For people: what stands in the way.
     pub message: String,

@@ -167,7 +167,7 @@ impl Pair {
             Report::Release => Outcome::Released,
             Report::Cancelled => Outcome::Cancelled,
         };
-        let decision = settle::decide(&leased.facts, outcome, random);
+        let decision = settle::decide(&leased.facts, outcome, "w", random);
         Some(Settlement { key: leased.key(), facts: leased.facts.clone(), decision, then })
     }
 

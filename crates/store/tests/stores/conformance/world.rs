@@ -105,7 +105,7 @@ impl World {
     }
 
     pub fn settlement(&self, leased: &Leased, outcome: Outcome) -> Settlement {
-        let decision = settle::decide(&leased.facts, outcome, mix(11, self.draw()));
+        let decision = settle::decide(&leased.facts, outcome, "w1", mix(11, self.draw()));
         Settlement { key: leased.key(), facts: leased.facts.clone(), decision, then: Vec::new() }
     }
 
