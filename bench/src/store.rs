@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use rustix::time::{ClockId, clock_gettime};
 use tasklane_core::accept::{Deadlines, NewTask, Start, Submission, UniquePolicy};
-use tasklane_core::lease::{LaneFilter, LeaseRequest, Leased, TypeFilter};
+use tasklane_core::lease::{Home, LaneFilter, LeaseRequest, Leased, TypeFilter};
 use tasklane_core::outcome::Outcome;
 use tasklane_core::ports::clock::Clock;
 use tasklane_core::ports::store::{Answers, Batch, SharedStore, StoreStats};
@@ -175,6 +175,7 @@ impl Asks {
             limit,
             length: Duration::from_secs(600),
             seed: self.drawn.wrapping_mul(0x9e37_79b9_7f4a_7c15),
+            home: Home::Apart,
         }
     }
 }

@@ -13,6 +13,7 @@ use tasklane_core::decision::Decision;
 use tasklane_core::hand::{self, Hand, Ruling};
 use tasklane_core::lease::{Lease, LeaseKey, Token};
 use tasklane_core::outcome::{Failure, FailureKind, Outcome};
+use tasklane_core::rescue::Host;
 use tasklane_core::retry::Retry;
 use tasklane_core::settle::Settlement;
 use tasklane_core::state::{Reason, State, permits};
@@ -225,7 +226,8 @@ impl World {
             }
             Command::Rescue => {
                 let random = self.draw();
-                if let Some(decision) = rescue::decide(&self.task, self.now, random) {
+                let host = if random.is_multiple_of(3) { Host::Ended } else { Host::Up };
+                if let Some(decision) = rescue::decide(&self.task, self.now, host, random) {
                     self.apply(decision, false);
                 }
             }
@@ -250,7 +252,8 @@ impl World {
 
     /// `due_at` is when promote or rescue next has something to do: never too late, and nothing happens before it.
     fn check_due(&self) {
-        let acts = |at| promote::decide(&self.task, at).is_some() || rescue::decide(&self.task, at, 0).is_some();
+        let acts =
+            |at| promote::decide(&self.task, at).is_some() || rescue::decide(&self.task, at, Host::Up, 0).is_some();
         match self.task.facts.due_at() {
             Some(due) => {
                 assert!(acts(due), "{}: nothing happens when it is due", self.task.facts.state);

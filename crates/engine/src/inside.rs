@@ -9,6 +9,7 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use crate::cancels::Strangers;
+use crate::crashing::Crashing;
 use crate::facts::HeldFacts;
 use crate::ids::Ids;
 use crate::metrics::Metrics;
@@ -40,6 +41,8 @@ pub(crate) struct Inside {
     pub waits: Waits,
     /// Streams of events and logs.
     pub watches: Watches,
+    /// Types whose tasks kill their workers.
+    pub crashes: Crashing,
     /// Workers heard of lately.
     pub workers: Workers,
     pub metrics: Metrics,
@@ -67,6 +70,7 @@ impl Inside {
             requests: Requests::new(options.requests),
             waits: Waits::new(options.waits),
             watches: Watches::new(options.streams),
+            crashes: Crashing::default(),
             workers: Workers::new(options.workers),
             metrics: Metrics::new(),
             due: DueBell::default(),

@@ -10,7 +10,7 @@ use tasklane_core::accept::{Deadlines, Idempotency, Moment, NewTask, Start, Subm
 use tasklane_core::checkpoint::Checkpoint;
 use tasklane_core::event::Position;
 use tasklane_core::hand::Hand;
-use tasklane_core::lease::{LaneFilter, LeaseKey, LeaseRequest, Leased, TypeFilter, mix};
+use tasklane_core::lease::{Home, LaneFilter, LeaseKey, LeaseRequest, Leased, TypeFilter, mix};
 use tasklane_core::log::{Level, Line};
 use tasklane_core::outcome::{Failure, FailureKind, Outcome};
 use tasklane_core::ports::store::{Batch, Store, Sweep};
@@ -185,7 +185,15 @@ impl Pair {
         };
         let seed = mix(5, self.draw());
         let length = Duration::from_secs(length.into());
-        LeaseRequest { worker: format!("w{limit}").into(), lanes: lanes.into(), limit: limit.into(), length, seed }
+        let home = if seed.is_multiple_of(3) { Home::InServer } else { Home::Apart };
+        LeaseRequest {
+            worker: format!("w{limit}").into(),
+            lanes: lanes.into(),
+            limit: limit.into(),
+            length,
+            seed,
+            home,
+        }
     }
 
     pub fn add(&mut self, batch: &mut Batch, command: &Command) {

@@ -10,7 +10,7 @@ use tasklane_core::accept::{Accepted, Deadlines, NewTask, Refused, Start, Submis
 use tasklane_core::error::HandError;
 use tasklane_core::event::{Position, Transition};
 use tasklane_core::hand::Hand;
-use tasklane_core::lease::{LaneFilter, LeaseRequest, Leased, TypeFilter, mix};
+use tasklane_core::lease::{Home, LaneFilter, LeaseRequest, Leased, TypeFilter, mix};
 use tasklane_core::outcome::{FailureKind, Outcome};
 use tasklane_core::ports::store::{Answers, Batch, EventPage, Store};
 use tasklane_core::queue::QueueState;
@@ -87,7 +87,8 @@ impl World {
     }
 
     pub fn request_for(&self, limit: usize, lanes: Vec<LaneFilter>) -> LeaseRequest {
-        LeaseRequest { worker: "w1".into(), lanes: lanes.into(), limit, length: LEASE, seed: mix(7, self.draw()) }
+        let (seed, home) = (mix(7, self.draw()), Home::Apart);
+        LeaseRequest { worker: "w1".into(), lanes: lanes.into(), limit, length: LEASE, seed, home }
     }
 
     pub async fn lease(&self, limit: usize) -> Vec<Leased> {
