@@ -62,7 +62,7 @@ impl Call {
         Self { body: Some(json.into()), ..Self::act(path) }
     }
 
-    /// The answer may take no longer than this, where the client itself is more patient.
+    /// The answer must begin within this, where the client itself is more patient; how long it is, is another matter.
     pub(crate) fn within(mut self, most: Duration) -> Self {
         self.within = Some(most);
         self
@@ -125,20 +125,25 @@ impl Transport {
         let read_only = call.method == Method::GET;
         let url = format!("{}{}", self.url(), call.path);
         let patience = call.within.map_or(self.timeout, |most| most.min(self.timeout));
-        let mut request = self.http.request(call.method, url).timeout(patience + call.wait);
+        let mut request = self.http.request(call.method, url).timeout(self.timeout + call.wait);
         if let Some(body) = call.body {
             request = request.header(CONTENT_TYPE, HeaderValue::from_static("application/json")).body(body);
         }
+        let unheard = |cause| match read_only {
+            true => Error::Unreachable { url: self.url().into(), cause },
+            false => Error::OutcomeUnknown { cause },
+        };
         let no_answer = |error: reqwest::Error| {
             if error.is_builder() {
                 Error::Invalid(chain(&error))
-            } else if error.is_connect() || read_only {
+            } else if error.is_connect() {
                 Error::Unreachable { url: self.url().into(), cause: chain(&error) }
             } else {
-                Error::OutcomeUnknown { cause: chain(&error) }
+                unheard(chain(&error))
             }
         };
-        let response = request.send().await.map_err(no_answer)?;
+        let begun = tokio::time::timeout(patience + call.wait, request.send()).await;
+        let response = begun.map_err(|_| unheard("no answer in time".into()))?.map_err(no_answer)?;
         let (status, retry_after) = (response.status(), retry_after(response.headers()));
         let body = response.bytes().await.map_err(no_answer)?;
         if status.is_success() { Ok(Answer { status, body }) } else { Err(refused(status, retry_after, &body)) }

@@ -217,7 +217,7 @@ impl Inside {
         for task in answers.hand.iter().flatten() {
             if task.facts.state == State::Running && task.facts.cancel_requested {
                 if self.is_shared && !self.facts.holds_attempt(task.facts.id, task.facts.attempt) {
-                    self.tell_stranger(task);
+                    self.tell_stranger(task.worker.as_deref().unwrap_or_default(), task.facts.clone());
                 } else {
                     self.tell(task.facts.id, task.facts.attempt);
                 }

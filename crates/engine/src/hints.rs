@@ -129,7 +129,8 @@ pub(crate) async fn look_at_followed(inside: Arc<Inside>) {
     for ids in followed.chunks(FOLLOWED) {
         match inside.store.tasks(ids.to_vec()).await {
             Ok(tasks) => ids.iter().zip(tasks).for_each(|(id, task)| inside.watches.looked(*id, task)),
-            Err(error) => return quiet(&error),
+            // One of them may be damaged: the others are looked at in their turn.
+            Err(error) => quiet(&error),
         }
     }
 }

@@ -8,7 +8,6 @@ use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
-use crate::cancels::Strangers;
 use crate::crashing::Crashing;
 use crate::facts::HeldFacts;
 use crate::ids::Ids;
@@ -33,8 +32,6 @@ pub(crate) struct Inside {
     pub facts: HeldFacts,
     /// Lease requests that wait for work.
     pub parked: Parked,
-    /// Workers whose tasks other servers leased to them.
-    pub strangers: Strangers,
     /// Lease requests known by a name of the worker's.
     pub requests: Requests,
     /// Readers that wait for a task's end.
@@ -66,7 +63,6 @@ impl Inside {
             outage: Outage::default(),
             facts: HeldFacts::new(store.is_shared()),
             parked: Parked::new(options.parked),
-            strangers: Strangers::default(),
             requests: Requests::new(options.requests),
             waits: Waits::new(options.waits),
             watches: Watches::new(options.streams),

@@ -162,8 +162,8 @@ async fn load(inside: &Inside, ids: Vec<TaskId>) -> Result<HashMap<TaskId, Facts
     if ids.is_empty() {
         return Ok(HashMap::new());
     }
-    let tasks = inside.store.tasks(ids).await?;
-    Ok(tasks.into_iter().flatten().map(|task| (task.facts.id, task.facts)).collect())
+    let facts = inside.store.facts(ids).await?;
+    Ok(facts.into_iter().flatten().map(|facts| (facts.id, facts)).collect())
 }
 
 /// Gives tasks back unspent, whoever waits for it.

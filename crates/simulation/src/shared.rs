@@ -10,7 +10,8 @@ use tasklane_core::event::Position;
 use tasklane_core::lease::LeaseKey;
 use tasklane_core::ports::BoxFuture;
 use tasklane_core::ports::store::{
-    Answers, Batch, EventPage, Hidden, Hint, LogPage, LogQuery, Standing, Store, StoreStats, TaskFilter, TaskPage,
+    Answers, Batch, CancelAsked, EventPage, Hidden, Hint, LogPage, LogQuery, Standing, Store, StoreStats, TaskFilter,
+    TaskPage,
 };
 use tasklane_core::queue::{Counts, LaneCounts, Queue};
 use tasklane_core::state::State;
@@ -216,7 +217,7 @@ impl Store for Port {
         })
     }
 
-    fn cancels(&self) -> BoxFuture<'_, Result<Vec<(TaskId, u32)>, StoreError>> {
+    fn cancels(&self) -> BoxFuture<'_, Result<Vec<CancelAsked>, StoreError>> {
         Box::pin(async move {
             self.reach().await?;
             self.read(self.store.cancels()).await

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use tasklane_core::event::{Cursor, Position, Transition};
+use tasklane_core::limit;
 use tasklane_core::quarantine::Crashing;
 use tasklane_core::state::{Reason, State};
 use tasklane_core::task::{Progress, TaskId};
@@ -80,7 +81,7 @@ pub fn write_crashing(out: &mut Vec<u8>, crashing: &Crashing) {
     let mut object = Object::begin(out);
     object.string("type", &crashing.task_type);
     object.string("queue", &crashing.queue);
-    object.integer("tasks", crashing.tasks as u64);
+    object.integer("tasks", crashing.tasks.min(limit::CRASHING_TASKS) as u32);
     object.word("at", &time::format(crashing.at));
     object.end();
 }

@@ -42,7 +42,7 @@ impl Fleet {
         let target = target::start(Arc::clone(&ledger));
         let servers = (0..servers).map(|_| RwLock::new(server(url).start())).collect();
         let mut fleet = Self { workers: Vec::new(), servers, target, ledger, cluster, _dir: dir };
-        fleet.workers = (0..workers).map(|nth| RwLock::new(Some(fleet.worker(nth)))).collect();
+        fleet.workers = (0..workers).map(|_| RwLock::new(Some(fleet.worker()))).collect();
         for worker in &fleet.workers {
             worker.read().unwrap().as_ref().unwrap().until_says("\"ready\"");
         }
@@ -76,7 +76,7 @@ impl Fleet {
 
     /// Starts one that was killed.
     pub fn start_worker(&self, nth: usize) {
-        *self.workers[nth].write().unwrap() = Some(self.worker(nth));
+        *self.workers[nth].write().unwrap() = Some(self.worker());
     }
 
     /// Asks a server for JSON; `None` where it does not answer with 200.
@@ -90,11 +90,8 @@ impl Fleet {
         (0..self.servers.len()).find_map(|server| self.ask(server, path))
     }
 
-    // Each begins with another server, so that every server has somebody.
-    fn worker(&self, nth: usize) -> WorkerProcess {
-        let mut urls: Vec<_> = self.servers.iter().map(|it| it.read().unwrap().url()).collect();
-        let count = urls.len();
-        urls.rotate_left(nth % count);
+    fn worker(&self) -> WorkerProcess {
+        let urls: Vec<_> = self.servers.iter().map(|it| it.read().unwrap().url()).collect();
         let bound = format!("[executors.http.\"{EFFECT}\"]\nurl = \"{}\"\n", self.target.url());
         let file = format!("{bound}[outbound]\nallow = [\"127.0.0.1\"]\n");
         WorkerProcess::start(&urls, &["--lease-seconds", LEASE_SECONDS, "--slots", "4"], &[], &file)

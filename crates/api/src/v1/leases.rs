@@ -32,6 +32,6 @@ pub(crate) async fn lease(mut call: Call) -> Answer {
 
 /// The engine's word for what a worker wants.
 pub(super) fn wish(want: Want) -> Wish {
-    let Want { lanes, limit, length, wait, request, home: Home::Apart } = want;
-    Wish { lanes, limit, length, wait, request }
+    let Want { lanes, limit, length, wait, request } = want;
+    Wish { lanes, limit, length, wait, request, home: Home::Apart }
 }

@@ -19,7 +19,7 @@ use crate::queue::{Counts, LaneCounts, Queue, QueueState};
 use crate::retention::Retention;
 use crate::settle::{Settled, Settlement};
 use crate::state::State;
-use crate::task::{Attempt, Lane, Progress, Task, TaskId};
+use crate::task::{Attempt, Facts, Lane, Progress, Task, TaskId};
 use crate::time::Timestamp;
 
 /// What one commit does. A store carries the verbs out in the order of the members, and each verb's items in their order.
@@ -284,6 +284,17 @@ pub struct Hint {
     pub all: bool,
 }
 
+/// A running attempt that somebody asked to cancel.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CancelAsked {
+    /// Its task.
+    pub id: TaskId,
+    /// Its number.
+    pub attempt: u32,
+    /// Who runs it.
+    pub worker: Box<str>,
+}
+
 /// Keeps tasks.
 pub trait Store: Send + Sync + 'static {
     /// Makes one commit of `batch`, on disk before it answers.
@@ -349,8 +360,14 @@ pub trait Store: Send + Sync + 'static {
         Box::pin(ready(Ok(Vec::new())))
     }
 
+    /// What decisions about these tasks depend on, in their order: without payloads and results, and of a shared store also
+    /// where these are damaged.
+    fn facts(&self, ids: Vec<TaskId>) -> BoxFuture<'_, Result<Vec<Option<Facts>>, StoreError>> {
+        Box::pin(async move { Ok(self.tasks(ids).await?.into_iter().map(|task| task.map(|it| it.facts)).collect()) })
+    }
+
     /// Running attempts that somebody asked to cancel, at most [`crate::limit::READ_ROWS`].
-    fn cancels(&self) -> BoxFuture<'_, Result<Vec<(TaskId, u32)>, StoreError>> {
+    fn cancels(&self) -> BoxFuture<'_, Result<Vec<CancelAsked>, StoreError>> {
         Box::pin(ready(Ok(Vec::new())))
     }
 

@@ -9,7 +9,7 @@ use tasklane_core::event::Position;
 use tasklane_core::lease::LeaseKey;
 use tasklane_core::ports::BoxFuture;
 use tasklane_core::ports::store::{
-    Answers, Batch, EventPage, Hint, LogPage, LogQuery, Standing, Store, StoreStats, TaskFilter, TaskPage,
+    Answers, Batch, CancelAsked, EventPage, Hint, LogPage, LogQuery, Standing, Store, StoreStats, TaskFilter, TaskPage,
 };
 use tasklane_core::queue::{Counts, LaneCounts, Queue};
 use tasklane_core::state::State;
@@ -176,7 +176,7 @@ impl Store for Shared {
         self.ask(|it| it.lost(keys))
     }
 
-    fn cancels(&self) -> Answer<'_, Vec<(TaskId, u32)>> {
+    fn cancels(&self) -> Answer<'_, Vec<CancelAsked>> {
         self.ask(|it| it.cancels())
     }
 

@@ -17,7 +17,7 @@ pub const SERVERS: Setting = Setting {
     kind: Kind::List(16),
     variable: Some("TASKLANE_SERVER"),
     flag: Some(Flag::Takes { long: "server", value: "URL" }),
-    doc: "The servers a worker works for; one at a time, the next one when it does not answer",
+    doc: "The servers a worker works for; one at a time, at first any of them, another one when it does not answer",
     more: "They must share their tasks. Without it, `client.url` is the only one. A worker shows them `client.api_key`.",
     ..Setting::NEW
 };

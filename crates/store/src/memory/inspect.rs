@@ -7,7 +7,7 @@ use std::time::Duration;
 use tasklane_core::decision::history;
 use tasklane_core::event::Position;
 use tasklane_core::limit;
-use tasklane_core::ports::store::{EventPage, Standing, StoreStats, TaskFilter, TaskPage};
+use tasklane_core::ports::store::{CancelAsked, EventPage, Standing, StoreStats, TaskFilter, TaskPage};
 use tasklane_core::quarantine::is_crash_loop;
 use tasklane_core::queue::{self, Counts, LaneCounts, Queue, QueueState};
 use tasklane_core::state::State;
@@ -59,9 +59,12 @@ impl Model {
         ids
     }
 
-    pub(super) fn cancels(&self) -> Vec<(TaskId, u32)> {
-        let running = self.tasks.values().map(|kept| &kept.task.facts).filter(|it| it.state == State::Running);
-        let asked = running.filter(|it| it.cancel_requested).map(|it| (it.id, it.attempt));
+    pub(super) fn cancels(&self) -> Vec<CancelAsked> {
+        let running = self.tasks.values().map(|kept| &kept.task).filter(|it| it.facts.state == State::Running);
+        let asked = running.filter(|it| it.facts.cancel_requested).map(|task| {
+            let worker = task.worker.clone().unwrap_or_default();
+            CancelAsked { id: task.facts.id, attempt: task.facts.attempt, worker }
+        });
         asked.take(limit::READ_ROWS).collect()
     }
 

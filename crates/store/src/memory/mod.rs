@@ -13,7 +13,7 @@ use tasklane_core::log::{LogLine, Tally};
 use tasklane_core::ports::BoxFuture;
 use tasklane_core::ports::clock::Clock;
 use tasklane_core::ports::store::{
-    Answers, Batch, EventPage, LogPage, LogQuery, Standing, Store, StoreStats, TaskFilter, TaskPage,
+    Answers, Batch, CancelAsked, EventPage, LogPage, LogQuery, Standing, Store, StoreStats, TaskFilter, TaskPage,
 };
 use tasklane_core::queue::{Counts, LaneCounts, Queue, QueueState};
 use tasklane_core::rescue::Host;
@@ -207,7 +207,7 @@ impl Store for MemoryStore {
         self.read(|model| keys.into_iter().filter(|key| !model.is_held(key)).collect())
     }
 
-    fn cancels(&self) -> BoxFuture<'_, Result<Vec<(TaskId, u32)>, StoreError>> {
+    fn cancels(&self) -> BoxFuture<'_, Result<Vec<CancelAsked>, StoreError>> {
         self.read(Model::cancels)
     }
 

@@ -38,11 +38,6 @@ pub(crate) fn arrived(arrivals: &mut Arrivals, lane: LaneNo, place: Place) {
     add(arrivals.entry(lane).or_default(), place.0, (place.1, place.1));
 }
 
-/// Notes that tasks may stand anywhere from a place on, as far as its urgency goes.
-pub(crate) fn arrived_from(arrivals: &mut Arrivals, lane: LaneNo, (urgency, first): Place) {
-    add(arrivals.entry(lane).or_default(), urgency, (first, i64::MAX));
-}
-
 fn add(ranges: &mut Ranges, urgency: i16, (first, last): (i64, i64)) {
     let range = ranges.entry(urgency).or_insert((first, last));
     *range = (range.0.min(first), range.1.max(last));
@@ -154,6 +149,8 @@ pub(crate) struct Look {
     short: bool,
     /// The whole lanes were looked at, for so long.
     whole: Option<Duration>,
+    /// More were locked than were taken.
+    cut: bool,
     /// Bytes of a payload: of the largest before the look, then of those that were found.
     payload: usize,
 }
@@ -173,6 +170,11 @@ impl Look {
     /// So many were found, whose payloads have so many bytes together.
     pub(crate) fn found(&mut self, tasks: usize, bytes: usize) {
         self.payload = bytes.checked_div(tasks).unwrap_or(self.payload);
+    }
+
+    /// More were locked than were taken: whoever looked meanwhile passed over what is free again.
+    pub(crate) fn was_cut(&mut self) {
+        self.cut = true;
     }
 
     /// No more were found.
@@ -208,12 +210,12 @@ impl Bounds {
     /// How to look at these lanes at `now`, by a clock that does not go back; `own` came in by the commit under way.
     pub(crate) fn plan(&mut self, lanes: &[i32], own: &Arrivals, now: Duration) -> (Plan, Look) {
         let (mut spans, mut whole) = (Vec::new(), false);
-        let mut look = Look { lanes: Vec::new(), taken: HashMap::default(), short: false, whole: None, payload: 0 };
+        let mut look =
+            Look { lanes: Vec::new(), taken: HashMap::default(), short: false, whole: None, cut: false, payload: 0 };
         for lane in lanes.iter().map(|no| LaneNo(*no as u32)) {
             let known = self.lanes.entry(lane).or_default();
             look.lanes.push((lane, known.epoch, known.arrivals));
-            look.payload = look.payload.max(known.payload);
-            whole |= known.is_to_be_looked_at_whole(now);
+            let before = spans.len();
             match own.get(&lane) {
                 None => spans.extend(known.standing.spans(lane)),
                 Some(came) => {
@@ -221,6 +223,10 @@ impl Bounds {
                     standing.let_in(came);
                     spans.extend(standing.spans(lane));
                 }
+            }
+            whole |= known.is_to_be_looked_at_whole(now);
+            if spans.len() > before {
+                look.payload = look.payload.max(known.payload);
             }
         }
         (if whole { Plan::Whole } else { Plan::Spans(spans) }, look)
@@ -273,6 +279,10 @@ impl Bounds {
             }
             if look.taken.contains_key(lane) {
                 known.payload = look.payload;
+            }
+            if look.cut {
+                known.begin_anew();
+                continue;
             }
             known.standing.took(look.taken.get(lane).unwrap_or(&BTreeMap::new()), look.short);
             since.iter().for_each(|came| known.standing.let_in(came));
@@ -410,12 +420,25 @@ mod tests {
     #[test]
     fn what_was_locked_and_not_taken_is_looked_at_again() {
         let mut bounds = whole(&[(0, 1)]);
-        let (cut, beyond) = (look(&mut bounds), look(&mut bounds));
-        land(&mut bounds, beyond, &[(0, 90)]);
-        let mut left = Arrivals::default();
-        arrived_from(&mut left, LANE, (0, 1));
-        bounds.landed(vec![cut], &left, NOW);
-        assert_eq!(plan(&mut bounds), Plan::Spans(vec![span((0, 1), (0, 89)), span((0, 90), END)]));
+        let (mut cut, beyond) = (look(&mut bounds), look(&mut bounds));
+        land(&mut bounds, beyond, &[(5, 90)]);
+        cut.was_cut();
+        cut.found(2, limit::LEASE_BYTES);
+        land(&mut bounds, cut, &[(0, 2)]);
+        let (plan, next) = bounds.plan(&[1], &Arrivals::default(), NOW);
+        assert_eq!((plan, next.room()), (Plan::Whole, 3));
+    }
+
+    #[test]
+    fn a_lane_of_which_nothing_is_left_makes_no_other_lane_heavy() {
+        let mut bounds = whole(&[(0, 1)]);
+        let mut last = look(&mut bounds);
+        last.found(1, limit::LEASE_BYTES);
+        last.came_short();
+        land(&mut bounds, last, &[(0, 2)]);
+        assert_eq!(look(&mut bounds).room(), usize::MAX);
+        bounds.arrived(&came((0, 3)));
+        assert_eq!(look(&mut bounds).room(), 2);
     }
 
     #[test]

@@ -12,7 +12,8 @@ use tokio::sync::{Notify, mpsc};
 use tokio::time::{sleep, timeout};
 use tokio_postgres::{AsyncMessage, Client};
 
-use super::bounds::{Arrivals, Place, arrived, arrived_from};
+use super::bounds::{Arrivals, Place, arrived};
+use super::names::Names;
 use super::open::Connect;
 use super::session::Sessions;
 use super::tx::Shared;
@@ -46,11 +47,6 @@ impl News {
     /// A task may be leased now.
     pub(crate) fn queued(&mut self, lane: LaneNo, place: Place) {
         arrived(&mut self.arrivals, lane, place);
-    }
-
-    /// Tasks may be leased that stand anywhere from this place on.
-    pub(crate) fn queued_from(&mut self, lane: LaneNo, place: Place) {
-        arrived_from(&mut self.arrivals, lane, place);
     }
 
     pub(crate) fn ended(&mut self, id: TaskId) {
@@ -153,7 +149,7 @@ impl Exchange {
         client.batch_execute(&format!("LISTEN \"{channel}\"")).await.map_err(told)?;
         *pause = SHORTEST;
         // What was said before this connection listened is not known.
-        self.shared.bounds.lock().unwrap_or_else(PoisonError::into_inner).forget();
+        self.forget_bounds();
         let mut missed = true;
         loop {
             tokio::select! {
@@ -169,7 +165,13 @@ impl Exchange {
                     Some(_) => {}
                     None => return Err("the connection ended".to_owned()),
                 },
-                () = self.outbox.bell.notified() => tell(&client, &channel, self.shared.server, self.outbox.take()).await?,
+                () = self.outbox.bell.notified() => {
+                    if let Err(why) = tell(&client, &channel, self.shared.server, self.outbox.take()).await {
+                        // Whoever listens then hears that something was lost.
+                        self.outbox.add(News { all: true, ..News::default() });
+                        return Err(why);
+                    }
+                }
                 () = sleep(TRY) => {
                     let tried = timeout(TRY, client.batch_execute("SELECT 1")).await;
                     tried.map_err(|_| "the connection is silent".to_owned())?.map_err(told)?;
@@ -182,6 +184,7 @@ impl Exchange {
     async fn take(&self, payload: &str, hints: &mpsc::Sender<Hint>) -> Taken {
         let Ok(message) = serde_json::from_str::<Message>(payload) else {
             tracing::debug!("a hint of no known form; another version may have sent it");
+            self.forget_bounds();
             return Taken::Missed;
         };
         if message.server == self.shared.server {
@@ -189,11 +192,11 @@ impl Exchange {
         }
         self.shared.hear_of(&message);
         let mut names = self.shared.book.look();
-        if message.queued.iter().any(|(no, ..)| names.lane_of(LaneNo(*no)).is_err())
-            && let Ok(session) = self.sessions.get().await
-            && let Ok(newer) = self.shared.book.read_on(&session).await
-        {
-            names = newer;
+        if message.queued.iter().any(|(no, ..)| names.lane_of(LaneNo(*no)).is_err()) {
+            match self.newer_names().await {
+                Ok(newer) => names = newer,
+                Err(_) => return Taken::Missed,
+            }
         }
         let mut lanes: Vec<_> =
             message.queued.iter().filter_map(|(no, ..)| names.lane_of(LaneNo(*no)).ok().cloned()).collect();
@@ -201,6 +204,14 @@ impl Exchange {
         let Message { ended, cancels, all, position, .. } = message;
         let hint = Hint { lanes, ended, cancels, all, position: Position(position) };
         hints.try_send(hint).map_or(Taken::Missed, |()| Taken::HandedOn)
+    }
+
+    async fn newer_names(&self) -> super::error::Result<Arc<Names>> {
+        self.shared.book.read_on(&self.sessions.get().await?).await
+    }
+
+    fn forget_bounds(&self) {
+        self.shared.bounds.lock().unwrap_or_else(PoisonError::into_inner).forget();
     }
 }
 

@@ -67,6 +67,9 @@ const LET_GO: Statement = Statement {
     types: &[Type::TEXT_ARRAY, Type::TEXT_ARRAY, Type::UUID_ARRAY],
 };
 
+const LET_GO_OF: Statement =
+    Statement { sql: "DELETE FROM tasklane.keys WHERE kind = 2 AND task = ANY($1)", types: &[Type::UUID_ARRAY] };
+
 const LET_GO_LATER: Statement = Statement {
     sql: "UPDATE tasklane.keys k SET until = u.until
           FROM unnest($1::text[], $2::text[], $3::uuid[], $4::bigint[]) AS u(tenant, key, task, until)
@@ -199,6 +202,11 @@ pub(crate) async fn let_go(session: &Session, freed: &[Freed]) -> Result<()> {
         session.run(&LET_GO_LATER, &[&tenants, &keys, &ids, &until]).await?;
     }
     Ok(())
+}
+
+/// These tasks let their unique keys go, whatever they are called.
+pub(crate) async fn let_go_of(session: &Session, tasks: &[Uuid]) -> Result<()> {
+    if tasks.is_empty() { Ok(()) } else { session.run(&LET_GO_OF, &[&tasks]).await }
 }
 
 /// Tasks are removed: what is still held by them remembers how they ended.

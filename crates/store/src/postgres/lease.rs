@@ -42,7 +42,8 @@ pub(crate) const TAKE: Statement = Statement {
 };
 
 /// The same of many spans: of each the first few candidates, found without locks. Where a span had more, what comes behind
-/// its last candidate is left for the next look, as something of that span may come before it.
+/// its last candidate is left for the next look, as something of that span may come before it. Rows are locked one after the
+/// other, in the order of the candidates, until there are enough.
 pub(crate) const TAKE_OF_SPANS: Statement = Statement {
     sql: concat!(
         "WITH candidates AS MATERIALIZED (
@@ -59,8 +60,8 @@ pub(crate) const TAKE_OF_SPANS: Statement = Statement {
            WHERE cut.id IS NULL OR (c.urgency, c.place, c.id) <= (cut.urgency, cut.place, cut.id)
            ORDER BY c.urgency, c.place, c.id),
          taken AS MATERIALIZED (
-           SELECT t.ctid AS row, t.* FROM sure c JOIN tasklane.tasks t ON t.id = c.id WHERE t.state = 3
-           ORDER BY c.urgency, c.place, c.id LIMIT $2 FOR UPDATE OF t SKIP LOCKED),
+           SELECT t.* FROM sure c CROSS JOIN LATERAL (SELECT t.ctid AS row, t.* FROM tasklane.tasks t
+             WHERE t.id = c.id AND t.state = 3 FOR UPDATE SKIP LOCKED) t LIMIT $2),
          weighed AS (SELECT *, sum(octet_length(payload)) OVER (ORDER BY urgency, rank, id
            ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS before FROM taken)
          SELECT ",
@@ -107,6 +108,8 @@ const START_INSIDE: Statement = Statement {
     types: &[Type::INT8, Type::TEXT_ARRAY, Type::INT8_ARRAY, Type::INT8_ARRAY, Type::TEXT_ARRAY, Type::INT8],
 };
 
+/// Candidates of each of several spans beyond twice its share of what is wanted: commits under way hold some of them.
+const SPARE: usize = 3;
 /// Most tasks that commits under way, of this server and others, are thought to hold at a time.
 const LOCKED_ELSEWHERE: usize = 20_000;
 
@@ -187,13 +190,15 @@ impl Tx<'_> {
     }
 
     async fn lease(&mut self, run: &mut [Wanting<'_>], lanes: &[i32]) -> Result<()> {
-        let mut given = Given { home: run.first().map_or(Home::Apart, |it| it.request.home), ..Given::default() };
+        let home = run.first().map_or(Home::Apart, |it| it.request.home);
+        let (mut given, mut looks, mut room) = (Given { home, ..Given::default() }, 0, None);
         loop {
             let most: usize = run.iter().map(Wanting::wants).sum();
             if most == 0 {
                 break;
             }
-            let (rows, mut look, left) = self.take(lanes, most).await?;
+            let (rows, mut look, left) = self.take(lanes, most.min(room.unwrap_or(most)), looks).await?;
+            (looks, room) = (looks + 1, Some(look.room()));
             let started = given.ids.len();
             let given_all = self.give(run, rows, &mut given, &mut look).await;
             self.looks.push(look);
@@ -210,8 +215,8 @@ impl Tx<'_> {
         }
     }
 
-    /// Locks the first tasks of these lanes.
-    async fn take(&mut self, lanes: &[i32], most: usize) -> Result<(Vec<Taken>, Look, Left)> {
+    /// Locks the first tasks of these lanes, after so many looks of this commit that were not enough.
+    async fn take(&mut self, lanes: &[i32], most: usize, looks: u32) -> Result<(Vec<Taken>, Look, Left)> {
         let began = self.shared.time.elapsed();
         let (plan, mut look) = {
             let mut bounds = self.shared.bounds.lock().unwrap_or_else(PoisonError::into_inner);
@@ -224,8 +229,8 @@ impl Tx<'_> {
                 (true, lanes.iter().map(lane).collect())
             }
         };
-        let most = most.min(look.room());
-        let taken = self.take_all_of(&spans, most).await?;
+        let most = if looks == 0 { most.min(look.room()) } else { most };
+        let taken = self.take_all_of(&spans, most, looks).await?;
         if is_whole {
             look.was_whole(self.shared.time.elapsed().saturating_sub(began));
         }
@@ -234,11 +239,12 @@ impl Tx<'_> {
         let is_cut = taken.len() < most && bytes >= limit::LEASE_BYTES;
         if is_cut {
             // More was locked than was taken, and whoever looked meanwhile passed it over.
-            spans.iter().for_each(|span| self.news.queued_from(span.lane, span.from));
+            look.was_cut();
+            self.news.all = true;
         }
-        // Of one lane it is enough that fewer came than were wanted, and not because they weigh too much. Several lanes may
-        // have more behind the candidates that were looked at.
-        let short = taken.is_empty() || (spans.len() <= 1 && taken.len() < most && !is_cut);
+        // Of the rest of one lane it is enough that fewer came than were wanted, and not because they weigh too much. Elsewhere
+        // there may be more behind the candidates that were looked at.
+        let short = taken.is_empty() || (is_rest_of_one(&spans) && taken.len() < most && !is_cut);
         if short {
             look.came_short();
         }
@@ -247,14 +253,15 @@ impl Tx<'_> {
 
     /// Locks the first tasks of these spans. Of several spans the first candidates may all be locked by commits under way;
     /// then what stands behind them is looked at too, or lanes would be thought empty that are not.
-    async fn take_all_of(&mut self, spans: &[Span], most: usize) -> Result<Vec<Taken>> {
-        let mut each = 2 * most / spans.len().max(1) + 8;
+    async fn take_all_of(&mut self, spans: &[Span], most: usize, looks: u32) -> Result<Vec<Taken>> {
+        let (share, enough) = (2 * most / spans.len().max(1) + SPARE, most + LOCKED_ELSEWHERE);
+        let mut each = share.saturating_mul(4_usize.saturating_pow(looks)).min(enough);
         loop {
             let taken = self.take_of(spans, most, each).await?;
-            if spans.len() <= 1 || !taken.is_empty() || each > most + LOCKED_ELSEWHERE {
+            if is_rest_of_one(spans) || !taken.is_empty() || each >= enough {
                 return Ok(taken);
             }
-            each *= 8;
+            each = (4 * each).min(enough);
         }
     }
 
@@ -372,6 +379,11 @@ impl Tx<'_> {
         self.number = started.first().map(|row| row.try_get(0)).transpose()?.or(self.number);
         Ok(())
     }
+}
+
+/// Whether it is one span that goes on to the end: then all of it is looked at, and what others hold is passed over.
+fn is_rest_of_one(spans: &[Span]) -> bool {
+    matches!(spans, [] | [Span { to: END, .. }])
 }
 
 fn weight(taken: &[Taken]) -> usize {

@@ -12,10 +12,10 @@ use tasklane_core::event::Position;
 use tasklane_core::lease::LeaseKey;
 use tasklane_core::ports::BoxFuture;
 use tasklane_core::ports::store::{
-    Answers, Batch, EventPage, Hint, LogPage, LogQuery, Standing, Store, StoreStats, TaskFilter, TaskPage,
+    Answers, Batch, CancelAsked, EventPage, Hint, LogPage, LogQuery, Standing, Store, StoreStats, TaskFilter, TaskPage,
 };
 use tasklane_core::queue::{Counts, LaneCounts, Queue};
-use tasklane_core::task::{Attempt, Lane, Task, TaskId};
+use tasklane_core::task::{Attempt, Facts, Lane, Task, TaskId};
 use tasklane_core::time::Timestamp;
 use tokio::sync::{Mutex, oneshot};
 use tokio::task::JoinHandle;
@@ -272,7 +272,11 @@ impl Store for PostgresStore {
         Box::pin(self.reader.read(async move |session| inspect::lost(session, keys).await))
     }
 
-    fn cancels(&self) -> BoxFuture<'_, Result<Vec<(TaskId, u32)>, StoreError>> {
+    fn facts(&self, ids: Vec<TaskId>) -> BoxFuture<'_, Result<Vec<Option<Facts>>, StoreError>> {
+        Box::pin(self.reader.read(async move |session| self.reader.facts(session, &ids).await))
+    }
+
+    fn cancels(&self) -> BoxFuture<'_, Result<Vec<CancelAsked>, StoreError>> {
         Box::pin(self.reader.read(async move |session| inspect::cancels(session).await))
     }
 

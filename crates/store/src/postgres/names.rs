@@ -6,6 +6,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use foldhash::fast::RandomState;
 use tasklane_core::task::{Lane, Scope};
+use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 
 use super::error::Result;
@@ -97,14 +98,24 @@ impl Names {
 
     /// Reads what has been numbered since.
     pub(crate) async fn read_on(&mut self, session: &Session) -> Result<()> {
-        for row in session.rows(&LANES, &[&self.last_lane]).await? {
+        let news = self.news(session).await?;
+        self.add(&news)
+    }
+
+    async fn news(&self, session: &Session) -> Result<News> {
+        let lanes = session.rows(&LANES, &[&self.last_lane]).await?;
+        Ok(News { lanes, scopes: session.rows(&SCOPES, &[&self.last_scope]).await? })
+    }
+
+    fn add(&mut self, news: &News) -> Result<()> {
+        for row in &news.lanes {
             let no: i32 = row.try_get(0)?;
             let (lane, key) = (Lane::new(row.try_get(1)?, row.try_get(2)?), LaneNo(no as u32));
             self.lanes.insert(key, Arc::clone(&lane));
             self.by_lane.insert(lane, key);
             self.last_lane = self.last_lane.max(no);
         }
-        for row in session.rows(&SCOPES, &[&self.last_scope]).await? {
+        for row in &news.scopes {
             let no: i32 = row.try_get(0)?;
             let scope = Scope { origin: row.try_get::<_, &str>(1)?.into(), tenant: row.try_get::<_, &str>(2)?.into() };
             let scope = if scope == Scope::default() { Scope::native() } else { Arc::new(scope) };
@@ -114,6 +125,12 @@ impl Names {
         }
         Ok(())
     }
+}
+
+/// Names that were numbered lately.
+struct News {
+    lanes: Vec<Row>,
+    scopes: Vec<Row>,
 }
 
 impl Numbered for Names {
@@ -140,8 +157,13 @@ impl NameBook {
 
     /// Reads what others have added, outside of any transaction.
     pub(crate) async fn read_on(&self, session: &Session) -> Result<Arc<Names>> {
-        let mut names = (*self.look()).clone();
-        names.read_on(session).await?;
+        let known = self.look();
+        let news = known.news(session).await?;
+        if news.lanes.is_empty() && news.scopes.is_empty() {
+            return Ok(known);
+        }
+        let mut names = (*known).clone();
+        names.add(&news)?;
         let names = Arc::new(names);
         self.learn(&names);
         Ok(names)

@@ -32,9 +32,10 @@ const OTHERS: usize = 2;
 const HEARD: usize = 1024;
 
 /// What a session is set to. Every statement of the road goes by an index, whatever the planner was told of a table that
-/// turns over faster than it is counted. A server that stalls in the middle of a commit holds its rows only so long.
+/// turns over faster than it is counted. A server that stalls in the middle of a commit holds what it locked only so long,
+/// which is less than others wait for an answer.
 const SETTINGS: &str = "-c jit=off -c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off \
-    -c enable_bitmapscan=off -c idle_in_transaction_session_timeout=15s -c lock_timeout=30s \
+    -c enable_bitmapscan=off -c idle_in_transaction_session_timeout=5s -c lock_timeout=30s \
     -c default_transaction_isolation=read\\ committed";
 
 /// The schema, unless it is called otherwise.

@@ -65,6 +65,8 @@ pub(crate) struct Kept {
     pub has: i16,
     /// Why it is not to be trusted.
     pub damage: Option<&'static str>,
+    /// Its options as they stand there, where nobody can read them: they are left so, and it fails when it would start.
+    pub unreadable: Option<Box<str>>,
     pub task: Task,
 }
 
@@ -94,12 +96,13 @@ impl Kept {
         let payload: &[u8] = row.try_get(29)?;
         let result: Option<&[u8]> = row.try_get(30)?;
         let Details { reason, spec, failure, progress, damage } = Details::read(row, id, (payload, result))?;
+        let unreadable = if spec.is_err() { row.try_get::<_, Option<&str>>(25)?.map(Box::from) } else { None };
         let lease = if state == State::Running { Some(lease(row, token)?) } else { None };
         let facts = Facts {
             id,
             lane: Arc::clone(names.lane_of(lane)?),
             scope: Arc::clone(names.scope_of(scope)?),
-            spec: spec.map_or_else(Spec::shared, Arc::new),
+            spec: spec.ok().flatten().map_or_else(Spec::shared, Arc::new),
             state,
             attempt: number(5)?,
             spent: number(6)?,
@@ -126,7 +129,7 @@ impl Kept {
             hidden_at: time(28)?,
         };
         let settled = row.try_get::<_, Option<i16>>(10)?.and_then(|code| mark::read(code.to_be_bytes()));
-        Ok(Self { lane, scope, token, settled, has: flags & !OF_CORE, damage, task })
+        Ok(Self { lane, scope, token, settled, has: flags & !OF_CORE, damage, unreadable, task })
     }
 
     /// The task, unless it is damaged.
@@ -134,6 +137,14 @@ impl Kept {
         match self.damage {
             None => Ok(self.task),
             Some(what) => Err(Fault::damaged(format!("task {}: {what}", self.task.facts.id))),
+        }
+    }
+
+    /// Its options for their column.
+    pub(crate) fn spec_text(&self) -> Result<Option<String>> {
+        match &self.unreadable {
+            Some(text) => Ok(Some(text.to_string())),
+            None => spec_text(&self.task.facts.spec),
         }
     }
 
@@ -168,7 +179,7 @@ fn lease(row: &Row, token: Token) -> Result<Lease> {
 /// What of a row may be damaged without harm to others.
 struct Details {
     reason: Reason,
-    spec: Option<Spec>,
+    spec: Result<Option<Spec>, ()>,
     failure: Option<Failure>,
     progress: Option<Progress>,
     damage: Option<&'static str>,
@@ -191,7 +202,7 @@ impl Details {
         ];
         let damage = found.into_iter().find_map(|(is_so, what)| is_so.then_some(what));
         let reason = reason.unwrap_or(Reason::Damaged);
-        let (spec, failure, progress) = (spec.unwrap_or(None), failure.unwrap_or(None), progress.unwrap_or(None));
+        let (failure, progress) = (failure.unwrap_or(None), progress.unwrap_or(None));
         Ok(Self { reason, spec, failure, progress, damage })
     }
 }

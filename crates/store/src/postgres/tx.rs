@@ -260,7 +260,7 @@ impl<'a> Tx<'a> {
         let Applied { transition, ended: attempt } = kept.task.apply(decision, self.now);
         if let Some(attempt) = attempt {
             kept.has |= HAS_HISTORY;
-            ended.0.push((kept.task.facts.id, attempt));
+            ended.attempts.push((kept.task.facts.id, attempt));
         }
         self.moved(kept, Some(from));
         if from == State::Queued && kept.task.facts.state == State::Queued {
@@ -269,18 +269,22 @@ impl<'a> Tx<'a> {
             self.news.queued(kept.lane, place);
         }
         self.answer().transitions.push(transition);
+        if kept.task.facts.state.is_final() && kept.unreadable.is_some() && kept.has & HAS_KEYS != 0 {
+            ended.nameless.push(kept.task.facts.id.0);
+        }
         kept.task.facts.state.is_final().then(|| Freed::of(kept, self.now)).flatten()
     }
 
     /// Writes tasks that were changed in memory, and what became of their attempts and keys.
     pub(crate) async fn write(&mut self, kept: &[&Kept], ended: Ended, freed: Vec<Freed>) -> Result<()> {
         write::tasks(self.session, kept).await?;
-        if !ended.0.is_empty() {
-            let ids: Vec<Uuid> = ended.0.iter().map(|(id, _)| id.0).collect();
-            let numbers: Vec<i32> = ended.0.iter().map(|(_, it)| it.attempt as i32).collect();
-            let bodies = ended.0.iter().map(|(_, attempt)| text(attempt)).collect::<Result<Vec<_>>>()?;
+        if !ended.attempts.is_empty() {
+            let ids: Vec<Uuid> = ended.attempts.iter().map(|(id, _)| id.0).collect();
+            let numbers: Vec<i32> = ended.attempts.iter().map(|(_, it)| it.attempt as i32).collect();
+            let bodies = ended.attempts.iter().map(|(_, attempt)| text(attempt)).collect::<Result<Vec<_>>>()?;
             self.session.run(&ATTEMPTS, &[&ids, &numbers, &bodies]).await?;
         }
+        keys::let_go_of(self.session, &ended.nameless).await?;
         keys::let_go(self.session, &freed).await
     }
 
@@ -318,9 +322,14 @@ impl<'a> Tx<'a> {
     }
 }
 
-/// Attempts that ended, for the history.
+/// What ended.
 #[derive(Default)]
-pub(crate) struct Ended(Vec<(TaskId, Attempt)>);
+pub(crate) struct Ended {
+    /// Attempts, for the history.
+    attempts: Vec<(TaskId, Attempt)>,
+    /// Final tasks that hold a unique key whose name nobody can read.
+    nameless: Vec<Uuid>,
+}
 
 /// A unique key that a final task lets go, at once or later.
 pub(crate) struct Freed {

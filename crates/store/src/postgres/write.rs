@@ -7,7 +7,7 @@ use tokio_postgres::types::Type;
 use uuid::Uuid;
 
 use super::error::Result;
-use super::row::{Kept, micros, settled_code, spec_text, text};
+use super::row::{Kept, micros, settled_code, text};
 use super::session::{Session, Statement};
 use crate::encoding::checksum::sum;
 
@@ -94,7 +94,7 @@ pub(crate) async fn tasks(session: &Session, kept: &[&Kept]) -> Result<()> {
                 &small(|it| i16::try_from(it.task.facts.crashes).unwrap_or(i16::MAX)),
                 &small(Kept::flags),
                 &settled,
-                &texts(|it| spec_text(&it.facts.spec))?,
+                &kept.iter().map(|it| it.spec_text()).collect::<Result<Vec<_>>>()?,
                 &texts(|it| it.failure.as_ref().map(text).transpose())?,
                 &texts(|it| it.progress.as_ref().map(text).transpose())?,
                 &times(|it| micros(it.task.hidden_at)),

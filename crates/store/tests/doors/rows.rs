@@ -19,7 +19,7 @@ async fn alone(database: &str) -> (World, String) {
 async fn three_lanes(world: &World, each: usize) {
     for queue in ["a", "b", "c"] {
         let tasks = (0..each).map(|_| world.task_in(queue, "t")).collect();
-        world.submit(tasks).await.unwrap().len();
+        world.submit(tasks).await.unwrap();
     }
 }
 
@@ -41,6 +41,47 @@ async fn what_stands_behind_rows_that_others_hold_is_found() {
     // Nobody tells that they are free again: a look at the whole lanes finds them, as one after a failed commit is.
     let again = open(&url).await.unwrap();
     assert_eq!(again.lease(300).await.len(), 270);
+}
+
+#[tokio::test]
+async fn a_lane_is_not_thought_empty_for_what_others_hold_before_its_end() {
+    let (world, url) = alone("before").await;
+    world.accept(world.task("t")).await;
+    assert_eq!(
+        (world.lease(1).await.len(), world.lease(1).await.len()),
+        (1, 0),
+        "from here on the lane is known to be empty"
+    );
+    let tasks = (0..300).map(|_| tasklane_core::accept::NewTask { priority: 1, ..world.task("t") }).collect();
+    world.submit(tasks).await.unwrap();
+    let (other, running) = tokio_postgres::connect(&url, NoTls).await.unwrap();
+    tokio::spawn(running);
+    let hold = "BEGIN; SELECT 1 FROM tasklane.tasks WHERE id IN (
+        SELECT id FROM tasklane.tasks WHERE place IS NOT NULL ORDER BY urgency, place, id LIMIT 199) FOR UPDATE";
+    other.batch_execute(hold).await.unwrap();
+    assert_eq!((world.lease(100).await.len(), world.lease(100).await.len()), (100, 1));
+    other.batch_execute("ROLLBACK").await.unwrap();
+}
+
+#[tokio::test]
+async fn a_waiting_row_that_cannot_be_read_keeps_what_stands_there_and_frees_its_key() {
+    let (world, url) = alone("waiting").await;
+    let unique = |it: &mut tasklane_core::task::Spec| {
+        it.unique = Some(tasklane_core::task::Unique { key: "one".into(), held_for: None });
+    };
+    let keyed = || tasklane_core::accept::NewTask { spec: crate::world::spec(unique), ..world.task("t") };
+    let later = tasklane_core::accept::NewTask { start: tasklane_core::accept::Start::After(SECOND), ..keyed() };
+    let id = world.accept(later).await.id;
+    let sql = |statement: &str| postgres::shared().sql_in(&url, statement).unwrap();
+    sql("UPDATE tasklane.tasks SET spec = '{'");
+    world.advance(SECOND);
+    assert_eq!(world.promote(9).await, 1);
+    assert_eq!(sql("SELECT state, spec FROM tasklane.tasks"), format!("{}|{{", State::Queued.code()));
+    assert!(world.accept(keyed()).await.existing, "it still holds its key");
+    assert_eq!(world.lease(9).await.len(), 0);
+    assert_eq!(sql("SELECT state, spec FROM tasklane.tasks"), format!("{}|{{", State::Failed.code()));
+    let next = world.accept(keyed()).await;
+    assert!(!next.existing && next.id != id, "the key is free");
 }
 
 #[tokio::test]
@@ -67,10 +108,18 @@ async fn a_row_that_cannot_be_read_fails_alone() {
             postgres::shared().sql_in(&url, &format!("SELECT state, reason FROM tasklane.tasks WHERE id = '{}'", id.0));
         assert_eq!(states.unwrap(), format!("{}|{}", State::Failed.code(), Reason::Damaged.code()));
     }
-    // Those whose payload is sound can be read again, with what was wrong.
-    let failure = world.get(ids[0]).await.failure.unwrap();
-    assert_eq!((failure.kind, &*failure.message), (FailureKind::Permanent, "its options cannot be read"));
-    assert!(world.store.tasks(vec![ids[2]]).await.is_err(), "nobody is given what does not match its checksum");
+    let failure = |n: usize| {
+        let failure = format!("SELECT failure FROM tasklane.tasks WHERE id = '{}'", ids[n].0);
+        postgres::shared().sql_in(&url, &failure).unwrap()
+    };
+    assert!(failure(0).contains("its options cannot be read"), "{}", failure(0));
+    // Those whose payload and options are sound can be read again, with what was wrong.
+    assert_eq!(world.get(ids[3]).await.failure.unwrap().kind, FailureKind::Permanent);
+    for n in [0, 2] {
+        assert!(world.store.tasks(vec![ids[n]]).await.is_err(), "nobody is given what is not what was accepted");
+        let facts = world.store.facts(vec![ids[n], ids[4]]).await.unwrap();
+        assert!(facts.iter().all(Option::is_some), "what decides about others can be read");
+    }
 }
 
 #[tokio::test]

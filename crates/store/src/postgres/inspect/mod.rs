@@ -1,15 +1,16 @@
 //! Reads beside the road: a statement each, without a transaction, so that a reader who goes away leaves nothing behind.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use tasklane_core::decision::history;
 use tasklane_core::error::StoreError;
 use tasklane_core::lease::LeaseKey;
 use tasklane_core::limit;
-use tasklane_core::ports::store::{LogPage, LogQuery, Standing, StoreStats};
+use tasklane_core::ports::store::{CancelAsked, LogPage, LogQuery, Standing, StoreStats};
 use tasklane_core::queue::{Counts, QueueState};
 use tasklane_core::state::State;
-use tasklane_core::task::{Attempt, Task, TaskId};
+use tasklane_core::task::{Attempt, Facts, Task, TaskId};
 use tokio::sync::Semaphore;
 use tokio_postgres::Row;
 use tokio_postgres::types::Type;
@@ -21,7 +22,7 @@ use super::error::{Fault, Result};
 use super::notes;
 use super::open::READERS;
 use super::renew::Keys;
-use super::row::{HAS_HISTORY, Kept, are_unknown, columns};
+use super::row::{HAS_HISTORY, Kept, are_unknown, columns, heads};
 use super::session::{Session, Sessions, Statement};
 use super::tx::Shared;
 use crate::filter::scope_is_of;
@@ -32,6 +33,11 @@ pub(super) mod queues;
 
 const TASKS: Statement = Statement {
     sql: concat!("SELECT ", columns!(), " FROM tasklane.tasks t WHERE t.id = ANY($1)"),
+    types: &[Type::UUID_ARRAY],
+};
+
+const HEADS: Statement = Statement {
+    sql: concat!("SELECT ", heads!(), " FROM tasklane.tasks t WHERE t.id = ANY($1) AND t.hidden IS NULL"),
     types: &[Type::UUID_ARRAY],
 };
 
@@ -60,7 +66,7 @@ const HELD: Statement = Statement {
 };
 
 const CANCELS: Statement = Statement {
-    sql: "SELECT id, attempt FROM tasklane.tasks WHERE to_cancel IS NOT NULL ORDER BY id LIMIT $1",
+    sql: "SELECT id, attempt, coalesce(worker, '') FROM tasklane.tasks WHERE to_cancel IS NOT NULL ORDER BY id LIMIT $1",
     types: &[Type::INT8],
 };
 
@@ -121,12 +127,21 @@ impl Reader {
     pub(super) async fn tasks(&self, session: &Session, ids: &[TaskId]) -> Result<Vec<Option<Task>>> {
         let wanted: Vec<Uuid> = ids.iter().map(|id| id.0).collect();
         let found = self.find(session, &wanted).await?;
-        let mut tasks = std::collections::HashMap::with_capacity(found.len());
+        let mut tasks = HashMap::with_capacity(found.len());
         for kept in found {
             let task = kept.sound()?;
             tasks.insert(task.facts.id, task);
         }
         Ok(ids.iter().map(|id| tasks.get(id).cloned()).collect())
+    }
+
+    /// What decisions about tasks depend on: no payload is read, so none can be damaged.
+    pub(super) async fn facts(&self, session: &Session, ids: &[TaskId]) -> Result<Vec<Option<Facts>>> {
+        let wanted: Vec<Uuid> = ids.iter().map(|id| id.0).collect();
+        let heads = self.kept(session, &session.rows(&HEADS, &[&wanted]).await?).await?;
+        let mut facts: HashMap<TaskId, Facts> =
+            heads.into_iter().map(|kept| (kept.task.facts.id, kept.task.facts)).collect();
+        Ok(ids.iter().map(|id| facts.remove(id)).collect())
     }
 
     pub(super) async fn attempts(&self, session: &Session, id: TaskId) -> Result<Option<Vec<Attempt>>> {
@@ -206,7 +221,11 @@ pub(super) async fn lost(session: &Session, keys: Vec<LeaseKey>) -> Result<Vec<L
 }
 
 /// Running attempts that somebody asked to cancel.
-pub(super) async fn cancels(session: &Session) -> Result<Vec<(TaskId, u32)>> {
+pub(super) async fn cancels(session: &Session) -> Result<Vec<CancelAsked>> {
     let rows = session.rows(&CANCELS, &[&(limit::READ_ROWS as i64)]).await?;
-    rows.iter().map(|row| Ok((TaskId(row.try_get(0)?), row.try_get::<_, i32>(1)? as u32))).collect()
+    let asked = |row: &Row| {
+        let (id, attempt) = (TaskId(row.try_get(0)?), row.try_get::<_, i32>(1)? as u32);
+        Ok(CancelAsked { id, attempt, worker: row.try_get::<_, &str>(2)?.into() })
+    };
+    rows.iter().map(asked).collect()
 }
