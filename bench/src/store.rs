@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use rustix::time::{ClockId, clock_gettime};
 use tasklane_core::accept::{Deadlines, NewTask, Start, Submission, UniquePolicy};
+use tasklane_core::gate::Limit;
 use tasklane_core::lease::{Home, LaneFilter, LeaseRequest, Leased, TypeFilter};
 use tasklane_core::outcome::Outcome;
 use tasklane_core::ports::clock::Clock;
@@ -150,6 +151,7 @@ impl Asks {
             payload: bytes::Bytes::copy_from_slice(&payload),
             start: Start::Now,
             priority: 0,
+            limits: Limit::none(),
             spec: Spec::shared(),
             deadlines: Deadlines::default(),
             unique_policy: UniquePolicy::default(),

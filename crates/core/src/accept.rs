@@ -8,6 +8,7 @@ use bytes::Bytes;
 use xxhash_rust::xxh3::Xxh3;
 
 use crate::error::Refusal;
+use crate::gate::Limit;
 use crate::limit;
 use crate::queue::QueueState;
 use crate::state::{Reason, State};
@@ -93,6 +94,8 @@ pub struct NewTask {
     pub start: Start,
     /// Higher runs first.
     pub priority: i32,
+    /// The keys of gates it passes and what these are to let through, in the order of keys ([`Limit::share`]).
+    pub limits: Arc<[Limit]>,
     /// Everything else; deadlines in it are moments already, those relative to acceptance stand in `deadlines`.
     pub spec: Arc<Spec>,
     /// Deadlines relative to acceptance, resolved by [`NewTask::into_task`].
@@ -129,6 +132,7 @@ impl NewTask {
                 lane: self.lane,
                 scope: self.scope,
                 spec,
+                gates: Limit::keys(&self.limits),
                 state,
                 attempt: 0,
                 spent: 0,
@@ -272,7 +276,7 @@ fn existing(holder: &Holder) -> Admission {
     Admission::Existing(Accepted { id: holder.id, state: holder.state, existing: true })
 }
 
-/// Gives `task`, which never started, the payload and time of `newer`: the policy `replace`.
+/// Gives `task`, which never started, the payload and time of `newer`: the policy `replace`. The gates it passes stay.
 pub fn replace(task: &mut Task, newer: NewTask, now: Timestamp) {
     let newer = newer.into_task(now);
     task.payload = newer.payload;
@@ -296,6 +300,9 @@ pub fn fingerprint(task: &NewTask) -> u64 {
     part(task.scope.tenant.as_bytes());
     part(&task.payload);
     part(format!("{:?}|{:?}|{}|{:?}", task.start, task.deadlines, task.priority, task.unique_policy).as_bytes());
+    if !task.limits.is_empty() {
+        part(format!("{:?}", task.limits).as_bytes());
+    }
     if !task.spec.is_shared() {
         let spec = Spec { fingerprint: None, traceparent: None, ..(*task.spec).clone() };
         part(format!("{spec:?}").as_bytes());
@@ -311,22 +318,46 @@ pub fn fits(tasks: usize) -> bool {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
+    use crate::gate::Bounds;
 
     /// A task that was just accepted and may start.
     pub(crate) fn queued() -> Task {
-        let new = NewTask {
+        new(Limit::none()).into_task(Timestamp::EPOCH)
+    }
+
+    fn new(limits: Arc<[Limit]>) -> NewTask {
+        NewTask {
             id: TaskId::from_bytes([0; 16]),
             lane: Lane::new("q", "t"),
             scope: Scope::native(),
             payload: Bytes::new(),
             start: Start::Now,
             priority: 0,
+            limits,
             spec: Spec::shared(),
             deadlines: Deadlines::default(),
             unique_policy: UniquePolicy::default(),
             idempotency: None,
+        }
+    }
+
+    #[test]
+    fn limits_belong_to_what_was_asked_for_and_none_change_no_number() {
+        let limit = |most| {
+            let bounds = Bounds { max_running: Some(most), rate: None };
+            Limit::share([Limit { key: "k".into(), bounds }])
         };
-        new.into_task(Timestamp::EPOCH)
+        let [none, one, two] = [Limit::none(), limit(1), limit(2)].map(|it| fingerprint(&new(it)));
+        assert_eq!(none, 14_712_653_051_349_902_074, "kept with keys since the first version");
+        assert!(none != one && one != two);
+    }
+
+    #[test]
+    fn a_task_keeps_the_keys_of_its_gates_and_one_that_replaces_it_brings_none() {
+        let limits = ["b", "a"].map(|key| Limit { key: key.into(), bounds: Bounds::default() });
+        let mut task = new(Limit::share(limits)).into_task(Timestamp::EPOCH);
+        replace(&mut task, new(Limit::none()), Timestamp::EPOCH);
+        assert_eq!(*task.facts.gates, ["a".into(), "b".into()]);
     }
 
     #[test]

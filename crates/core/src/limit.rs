@@ -69,6 +69,17 @@ pub const CHECKPOINTS: usize = 1_000;
 pub const RETRY_DELAYS: usize = 100;
 /// Most lanes a server keeps; a submit that would make one more is refused.
 pub const LANES: usize = 100_000;
+/// Most limits of a task: keys of gates that it names.
+pub const LIMITS: usize = 10;
+/// How many starts a rate may let through in its time.
+pub const RATE_COUNT: RangeInclusive<u32> = 1..=1_000_000;
+/// The time of a rate.
+pub const RATE_PER: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(366 * 24 * 3600);
+/// Most moments of starts that a gate with a rate tells apart; where there are more, its room comes back up to a
+/// sixty-fourth of the rate's time late.
+pub const RATE_MOMENTS: usize = 64;
+/// Most holders of slots that are shown of a gate.
+pub const GATE_HOLDERS: usize = 100;
 /// Most rows one read examines; past it a page is short and carries a cursor.
 pub const READ_ROWS: usize = 20_000;
 /// Most items of a page.

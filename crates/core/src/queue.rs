@@ -39,9 +39,9 @@ pub struct Queue {
     pub state: QueueState,
     /// How many tasks stand in each state.
     pub counts: Counts,
-    /// When the task that has been queued longest became so.
+    /// When the task that has been queued longest became so, blocked by a gate or not.
     pub oldest_queued_at: Option<Timestamp>,
-    /// The tasks that a worker would get next are of these lanes; see `why`.
+    /// The first task that a worker would get; where gates block all, the first of these. See `why`.
     pub next: Option<TaskId>,
 }
 

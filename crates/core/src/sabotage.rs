@@ -13,11 +13,25 @@ pub enum Sabotage {
     LostWake,
     /// Leases run out while nobody could renew them.
     RescueWithoutGrace,
+    /// What leaves `running` keeps its slots.
+    KeptSlot,
+    /// Tasks start though a gate of theirs is full.
+    UncountedGate,
+    /// Nobody is told that a gate has room again.
+    DeafGate,
 }
 
 impl Sabotage {
     /// All of them.
-    pub const ALL: &'static [Self] = &[Self::BrokenFence, Self::EarlyAnswer, Self::LostWake, Self::RescueWithoutGrace];
+    pub const ALL: &'static [Self] = &[
+        Self::BrokenFence,
+        Self::EarlyAnswer,
+        Self::LostWake,
+        Self::RescueWithoutGrace,
+        Self::KeptSlot,
+        Self::UncountedGate,
+        Self::DeafGate,
+    ];
 }
 
 /// Whether this rule is broken, on this thread.
@@ -59,6 +73,9 @@ mod switch {
                 Self::EarlyAnswer => "sabotage-of-early-answer",
                 Self::LostWake => "sabotage-of-lost-wake",
                 Self::RescueWithoutGrace => "sabotage-of-rescue-without-grace",
+                Self::KeptSlot => "sabotage-of-kept-slot",
+                Self::UncountedGate => "sabotage-of-uncounted-gate",
+                Self::DeafGate => "sabotage-of-deaf-gate",
             }
         }
     }

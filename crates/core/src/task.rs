@@ -199,6 +199,9 @@ pub struct Facts {
     pub scope: Arc<Scope>,
     /// What was asked for.
     pub spec: Arc<Spec>,
+    /// The keys of gates that it named, in their order; what the gates let through stands with the gates. Shared where
+    /// there are none ([`crate::gate::no_keys`]).
+    pub gates: Arc<[Box<str>]>,
     /// Where it stands.
     pub state: State,
     /// The number of its last attempt; 0 before the first.

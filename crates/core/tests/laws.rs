@@ -10,6 +10,7 @@ use bytes::Bytes;
 use proptest::prelude::*;
 use tasklane_core::accept::{Deadlines, Moment, NewTask, Start, UniquePolicy, replace};
 use tasklane_core::decision::Decision;
+use tasklane_core::gate::Limit;
 use tasklane_core::hand::{self, Hand, Ruling};
 use tasklane_core::lease::{Lease, LeaseKey, Token};
 use tasklane_core::outcome::{Failure, FailureKind, Outcome};
@@ -92,6 +93,7 @@ fn new_task() -> impl Strategy<Value = NewTask> {
         payload: Bytes::from_static(b"null"),
         start: if delay == 0 { Start::Now } else { Start::After(Duration::from_secs(delay)) },
         priority: 0,
+        limits: Limit::none(),
         spec: Spec::share(spec),
         deadlines: Deadlines { start: start.map(Moment::After), end: end.map(Moment::After) },
         unique_policy: UniquePolicy::Return,

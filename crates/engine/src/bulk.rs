@@ -7,6 +7,7 @@ use serde::Serialize;
 use tasklane_core::accept::{Deadlines, NewTask, Start, UniquePolicy};
 use tasklane_core::bulk::{Bulk, Mode, QUEUE, TYPE};
 use tasklane_core::error::StoreError;
+use tasklane_core::gate::Limit;
 use tasklane_core::lease::{LaneFilter, Leased, TypeFilter};
 use tasklane_core::outcome::{FailureKind, Outcome};
 use tasklane_core::ports::BoxFuture;
@@ -56,6 +57,7 @@ impl Engine {
             payload: Bytes::from(payload),
             start: Start::Now,
             priority: 0,
+            limits: Limit::none(),
             spec: Spec::shared(),
             deadlines: Deadlines::default(),
             unique_policy: UniquePolicy::default(),

@@ -212,8 +212,8 @@ impl Inside {
             if self.metrics.moved(&answers.transitions) {
                 self.crashes.rumour(answers.position);
             }
-            self.wake_seats(answers);
         }
+        self.wake_seats(answers);
         for task in answers.hand.iter().flatten() {
             if task.facts.state == State::Running && task.facts.cancel_requested {
                 if self.is_shared && !self.facts.holds_attempt(task.facts.id, task.facts.attempt) {
@@ -234,9 +234,9 @@ impl Inside {
         }
     }
 
-    /// Serves seats of lanes in which the commit queued more than it leased.
+    /// Serves seats of lanes in which the commit queued more than it leased, or opened a gate.
     fn wake_seats(self: &Arc<Self>, answers: &Answers) {
-        let left = left_queued(&answers.transitions);
+        let left = left_to_start(answers);
         if !left.is_empty() && !sabotage::is(Sabotage::LostWake) {
             self.parked.announce_in(left.iter().map(|(lane, _)| *lane));
             let seats = self.parked.take_for(left.iter().copied());
@@ -280,6 +280,18 @@ impl Inside {
     }
 }
 
+/// Lanes in which more can start than before a commit, and how much more: each once, in their order.
+fn left_to_start(answers: &Answers) -> Vec<(&Arc<Lane>, usize)> {
+    let mut left = left_queued(&answers.transitions);
+    for (lane, more) in &answers.opened {
+        match left.binary_search_by(|(it, _)| it.cmp(&lane)) {
+            Ok(at) => left[at].1 += more,
+            Err(at) => left.insert(at, (lane, *more)),
+        }
+    }
+    left
+}
+
 /// Lanes in which a commit queued more than it leased, and how much more. A lane's surplus says nothing of another's.
 fn left_queued(transitions: &[Transition]) -> Vec<(&Arc<Lane>, usize)> {
     if transitions.iter().all(|it| it.to != State::Queued) {
@@ -292,6 +304,11 @@ fn left_queued(transitions: &[Transition]) -> Vec<(&Arc<Lane>, usize)> {
         *left.entry(&run[0].lane).or_default() += queued as isize - leased as isize;
     }
     left.into_iter().filter_map(|(lane, left)| Some((lane, usize::try_from(left).ok().filter(|it| *it > 0)?))).collect()
+}
+
+/// Whether these are as much as one answer has room for.
+fn is_heavy(tasks: &[Leased]) -> bool {
+    tasks.iter().map(Leased::bytes).sum::<usize>() >= limit::LEASE_BYTES
 }
 
 #[cfg(test)]
@@ -308,6 +325,15 @@ mod tests {
     }
 
     #[test]
+    fn what_gates_let_through_comes_to_what_was_queued() {
+        let [a, b, c] = ["a", "b", "c"].map(|it| Lane::new("q", it));
+        let transitions = vec![moved(&b, Some(State::Scheduled), State::Queued)];
+        let opened = vec![(Arc::clone(&c), 3), (Lane::new("q", "b"), 2), (Arc::clone(&a), 1)];
+        let answers = Answers { transitions, opened, ..Answers::default() };
+        assert_eq!(left_to_start(&answers), [(&a, 1), (&b, 3), (&c, 3)]);
+    }
+
+    #[test]
     fn what_leaves_a_lane_hides_nothing_that_came_into_another() {
         let (a, b) = (Lane::new("q", "a"), Lane::new("q", "b"));
         let released = moved(&a, Some(State::Running), State::Queued);
@@ -318,9 +344,4 @@ mod tests {
         assert_eq!(left_queued(&[expired.clone(), expired, due.clone()]), [(&b, 1)]);
         assert_eq!(left_queued(&[due, leased]), []);
     }
-}
-
-/// Whether these are as much as one answer has room for.
-fn is_heavy(tasks: &[Leased]) -> bool {
-    tasks.iter().map(Leased::bytes).sum::<usize>() >= limit::LEASE_BYTES
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tasklane_core::accept::{Deadlines, NewTask, Start, Submission, UniquePolicy};
 use tasklane_core::error::StoreError;
+use tasklane_core::gate::Limit;
 use tasklane_core::hand::Hand;
 use tasklane_core::ports::store::Batch;
 use tasklane_core::queue::{Queue, QueueState};
@@ -41,6 +42,7 @@ pub(crate) async fn rerun(inside: &Arc<Inside>, id: TaskId) -> Result<Task, Reru
         payload: old.payload,
         start: Start::Now,
         priority: old.priority,
+        limits: Limit::as_they_are(&old.facts.gates),
         spec: Arc::new(spec),
         deadlines: Deadlines::default(),
         unique_policy: UniquePolicy::default(),

@@ -6,7 +6,8 @@ mod world;
 
 use std::time::Duration;
 
-use tasklane_core::accept::Start;
+use tasklane_core::accept::{NewTask, Start};
+use tasklane_core::gate::{Bounds, Limit, Rate};
 use tasklane_core::hand::Hand;
 use tasklane_core::outcome::{FailureKind, Outcome};
 use tasklane_core::queue::QueueState;
@@ -36,6 +37,42 @@ async fn a_submit_reaches_a_parked_worker_without_time_passing() {
     let got = parked.await.unwrap();
     assert_eq!(got.tasks[0].facts.id, id);
     assert_eq!(before.elapsed(), Duration::ZERO);
+}
+
+/// Makes tasks pass one gate with these bounds.
+fn behind(bounds: Bounds) -> impl Fn(&mut NewTask) {
+    move |new| new.limits = Limit::share([Limit { key: "k".into(), bounds }])
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slot_that_comes_free_reaches_a_parked_worker_without_time_passing() {
+    let (world, one) = (World::new(), behind(Bounds { max_running: Some(1), rate: None }));
+    world.submit_with(&one).await;
+    let running = world.lease_one(Duration::ZERO).await.unwrap();
+    let parked = [world.park(20 * SECOND), world.park(20 * SECOND)];
+    let blocked = [world.submit_with(&one).await, world.submit_with(&one).await];
+    world.settle_down().await;
+    let before = tokio::time::Instant::now();
+    world.report(&running, Outcome::Succeeded("1".into())).await;
+    let [first, second] = parked;
+    let got = first.await.unwrap();
+    assert_eq!((got.tasks[0].facts.id, before.elapsed()), (blocked[0], Duration::ZERO));
+    world.report(&got.tasks[0], Outcome::Succeeded("1".into())).await;
+    assert_eq!((second.await.unwrap().tasks[0].facts.id, before.elapsed()), (blocked[1], Duration::ZERO));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_gate_that_opens_by_time_does_so_at_its_moment() {
+    let rate = Rate { count: 1, per: Duration::from_millis(7_250) };
+    let (world, seldom) = (World::new(), behind(Bounds { max_running: None, rate: Some(rate) }));
+    world.submit_with(&seldom).await;
+    let second = world.submit_with(&seldom).await;
+    let first = world.lease_one(Duration::ZERO).await.unwrap();
+    let before = tokio::time::Instant::now();
+    world.report(&first, Outcome::Succeeded("1".into())).await;
+    assert_eq!(world.lease_one(20 * SECOND).await.unwrap().facts.id, second);
+    let late = before.elapsed().saturating_sub(rate.per);
+    assert!(before.elapsed() >= rate.per && late < Duration::from_millis(50), "{late:?}");
 }
 
 #[tokio::test(start_paused = true)]

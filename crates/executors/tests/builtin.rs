@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use serde_json::{Value, json};
+use tasklane_core::gate::no_keys;
 use tasklane_core::lease::Leased;
 use tasklane_core::outcome::{FailureKind, Outcome};
 use tasklane_core::ports::BoxFuture;
@@ -45,6 +46,7 @@ fn task(task_type: &str, payload: &Value) -> Arc<Leased> {
         lane: Lane::new("default", task_type),
         scope: Scope::native(),
         spec: Spec::shared(),
+        gates: no_keys(),
         state: State::Running,
         attempt: 1,
         spent: 0,

@@ -12,6 +12,7 @@ use http::header::{AUTHORIZATION, CONTENT_TYPE, LOCATION, RETRY_AFTER};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use serde_json::{Value, json};
 use tasklane_core::accept::{Deadlines, NewTask, Start, UniquePolicy};
+use tasklane_core::gate::Limit;
 use tasklane_core::lease::Leased;
 use tasklane_core::outcome::{Failure, FailureKind, Outcome};
 use tasklane_core::ports::BoxFuture;
@@ -51,6 +52,7 @@ fn task() -> Arc<Leased> {
         payload: Bytes::from_static(b"{\"a\": [1, 2]}"),
         start: Start::Now,
         priority: 0,
+        limits: Limit::none(),
         spec: Arc::new(spec),
         deadlines: Deadlines::default(),
         unique_policy: UniquePolicy::default(),

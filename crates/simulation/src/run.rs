@@ -6,6 +6,8 @@ use std::fmt;
 use std::sync::Once;
 use std::time::Duration;
 
+use tasklane_core::ports::store::Store;
+
 use crate::ground::{Ground, lock};
 use crate::ledger::Tally;
 use crate::worker::Worker;
@@ -184,6 +186,7 @@ fn prompt(world: &mut World, since: Duration) {
         world.full_at = now;
     }
     lock(&world.ground.ledger).cancels_are_prompt();
+    lock(&world.ground.ledger).look_at_gates(Store::now(&*world.store));
     let prompt = if world.servers.len() == 1 { PROMPT } else { PROMPT_ELSEWHERE };
     let before = now.saturating_sub(prompt);
     if world.full_at < before {

@@ -15,7 +15,7 @@ use tasklane_core::ports::store::{
 };
 use tasklane_core::queue::{Counts, LaneCounts, Queue};
 use tasklane_core::state::State;
-use tasklane_core::task::{Attempt, Lane, Task, TaskId};
+use tasklane_core::task::{Attempt, Facts, Lane, Task, TaskId};
 use tasklane_core::time::Timestamp;
 use tasklane_store::memory::MemoryStore;
 use tokio::sync::Notify;
@@ -120,13 +120,13 @@ impl Port {
     fn hint_others(&self, seen: &Seen, answers: &Answers) {
         let to = |state: State| answers.transitions.iter().filter(move |it| it.to == state);
         let hint = Hint {
-            lanes: to(State::Queued).map(|it| Arc::clone(&it.lane)).collect(),
+            lanes: to(State::Queued).map(|it| &it.lane).chain(answers.opened.iter().map(|it| &it.0)).cloned().collect(),
             ended: answers.transitions.iter().filter(|it| it.to.is_final()).map(|it| it.task).collect(),
             cancels: seen.cancels(answers),
             position: answers.position,
             all: false,
         };
-        if answers.transitions.is_empty() && !hint.cancels {
+        if answers.transitions.is_empty() && answers.opened.is_empty() && !hint.cancels {
             return;
         }
         for other in (0..self.servers).filter(|it| *it != self.server) {
@@ -144,6 +144,13 @@ impl Store for Port {
         Box::pin(async move {
             self.reach().await?;
             self.read(self.store.tasks(ids)).await
+        })
+    }
+
+    fn facts(&self, ids: Vec<TaskId>) -> BoxFuture<'_, Result<Vec<Option<Facts>>, StoreError>> {
+        Box::pin(async move {
+            self.reach().await?;
+            self.read(self.store.facts(ids)).await
         })
     }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tasklane_core::accept::{Deadlines, Idempotency, Moment, NewTask, Start, UniquePolicy, fingerprint};
+use tasklane_core::gate::{Bounds, Limit, Rate};
 use tasklane_core::retry::Retry;
 use tasklane_core::task::{Lane, Scope, Spec, TaskId, Unique};
 use uuid::{Builder, Uuid};
@@ -37,12 +38,28 @@ pub fn task(dice: &Dice, now: Duration, number: u64) -> NewTask {
         payload: number.to_string().into(),
         start,
         priority: dice.below(3) as i32 - 1,
+        limits: limits(dice),
         spec: Arc::new(spec),
         deadlines,
         unique_policy: *dice.pick(&[UniquePolicy::Return, UniquePolicy::Reject, UniquePolicy::Replace]),
         idempotency: None,
     };
     with_a_name(dice, now, number, task)
+}
+
+/// Two of five tasks pass gates, one or two of three.
+fn limits(dice: &Dice) -> Arc<[Limit]> {
+    let rate = Rate { count: 2, per: Duration::from_secs(3) };
+    let gates = [
+        ("one", Bounds { max_running: Some(1), rate: None }),
+        ("two", Bounds { max_running: Some(2), rate: None }),
+        ("seldom", Bounds { max_running: Some(3), rate: Some(rate) }),
+    ];
+    let many = if dice.chance(400) { 1 + dice.below(2) } else { 0 };
+    Limit::share((0..many).map(|_| {
+        let (key, bounds) = *dice.pick(&gates);
+        Limit { key: key.into(), bounds }
+    }))
 }
 
 /// So that it may be submitted again: an id of the caller's own, or an idempotency key.

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use proptest::prelude::*;
 use tasklane_core::accept::{Moment, Start, UniquePolicy};
 use tasklane_core::checkpoint::Checkpoint;
+use tasklane_core::gate::no_keys;
 use tasklane_core::lease::{LaneFilter, Lease, LeaseKey, Leased, Token, TypeFilter};
 use tasklane_core::log::{Level, Line};
 use tasklane_core::outcome::{Failure, FailureKind, Outcome};
@@ -166,7 +167,7 @@ prop_compose! {
         let lease = Lease { token: key.token, length: LENGTH, until: nil, heard_at: nil, grace_until: None };
         let facts = Facts {
             id: key.id, lane: Lane::new(&queue, &task_type), scope: Arc::new(scope), spec: Spec::share(spec),
-            state: State::Running, attempt: key.attempt, spent: 0, crashes: 0, cancel_requested: false, run_at: None,
+            gates: no_keys(), state: State::Running, attempt: key.attempt, spent: 0, crashes: 0, cancel_requested: false, run_at: None,
             started_at: None, lease: Some(lease),
         };
         let checkpoint = |(name, data): (String, String)| Checkpoint { name: name.into(), data: data.into() };

@@ -11,6 +11,7 @@ use crate::accept::{Accepted, Refused, Submission};
 use crate::checkpoint::{Checkpoint, Checkpointed};
 use crate::error::{HandError, StoreError};
 use crate::event::{Position, Transition};
+use crate::gate::{Gate, GateDetail, GateName, SetGate};
 use crate::hand::Hand;
 use crate::lease::{LeaseKey, LeaseRequest, Leased};
 use crate::log::{Level, Line, LineId, LogLine};
@@ -42,6 +43,8 @@ pub struct Batch {
     pub hand: Vec<(TaskId, Hand)>,
     /// Queues to pause, resume or drain. A queue without tasks yet is made.
     pub control: Vec<(Box<str>, QueueState)>,
+    /// Gates to define or to remove. What runs keeps its slots; what holds from then on is asked of the next leases.
+    pub gate: Vec<SetGate>,
     /// What to accept.
     pub accept: Vec<Submission>,
     /// Move at most so many tasks whose moment has come; 0 is none.
@@ -84,9 +87,11 @@ pub struct Answers {
     pub settle: Vec<Settled>,
     /// The task afterwards (before, if it was deleted; hidden, if it was hidden).
     pub hand: Vec<Result<Task, HandError>>,
+    /// Whether the word counted: a stronger one stands, or there was nothing to remove.
+    pub gate: Vec<bool>,
     /// A place in this list for each task, in order.
     pub accept: Vec<Result<Vec<Accepted>, Refused>>,
-    /// How many were moved; as many as asked for: there may be more.
+    /// How many tasks were moved; as many as asked for: there may be more.
     pub promote: usize,
     /// What each got.
     pub lease: Vec<Vec<Leased>>,
@@ -96,8 +101,14 @@ pub struct Answers {
     pub sweep: usize,
     /// Every transition of the commit, those of one task in their order.
     pub transitions: Vec<Transition>,
-    /// The next moment at which some task is due for promote or rescue, as a distance from the commit. A shared store knows
-    /// it of a batch that promotes or rescues, else of what the commit itself did.
+    /// Lanes in which tasks that were queued before can start now, and at least how many more than the transitions of the
+    /// lane tell (those to `queued` less those to `running`): a gate of theirs got room in this commit, and nobody took it
+    /// in the same one. Room that comes by time alone is told by a batch that promotes. It may tell too much, never too
+    /// little.
+    pub opened: Vec<(Arc<Lane>, usize)>,
+    /// The next moment at which some task is due for promote or rescue or a gate that tasks wait for opens by time, as a
+    /// distance from the commit. A shared store knows it of a batch that promotes or rescues, else of what the commit
+    /// itself did.
     pub next_due: Option<Duration>,
     /// Where the commit stands in the event log.
     pub position: Position,
@@ -237,17 +248,20 @@ pub struct Standing {
     pub task: Task,
     /// The state of its queue.
     pub queue: QueueState,
-    /// How many tasks of its lane come before it, counted up to a limit; `None` unless it is queued.
+    /// How many tasks of its lane come before it and are not blocked by gates, counted up to a limit; `None` unless it is
+    /// queued or blocked by a gate.
     pub ahead: Option<u64>,
     /// The count stopped at the limit.
     pub ahead_is_more: bool,
+    /// The gates it passes that are full, in their order, where it is queued but for them.
+    pub gates: Vec<Gate>,
 }
 
 impl Standing {
-    /// Of a task with so many `ahead`, where they were counted a little past `most`.
+    /// Of a task with so many `ahead`, where they were counted a little past `most`, that no gate blocks.
     pub fn new(task: Task, queue: QueueState, ahead: Option<u64>, most: u64) -> Self {
         let ahead_is_more = ahead.is_some_and(|it| it > most);
-        Self { task, queue, ahead: ahead.map(|it| it.min(most)), ahead_is_more }
+        Self { task, queue, ahead: ahead.map(|it| it.min(most)), ahead_is_more, gates: Vec::new() }
     }
 }
 
@@ -296,6 +310,10 @@ pub struct CancelAsked {
 }
 
 /// Keeps tasks.
+///
+/// A commit speaks of tasks as they are kept: one behind a full gate is queued, in its answers and in the event log. Reads
+/// show it as blocked ([`crate::gate::shown`], [`crate::state::Reason::GateFull`]): in itself, in lists and what they are
+/// filtered by, in counts, and in what stands before it.
 pub trait Store: Send + Sync + 'static {
     /// Makes one commit of `batch`, on disk before it answers.
     ///
@@ -334,6 +352,22 @@ pub trait Store: Send + Sync + 'static {
     /// counting rows.
     fn counts(&self, origin: Box<str>, tenant: Option<Box<str>>) -> BoxFuture<'_, Result<Counts, StoreError>>;
 
+    // The databases have no gates yet; they come next: there these find none, `Batch::gate` and `NewTask::limits` do nothing,
+    // and nobody can send either, as a request with `limits` is refused.
+
+    /// A page of at most `most` gates that somebody defined or a task named, in the order of names, those after `after`.
+    fn gates(&self, after: Option<GateName>, most: usize) -> BoxFuture<'_, Result<Vec<Gate>, StoreError>> {
+        drop(after);
+        let _ = most;
+        Box::pin(ready(Ok(Vec::new())))
+    }
+
+    /// A gate with those that hold its slots; `None`: nobody defined it and no task named it.
+    fn gate(&self, name: GateName) -> BoxFuture<'_, Result<Option<GateDetail>, StoreError>> {
+        drop(name);
+        Box::pin(ready(Ok(None)))
+    }
+
     /// Whether this lane ever had a task; known without reading.
     fn knows(&self, lane: &Lane) -> bool;
 
@@ -362,9 +396,7 @@ pub trait Store: Send + Sync + 'static {
 
     /// What decisions about these tasks depend on, in their order: without payloads and results, and of a shared store also
     /// where these are damaged.
-    fn facts(&self, ids: Vec<TaskId>) -> BoxFuture<'_, Result<Vec<Option<Facts>>, StoreError>> {
-        Box::pin(async move { Ok(self.tasks(ids).await?.into_iter().map(|task| task.map(|it| it.facts)).collect()) })
-    }
+    fn facts(&self, ids: Vec<TaskId>) -> BoxFuture<'_, Result<Vec<Option<Facts>>, StoreError>>;
 
     /// Running attempts that somebody asked to cancel, at most [`crate::limit::READ_ROWS`].
     fn cancels(&self) -> BoxFuture<'_, Result<Vec<CancelAsked>, StoreError>> {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tasklane_core::accept::{Deadlines, NewTask, Start, Submission, UniquePolicy};
+use tasklane_core::gate::Limit;
 use tasklane_core::lease::{Home, LaneFilter, LeaseKey, Leased, TypeFilter};
 use tasklane_core::outcome::Outcome;
 use tasklane_core::ports::clock::Clock;
@@ -80,6 +81,7 @@ impl World {
             payload: "{}".into(),
             start: Start::Now,
             priority: 0,
+            limits: Limit::none(),
             spec: Spec::shared(),
             deadlines: Deadlines::default(),
             unique_policy: UniquePolicy::default(),

@@ -13,7 +13,7 @@ use tasklane_core::ports::store::{
 };
 use tasklane_core::queue::{Counts, LaneCounts, Queue};
 use tasklane_core::state::State;
-use tasklane_core::task::{Attempt, Lane, Task, TaskId};
+use tasklane_core::task::{Attempt, Facts, Lane, Task, TaskId};
 use tasklane_core::time::Timestamp;
 use tasklane_store::memory::MemoryStore;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
@@ -126,6 +126,10 @@ impl Store for Shared {
     fn tasks(&self, ids: Vec<TaskId>) -> Answer<'_, Vec<Option<Task>>> {
         self.bus.reads.fetch_add(1, Ordering::Relaxed);
         self.ask(|it| it.tasks(ids))
+    }
+
+    fn facts(&self, ids: Vec<TaskId>) -> Answer<'_, Vec<Option<Facts>>> {
+        self.ask(|it| it.facts(ids))
     }
 
     fn list(&self, filter: TaskFilter, below: Option<TaskId>, limit: usize) -> Answer<'_, TaskPage> {

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use tasklane_core::checkpoint::Checkpoint;
+use tasklane_core::gate::no_keys;
 use tasklane_core::lease::{Lease, LeaseKey, Leased, Token, mix};
 use tasklane_core::log::Line;
 use tasklane_core::outcome::Outcome;
@@ -328,6 +329,7 @@ fn leased(key: LeaseKey, task: &FakeTask, length: Duration) -> Leased {
         lane: Arc::clone(&task.lane),
         scope: Scope::native(),
         spec: Arc::clone(&task.spec),
+        gates: no_keys(),
         state: State::Running,
         attempt: key.attempt,
         spent: 0,

@@ -31,6 +31,7 @@ impl Ledger {
             self.moved(transition, seen, &settled);
         }
         self.leases(seen, answers, now);
+        self.gates(answers, now);
     }
 
     fn valid(&mut self, key: &LeaseKey) -> Option<&mut Lent> {
@@ -146,7 +147,7 @@ impl Ledger {
     fn accepted(&mut self, moved: &Transition, seen: &Seen) {
         let Transition { task, from, to, attempt, at, .. } = *moved;
         self.demand(from.is_none() && attempt == 0, || format!("{task} moved and was never accepted"));
-        let Some((number, spec)) = seen.accept.get(&task) else {
+        let Some((number, spec, limits)) = seen.accept.get(&task) else {
             return self.break_law(|| format!("{task} was accepted and nobody submitted it"));
         };
         let (is_sent, is_new) = (self.sent.contains(number), self.accepted.insert(*number));
@@ -158,6 +159,7 @@ impl Ledger {
             since: self.now,
             spent: 0,
             spec: Arc::clone(spec),
+            limits: Arc::clone(limits),
             cancel_requested: false,
             asked: None,
             moved_at: at,

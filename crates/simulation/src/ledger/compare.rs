@@ -38,9 +38,15 @@ impl Ledger {
         let Some(mut known) = self.tasks.remove(&facts.id) else {
             return self.break_law(|| format!("{} is in the store and was never accepted", facts.id));
         };
-        let is_same = (facts.state, facts.attempt) == (known.state, known.attempt);
+        let is_blocked = facts.state == State::Blocked;
+        let state = if is_blocked { State::Queued } else { facts.state };
+        let is_behind = known.state == State::Queued && self.is_full(&known.limits);
+        self.demand(is_blocked == is_behind, || {
+            format!("{} is {}, and behind a full gate: {is_behind}", facts.id, facts.state)
+        });
+        let is_same = (state, facts.attempt) == (known.state, known.attempt);
         self.demand(is_same, || {
-            let (is, was) = ((facts.state, facts.attempt), (known.state, known.attempt));
+            let (is, was) = ((state, facts.attempt), (known.state, known.attempt));
             format!("{} is {is:?}, and its events led to {was:?}", facts.id)
         });
         let (token, given) = (facts.lease.as_ref().map(|it| it.token), known.lease.as_ref().map(|it| it.lease.token));

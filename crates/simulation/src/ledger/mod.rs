@@ -3,6 +3,7 @@
 
 mod commit;
 mod compare;
+mod gates;
 mod seen;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -11,6 +12,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use tasklane_core::accept::{Accepted, Submission};
+use tasklane_core::gate::Limit;
 use tasklane_core::lease::{Lease, LeaseKey, Token};
 use tasklane_core::outcome::Outcome;
 use tasklane_core::state::State;
@@ -34,6 +36,8 @@ pub struct Known {
     pub since: Duration,
     spent: u32,
     spec: Arc<Spec>,
+    /// The gates it passes.
+    limits: Arc<[Limit]>,
     cancel_requested: bool,
     /// When somebody asked to cancel the attempt.
     asked: Option<Duration>,
@@ -90,6 +94,8 @@ pub struct Ledger {
     /// Numbers that were accepted.
     accepted: BTreeSet<u64>,
     deleted: BTreeSet<TaskId>,
+    /// The gates that tasks named, by their keys.
+    gates: BTreeMap<Box<str>, gates::Passed>,
     now: Duration,
     calm_since: Option<Duration>,
     wrong: Option<String>,
@@ -201,9 +207,12 @@ impl Ledger {
         all.get(choice.checked_rem(all.len() as u64)? as usize).copied()
     }
 
-    /// A task that came into the line between these times and still stands in it.
+    /// A task that came into the line between these times and still stands in it, though all its gates had room since then.
     pub fn queued_between(&self, from: Duration, to: Duration) -> Option<TaskId> {
-        let waits = |it: &Known| it.state == State::Queued && it.since >= from && it.since < to;
+        let has_room = |it: &Limit| self.gates.get(&it.key).is_none_or(|gate| gate.was_full < to);
+        let waits = |it: &Known| {
+            it.state == State::Queued && it.since >= from && it.since < to && it.limits.iter().all(has_room)
+        };
         self.tasks.iter().find(|(_, it)| waits(it)).map(|it| *it.0)
     }
 

@@ -5,11 +5,15 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use tasklane_core::decision::Next;
+use tasklane_core::gate::Limit;
 use tasklane_core::hand::Hand;
 use tasklane_core::lease::LeaseKey;
 use tasklane_core::ports::store::{Answers, Batch};
 use tasklane_core::state::State;
 use tasklane_core::task::{Spec, TaskId};
+
+/// What was submitted: its number, and what the ledger holds it against.
+type Submitted = (u64, Arc<Spec>, Arc<[Limit]>);
 
 /// What a batch asked for.
 pub struct Seen {
@@ -20,7 +24,7 @@ pub struct Seen {
     pub(super) checkpoints: Vec<LeaseKey>,
     pub(super) settle: Vec<(LeaseKey, Next, Option<Bytes>)>,
     pub(super) hand: Vec<(TaskId, Hand)>,
-    pub(super) accept: BTreeMap<TaskId, (u64, Arc<Spec>)>,
+    pub(super) accept: BTreeMap<TaskId, Submitted>,
     pub(super) lease: Vec<Arc<str>>,
 }
 
@@ -37,7 +41,9 @@ impl Seen {
             checkpoints: batch.checkpoints.iter().map(|it| it.0).collect(),
             settle: settle.collect(),
             hand: batch.hand.clone(),
-            accept: new.map(|it| (it.id, (number(&it.payload), Arc::clone(&it.spec)))).collect(),
+            accept: new
+                .map(|it| (it.id, (number(&it.payload), Arc::clone(&it.spec), Arc::clone(&it.limits))))
+                .collect(),
             lease: batch.lease.iter().map(|it| Arc::clone(&it.worker)).collect(),
         }
     }

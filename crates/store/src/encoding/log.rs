@@ -152,6 +152,7 @@ pub(crate) fn events(body: &[u8], at: Timestamp, names: &impl Numbered, out: &mu
 #[cfg(test)]
 mod tests {
     use tasklane_core::accept::{Deadlines, NewTask, Start, UniquePolicy};
+    use tasklane_core::gate::Limit;
     use tasklane_core::task::{Lane, Scope, Spec};
 
     use super::*;
@@ -166,6 +167,7 @@ mod tests {
             payload: "1".into(),
             start: Start::Now,
             priority: 0,
+            limits: Limit::none(),
             spec: Spec::shared(),
             deadlines: Deadlines::default(),
             unique_policy: UniquePolicy::default(),

@@ -79,6 +79,7 @@ impl Tx<'_> {
     }
 
     fn insert(&mut self, new: NewTask) -> Accepted {
+        self.name_gates(&new.lane, &new.scope, &new.limits);
         let task = new.into_task(self.now);
         let (id, state) = (task.facts.id, task.facts.state);
         self.answers.transitions.push(task.transition(None, self.now));

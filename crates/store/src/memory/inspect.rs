@@ -9,11 +9,12 @@ use tasklane_core::event::Position;
 use tasklane_core::limit;
 use tasklane_core::ports::store::{CancelAsked, EventPage, Standing, StoreStats, TaskFilter, TaskPage};
 use tasklane_core::quarantine::is_crash_loop;
-use tasklane_core::queue::{self, Counts, LaneCounts, Queue, QueueState};
+use tasklane_core::queue::{self, Counted, Counts, LaneCounts, Queue, QueueState};
 use tasklane_core::state::State;
-use tasklane_core::task::{Attempt, Lane, TaskId};
+use tasklane_core::task::{Attempt, Lane, Task, TaskId};
 use tasklane_core::time::Timestamp;
 
+use super::gate::Slots;
 use super::{Kept, Model};
 use crate::filter::{lane_fits, scope_is_of, task_fits};
 
@@ -23,12 +24,30 @@ impl Model {
         self.tasks.get(&id).filter(|kept| kept.task.hidden_at.is_none())
     }
 
-    pub(super) fn counts(&self, origin: &str, tenant: Option<&str>) -> Counts {
-        let mut counts = Counts::default();
-        let tasks = self.tasks.values().map(|kept| &kept.task);
-        let of_scope = tasks.filter(|task| scope_is_of(&task.facts.scope, origin, tenant));
-        of_scope.for_each(|task| counts.add(task.counted(), 1));
+    /// These tasks, as they are shown.
+    pub(super) fn read(&self, ids: &[TaskId]) -> Vec<Option<Task>> {
+        let slots = Slots::of(self);
+        ids.iter().map(|id| self.shown(*id).map(|kept| slots.show(self, &kept.task))).collect()
+    }
+
+    /// How many tasks of those that are meant are shown in which state.
+    fn count(&self, is_meant: impl Fn(&Task) -> bool) -> Counts {
+        let (mut counts, slots) = (Counts::default(), Slots::of(self));
+        for task in self.tasks.values().map(|kept| &kept.task).filter(|task| is_meant(task)) {
+            counts.add(self.counted(task, &slots), 1);
+        }
         counts
+    }
+
+    fn counted(&self, task: &Task, slots: &Slots) -> Counted {
+        match task.counted() {
+            Counted::In(_) => Counted::In(slots.state_of(self, &task.facts)),
+            deleted @ Counted::Deleted(_) => deleted,
+        }
+    }
+
+    pub(super) fn counts(&self, origin: &str, tenant: Option<&str>) -> Counts {
+        self.count(|task| scope_is_of(&task.facts.scope, origin, tenant))
     }
 
     pub(super) fn list(&self, filter: &TaskFilter, below: Option<TaskId>, most: usize) -> TaskPage {
@@ -38,7 +57,7 @@ impl Model {
         let rows = self.tasks.iter().rev().filter(|(id, kept)| {
             below.is_none_or(|below| **id < below) && origin.is_none_or(|it| *kept.task.facts.scope.origin == *it)
         });
-        let (mut last, mut bytes) = (None, 0);
+        let (mut last, mut bytes, slots) = (None, 0, Slots::of(self));
         for (examined, (id, kept)) in rows.enumerate() {
             if page.tasks.len() >= most || examined >= limit::READ_ROWS || bytes >= limit::LIST_BYTES {
                 page.next = last;
@@ -46,9 +65,13 @@ impl Model {
             }
             last = Some(*id);
             let facts = &kept.task.facts;
-            if lane_fits(filter, &facts.lane, &facts.scope) && task_fits(filter, &kept.task) {
-                bytes += kept.task.bytes();
-                page.tasks.push(kept.task.clone());
+            if !lane_fits(filter, &facts.lane, &facts.scope) {
+                continue;
+            }
+            let task = slots.show(self, &kept.task);
+            if task_fits(filter, &task) {
+                bytes += task.bytes();
+                page.tasks.push(task);
             }
         }
         page
@@ -73,11 +96,18 @@ impl Model {
     }
 
     pub(super) fn standing(&self, id: TaskId, most: u64) -> Option<Standing> {
-        let task = self.shown(id)?.task.clone();
+        let (task, slots) = (&self.shown(id)?.task, Slots::of(self));
         let queue = self.queues.get(&task.facts.lane.queue).copied().unwrap_or(QueueState::Active);
         let lane = self.line(|it| it.facts.lane == task.facts.lane);
-        let ahead = (task.facts.state == State::Queued).then(|| lane.iter().take_while(|it| **it != id).count() as u64);
-        Some(Standing::new(task, queue, ahead, most))
+        let before = lane.into_iter().take_while(|it| *it != id);
+        let ahead = (task.facts.state == State::Queued).then(|| before.filter(|it| self.waits(*it, &slots)).count());
+        let standing = Standing::new(slots.show(self, task), queue, ahead.map(|it| it as u64), most);
+        Some(Standing { gates: self.full_gates(task), ..standing })
+    }
+
+    /// Whether a task is queued and no gate blocks it.
+    fn waits(&self, id: TaskId, slots: &Slots) -> bool {
+        self.tasks.get(&id).is_some_and(|kept| slots.state_of(self, &kept.task.facts) == State::Queued)
     }
 
     pub(super) fn queues(&self, name: Option<&str>) -> Vec<Queue> {
@@ -88,21 +118,20 @@ impl Model {
 
     pub(super) fn lanes(&self) -> Vec<LaneCounts> {
         let mut lanes: BTreeMap<_, LaneCounts> = BTreeMap::new();
-        let tasks = self.tasks.values().map(|kept| &kept.task);
+        let (tasks, slots) = (self.tasks.values().map(|kept| &kept.task), Slots::of(self));
         for task in tasks.filter(|task| !queue::is_of_system(&task.facts.lane.queue)) {
             let lane = &task.facts.lane;
             let known = lanes.entry((&lane.task_type, &lane.queue)).or_insert_with(|| of_lane(lane));
-            known.counts.add(task.counted(), 1);
+            known.counts.add(self.counted(task, &slots), 1);
         }
         lanes.into_values().collect()
     }
 
     fn queue(&self, name: &str, state: QueueState) -> Queue {
-        let mut counts = Counts::default();
-        let tasks = || self.tasks.values().map(|kept| &kept.task).filter(|task| *task.facts.lane.queue == *name);
-        tasks().for_each(|task| counts.add(task.counted(), 1));
-        let line = self.line(|task| *task.facts.lane.queue == *name);
-        Queue { name: name.into(), state, counts, oldest_queued_at: self.oldest(name), next: line.first().copied() }
+        let is_of = |task: &Task| *task.facts.lane.queue == *name;
+        let (line, slots) = (self.line(is_of), Slots::of(self));
+        let next = line.iter().find(|id| self.waits(**id, &slots)).or(line.first()).copied();
+        Queue { name: name.into(), state, counts: self.count(is_of), oldest_queued_at: self.oldest(name), next }
     }
 
     /// The first of each lane and priority has waited longest there; the oldest of these has waited longest of all.
@@ -151,10 +180,8 @@ impl Model {
     }
 
     pub(super) fn stats(&self) -> StoreStats {
-        let mut counts = Counts::default();
-        self.tasks.values().for_each(|kept| counts.add(kept.task.counted(), 1));
         StoreStats {
-            counts,
+            counts: self.count(|_| true),
             lanes: self.lanes.len(),
             bytes: 0,
             wal_bytes: 0,

@@ -7,10 +7,12 @@ use tasklane_core::limit;
 use tasklane_core::promote;
 use tasklane_core::queue::QueueState;
 use tasklane_core::rescue::Host;
+use tasklane_core::sabotage::{self, Sabotage};
 use tasklane_core::state::State;
 use tasklane_core::task::{Task, TaskId};
 use tasklane_core::time::Timestamp;
 
+use super::gate::Slots;
 use super::{Kept, Model, Tx};
 
 impl Model {
@@ -36,16 +38,30 @@ impl Tx<'_> {
             let lane = &task.facts.lane;
             model.queues.get(&lane.queue) != Some(&QueueState::Paused) && request.serves(lane)
         });
-        let (mut leased, mut bytes) = (Vec::new(), 0);
+        let (mut leased, mut bytes, mut slots) = (Vec::new(), 0, Slots::of(model));
         for id in line {
             if leased.len() == request.limit || bytes >= limit::LEASE_BYTES {
                 break;
             }
+            // Whoever is behind a full gate is not looked at, not even for a deadline.
+            if !self.may_pass(id, &slots) {
+                continue;
+            }
             let started = self.start(id, request, leased.len());
+            if let Some(started) = &started {
+                slots.take(&started.facts);
+                self.pass_gates(&started.facts);
+            }
             bytes += started.as_ref().map_or(0, Leased::bytes);
             leased.extend(started);
         }
         leased
+    }
+
+    /// Whether all gates of a task have room.
+    fn may_pass(&self, id: TaskId, slots: &Slots) -> bool {
+        let facts = self.model.tasks.get(&id).map(|kept| &kept.task.facts);
+        facts.is_some_and(|it| slots.is_open(self.model, it, self.now)) || sabotage::is(Sabotage::UncountedGate)
     }
 
     /// Starts an attempt, unless a deadline of the task has passed.

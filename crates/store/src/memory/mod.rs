@@ -8,6 +8,7 @@ use tasklane_core::checkpoint::Checkpoint;
 use tasklane_core::decision::Decision;
 use tasklane_core::error::StoreError;
 use tasklane_core::event::{Position, Transition};
+use tasklane_core::gate::{Definition, Gate, GateDetail, GateName, Starts};
 use tasklane_core::lease::{Home, LeaseKey};
 use tasklane_core::log::{LogLine, Tally};
 use tasklane_core::ports::BoxFuture;
@@ -20,13 +21,15 @@ use tasklane_core::rescue::Host;
 use tasklane_core::sabotage::{self, Sabotage};
 use tasklane_core::settle::Mark;
 use tasklane_core::state::State;
-use tasklane_core::task::{Attempt, Lane, Task, TaskId, Unique};
+use tasklane_core::task::{Attempt, Facts, Lane, Task, TaskId, Unique};
 use tasklane_core::time::Timestamp;
 
+use self::gate::Paused;
 use crate::clock::StoreClock;
 
 mod accept;
 mod control;
+mod gate;
 mod hand;
 mod inspect;
 mod lease;
@@ -87,6 +90,14 @@ struct Model {
     queues: BTreeMap<Box<str>, QueueState>,
     idempotency: BTreeMap<TenantKey, KeyHolder>,
     unique: BTreeMap<TenantKey, KeyHolder>,
+    /// What was said of each gate.
+    gates: BTreeMap<GateName, Definition>,
+    /// When tasks started at gates with a rate.
+    starts: BTreeMap<GateName, Starts>,
+    /// The moment of the commit or the read that is under way.
+    now: Timestamp,
+    /// Up to which moment it was told that gates opened by time.
+    told_at: Timestamp,
     log: VecDeque<(Position, Timestamp, Vec<Transition>)>,
     position: Position,
     commits: u64,
@@ -136,7 +147,8 @@ impl MemoryStore {
     }
 
     fn read<'a, T: Send + 'a>(&self, read: impl FnOnce(&Model) -> T) -> BoxFuture<'a, Result<T, StoreError>> {
-        let model = self.model();
+        let mut model = self.model();
+        model.now = self.clock.now();
         let answer = if model.closed { Err(closed()) } else { Ok(read(&model)) };
         Box::pin(std::future::ready(answer))
     }
@@ -153,13 +165,18 @@ impl Store for MemoryStore {
             Err(closed())
         } else {
             let now = self.clock.now();
+            model.now = now;
             Ok(Tx { model: &mut model, now, answers: Answers::default() }.run(batch))
         };
         Box::pin(std::future::ready(answer))
     }
 
     fn tasks(&self, ids: Vec<TaskId>) -> BoxFuture<'_, Result<Vec<Option<Task>>, StoreError>> {
-        self.read(|model| ids.iter().map(|id| model.shown(*id).map(|kept| kept.task.clone())).collect())
+        self.read(|model| model.read(&ids))
+    }
+
+    fn facts(&self, ids: Vec<TaskId>) -> BoxFuture<'_, Result<Vec<Option<Facts>>, StoreError>> {
+        self.read(|model| ids.iter().map(|id| model.shown(*id).map(|kept| kept.task.facts.clone())).collect())
     }
 
     fn list(
@@ -197,6 +214,14 @@ impl Store for MemoryStore {
 
     fn lanes(&self) -> BoxFuture<'_, Result<Vec<LaneCounts>, StoreError>> {
         self.read(Model::lanes)
+    }
+
+    fn gates(&self, after: Option<GateName>, most: usize) -> BoxFuture<'_, Result<Vec<Gate>, StoreError>> {
+        self.read(|model| model.gates(after.as_ref(), most))
+    }
+
+    fn gate(&self, name: GateName) -> BoxFuture<'_, Result<Option<GateDetail>, StoreError>> {
+        self.read(|model| model.gate(&name))
     }
 
     fn ended(&self, ids: Vec<TaskId>) -> BoxFuture<'_, Result<Vec<TaskId>, StoreError>> {
@@ -241,6 +266,8 @@ impl Store for MemoryStore {
 impl Tx<'_> {
     /// Every verb in the order of the road.
     fn run(mut self, batch: Batch) -> Answers {
+        // Where nothing is known of gates, none opens.
+        let mut before = self.model.knows_gates().then(|| self.model.startable(Paused::With));
         for key in &batch.renew {
             let held = self.renew(key);
             self.answers.renew.push(held);
@@ -272,6 +299,7 @@ impl Tx<'_> {
         for (queue, state) in batch.control {
             self.control(queue, state);
         }
+        self.answers.gate = batch.gate.into_iter().map(|set| self.set_gate(set)).collect();
         for submission in batch.accept {
             let accepted = self.accept(submission);
             self.answers.accept.push(accepted);
@@ -281,9 +309,18 @@ impl Tx<'_> {
             let leased = self.lease(request);
             self.answers.lease.push(leased);
         }
+        if let Some(before) = before.as_mut().filter(|_| batch.rescue > 0) {
+            self.still_startable(before);
+        }
         self.rescue(batch.rescue, batch.seed);
         if let Some(sweep) = batch.sweep {
             self.sweep(&sweep);
+        }
+        if batch.promote > 0 {
+            self.model.told_at = self.now;
+        }
+        if let Some(before) = before {
+            self.tell_opened(&before);
         }
         self.finish()
     }
@@ -295,7 +332,8 @@ impl Tx<'_> {
             self.model.position.0 += 1;
             self.model.log.push_back((self.model.position, self.now, self.answers.transitions.clone()));
         }
-        let due = self.model.tasks.values().filter_map(|kept| kept.task.facts.due_at()).min();
+        let due = self.model.tasks.values().filter_map(|kept| kept.task.facts.due_at());
+        let due = due.chain(self.model.next_opening()).min();
         self.answers.next_due = due.map(|at| at.since(self.now));
         self.answers.position = self.model.position;
         self.answers

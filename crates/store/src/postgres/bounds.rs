@@ -82,8 +82,14 @@ struct Known {
 
 impl Default for Known {
     fn default() -> Self {
-        let standing = Standing { frontier: BEGINNING, before: Ranges::default(), empty: false };
-        Self { standing, whole_again: Duration::ZERO, epoch: 0, payload: 0, arrivals: 0, lately: VecDeque::default() }
+        Self {
+            standing: Standing::unknown(),
+            whole_again: Duration::ZERO,
+            epoch: 0,
+            payload: 0,
+            arrivals: 0,
+            lately: VecDeque::default(),
+        }
     }
 }
 
@@ -100,6 +106,11 @@ impl Known {
 }
 
 impl Standing {
+    /// Something may stand anywhere.
+    fn unknown() -> Self {
+        Self { frontier: BEGINNING, before: Ranges::default(), empty: false }
+    }
+
     /// Something came: what lies before the frontier is remembered.
     fn let_in(&mut self, came: &Ranges) {
         for (urgency, (first, last)) in came {
@@ -275,7 +286,7 @@ impl Bounds {
             if let Some(took) = look.whole {
                 known.whole_again = now + (took * SHARE).clamp(LOOK_EVERY, LOOK_AT_LEAST);
                 known.epoch += 1;
-                (known.standing.frontier, known.standing.before) = (BEGINNING, Ranges::default());
+                known.standing = Standing::unknown();
             }
             if look.taken.contains_key(lane) {
                 known.payload = look.payload;
@@ -373,6 +384,21 @@ mod tests {
         assert_eq!(own, Plan::Spans(vec![span((0, 9), END)]), "what the same commit brings in is found");
         bounds.arrived(&came((0, 11)));
         assert_eq!(plan(&mut bounds), Plan::Spans(vec![span((0, 9), END)]));
+    }
+
+    #[test]
+    fn a_whole_look_at_a_lane_that_was_thought_empty_shows_what_it_left() {
+        let mut bounds = whole(&[(0, 9)]);
+        let mut short = look(&mut bounds);
+        short.came_short();
+        land(&mut bounds, short, &[]);
+        [(0, 4), (0, 5)].iter().for_each(|place| bounds.arrived(&came(*place)));
+        bounds.forget();
+        let (plan_of_all, mut all) = bounds.plan(&[1], &Arrivals::default(), NOW);
+        assert_eq!(plan_of_all, Plan::Whole);
+        all.was_whole(Duration::from_millis(1));
+        land(&mut bounds, all, &[(0, 4)]);
+        assert_eq!(plan(&mut bounds), Plan::Spans(vec![span((0, 4), END)]));
     }
 
     #[test]

@@ -197,7 +197,7 @@ impl Tx<'_> {
             if most == 0 {
                 break;
             }
-            let (rows, mut look, left) = self.take(lanes, most.min(room.unwrap_or(most)), looks).await?;
+            let (rows, mut look, left) = self.take(lanes, most, room, looks).await?;
             (looks, room) = (looks + 1, Some(look.room()));
             let started = given.ids.len();
             let given_all = self.give(run, rows, &mut given, &mut look).await;
@@ -215,8 +215,15 @@ impl Tx<'_> {
         }
     }
 
-    /// Locks the first tasks of these lanes, after so many looks of this commit that were not enough.
-    async fn take(&mut self, lanes: &[i32], most: usize, looks: u32) -> Result<(Vec<Taken>, Look, Left)> {
+    /// Locks the first tasks of these lanes, after so many looks of this commit that were not enough; the last one tells how
+    /// many one lease has `room` for.
+    async fn take(
+        &mut self,
+        lanes: &[i32],
+        most: usize,
+        room: Option<usize>,
+        looks: u32,
+    ) -> Result<(Vec<Taken>, Look, Left)> {
         let began = self.shared.time.elapsed();
         let (plan, mut look) = {
             let mut bounds = self.shared.bounds.lock().unwrap_or_else(PoisonError::into_inner);
@@ -229,7 +236,7 @@ impl Tx<'_> {
                 (true, lanes.iter().map(lane).collect())
             }
         };
-        let most = if looks == 0 { most.min(look.room()) } else { most };
+        let most = most.min(room.unwrap_or_else(|| look.room()));
         let taken = self.take_all_of(&spans, most, looks).await?;
         if is_whole {
             look.was_whole(self.shared.time.elapsed().saturating_sub(began));

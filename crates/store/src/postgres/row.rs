@@ -6,6 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use tasklane_core::gate::no_keys;
 use tasklane_core::lease::{Lease, Token};
 use tasklane_core::outcome::Failure;
 use tasklane_core::queue::Counted;
@@ -103,6 +104,7 @@ impl Kept {
             lane: Arc::clone(names.lane_of(lane)?),
             scope: Arc::clone(names.scope_of(scope)?),
             spec: spec.ok().flatten().map_or_else(Spec::shared, Arc::new),
+            gates: no_keys(),
             state,
             attempt: number(5)?,
             spent: number(6)?,

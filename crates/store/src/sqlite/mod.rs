@@ -19,7 +19,7 @@ use tasklane_core::ports::store::{
     Answers, Batch, EventPage, LogPage, LogQuery, Standing, Store, StoreStats, TaskFilter, TaskPage,
 };
 use tasklane_core::queue::{Counts, LaneCounts, Queue};
-use tasklane_core::task::{Attempt, Lane, Task, TaskId};
+use tasklane_core::task::{Attempt, Facts, Lane, Task, TaskId};
 use tasklane_core::time::Timestamp;
 use tokio::sync::oneshot;
 
@@ -143,6 +143,14 @@ impl Store for SqliteStore {
     fn tasks(&self, ids: Vec<TaskId>) -> BoxFuture<'_, Result<Vec<Option<Task>>, StoreError>> {
         let (view, overlays) = (Arc::clone(&self.view), self.overlays(&ids));
         Box::pin(self.readers.read(move |db| inspect::tasks(db, &view, &ids, &overlays)))
+    }
+
+    fn facts(&self, ids: Vec<TaskId>) -> BoxFuture<'_, Result<Vec<Option<Facts>>, StoreError>> {
+        let (view, overlays) = (Arc::clone(&self.view), self.overlays(&ids));
+        Box::pin(self.readers.read(move |db| {
+            let tasks = inspect::tasks(db, &view, &ids, &overlays)?;
+            Ok(tasks.into_iter().map(|task| task.map(|it| it.facts)).collect())
+        }))
     }
 
     fn list(

@@ -18,6 +18,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use rusqlite::Row;
 use serde::{Deserialize, Serialize};
+use tasklane_core::gate::no_keys;
 use tasklane_core::lease::{Lease, Token};
 use tasklane_core::outcome::Failure;
 use tasklane_core::queue::Counted;
@@ -278,6 +279,7 @@ impl Kept {
             lane: Arc::clone(names.lane(head.lane)?),
             scope: Arc::clone(names.scope(head.scope)?),
             spec: spec.unwrap_or_else(Spec::shared),
+            gates: no_keys(),
             state: head.state,
             attempt: head.attempt,
             spent: head.spent,

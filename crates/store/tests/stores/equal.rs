@@ -3,6 +3,7 @@
 //! on the way keeps core's laws.
 
 use std::collections::BTreeSet;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use proptest::prelude::*;
@@ -17,7 +18,8 @@ use tasklane_store::promote::{self, Replace};
 use tasklane_store::sqlite::{Options, SqliteStore};
 use tasklane_testkit::{self as testkit};
 
-use crate::commands::{Command, New, Report, Step, step};
+use crate::commands::{Command, Gates, New, Report, Step, step};
+use crate::gated::Told;
 use crate::pair::{Database, Pair, in_schema};
 
 impl Pair {
@@ -25,7 +27,9 @@ impl Pair {
         match step {
             Step::Pass(ms) => self.clock.advance(Duration::from_millis((*ms).into())),
             Step::Reopen => {
-                self.store.close().await;
+                if !matches!(self.database, Database::Model(_)) {
+                    self.store.close().await;
+                }
                 self.store = self.database.open(&self.clock).await;
                 self.model.reopened();
             }
@@ -42,10 +46,12 @@ impl Pair {
                     commands.iter().filter(is_submit).for_each(|it| self.add(batch, it));
                 }
                 let [one, other] = twice;
+                let told = Told::of(&one);
                 let looks_ahead = !self.store.is_shared() || one.promote + one.rescue > 0;
                 let model = self.model.commit(one).await.unwrap();
                 let store = self.store.commit(other).await.unwrap();
                 self.laws(&model);
+                self.gate_laws(told, &model).await;
                 if looks_ahead {
                     wakes_in_time(&model, &store);
                 }
@@ -95,7 +101,7 @@ impl Pair {
         for (answers, shown) in [(&model, &mut shown), (&store, &mut other)] {
             shown.push(format!("{:#?}", (&answers.renew, &answers.progress, &answers.grace, &answers.settle)));
             shown.push(format!("{:#?}", (&answers.logs, &answers.checkpoints)));
-            shown.push(format!("{:#?}", &answers.hand));
+            shown.push(format!("{:#?}", (&answers.hand, &answers.gate)));
             shown.push(format!("{:#?}", &answers.accept));
             shown.push(format!("{:#?}", (answers.promote, answers.rescue, answers.sweep)));
             shown.push(format!("{:#?}", &answers.lease));
@@ -103,6 +109,10 @@ impl Pair {
         }
         for (model, store) in shown.iter().zip(&other) {
             assert_eq!(model, store, "the model's answer is on the left");
+        }
+        for (lane, more) in &model.opened {
+            let told = store.opened.iter().find(|it| it.0 == *lane).map_or(0, |it| it.1);
+            assert!(told >= *more, "{lane:?}: {told} are told and {more} can start");
         }
         self.last = store.position;
         self.leased.extend(model.lease.into_iter().flatten());
@@ -141,7 +151,7 @@ impl Pair {
     fn directory(&self) -> &std::path::Path {
         match &self.database {
             Database::Sqlite(dir) => dir.path(),
-            Database::Postgres(_) => panic!("it has no directory"),
+            Database::Postgres(_) | Database::Model(_) => panic!("it has no directory"),
         }
     }
 
@@ -188,6 +198,7 @@ impl Pair {
         for name in [None, Some("~s".into()), Some("new".into())] {
             assert_eq!(model.queues(name.clone()).await.unwrap(), store.queues(name).await.unwrap());
         }
+        assert_eq!(model.gates(None, 99).await.unwrap(), store.gates(None, 99).await.unwrap());
         assert_eq!(model.stats().await.unwrap().counts, store.stats().await.unwrap().counts);
         if self.left.is_none() {
             self.same_events().await;
@@ -234,19 +245,24 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: cases(), max_shrink_iters: 400, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn sqlite_answers_as_the_model(steps in proptest::collection::vec(step(), 1..60)) {
+    fn the_model_keeps_the_laws_of_gates(steps in proptest::collection::vec(step(Gates::With), 1..60)) {
+        hold_together(Database::Model(OnceLock::new()), &steps);
+    }
+
+    #[test]
+    fn sqlite_answers_as_the_model(steps in proptest::collection::vec(step(Gates::Without), 1..60)) {
         hold_together(Database::sqlite(), &steps);
     }
 
     #[test]
-    fn postgres_answers_as_the_model(steps in proptest::collection::vec(step(), 1..60)) {
+    fn postgres_answers_as_the_model(steps in proptest::collection::vec(step(Gates::Without), 1..60)) {
         hold_together(Database::postgres(), &steps);
     }
 
     #[test]
     fn a_promoted_store_goes_on_as_the_model(
-        before in proptest::collection::vec(step(), 1..60),
-        after in proptest::collection::vec(step(), 1..30),
+        before in proptest::collection::vec(step(Gates::Without), 1..60),
+        after in proptest::collection::vec(step(Gates::Without), 1..30),
     ) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
@@ -282,6 +298,7 @@ fn what_follows_a_settlement_has_the_lesser_id() {
         attempts: 0,
         timeouts: (None, None),
         size: 0,
+        limits: Vec::new(),
     };
     let report = Command::Report(0, Report::Success(0), Some(new(2)));
     let steps = [

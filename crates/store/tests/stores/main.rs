@@ -4,6 +4,7 @@
 mod commands;
 mod conformance;
 mod equal;
+mod gated;
 mod memory;
 mod pair;
 mod postgres;

@@ -4,11 +4,12 @@ use crate::commands::{Command, New, Report};
 use crate::conformance::world::{beginning, id};
 use bytes::Bytes;
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tasklane_core::accept::{Deadlines, Idempotency, Moment, NewTask, Start, Submission, UniquePolicy};
 use tasklane_core::checkpoint::Checkpoint;
 use tasklane_core::event::Position;
+use tasklane_core::gate::{Bounds, EVERY_TENANT, GateName, Limit, Rate, SetBy, SetGate};
 use tasklane_core::hand::Hand;
 use tasklane_core::lease::{Home, LaneFilter, LeaseKey, LeaseRequest, Leased, TypeFilter, mix};
 use tasklane_core::log::{Level, Line};
@@ -29,6 +30,8 @@ use tasklane_testkit::{self as testkit, ManualClock};
 pub enum Database {
     Sqlite(tempfile::TempDir),
     Postgres(String),
+    /// The model itself, so that the laws can be held against it alone.
+    Model(OnceLock<Arc<MemoryStore>>),
 }
 
 impl Database {
@@ -47,6 +50,11 @@ impl Database {
                 SqliteStore::open(options).unwrap()
             }
             Self::Postgres(schema) => PostgresStore::open(in_schema(schema, clock)).await.unwrap(),
+            Self::Model(store) => {
+                let store = store.get_or_init(|| MemoryStore::new(clock.clone()));
+                store.reopened();
+                Arc::clone(store) as Arc<dyn Store>
+            }
         }
     }
 }
@@ -72,6 +80,8 @@ pub struct Pair {
     pub in_order: bool,
     /// Tasks whose ids may come again, as they are still there when they do.
     pub telling: BTreeSet<TaskId>,
+    /// Lanes whose workers were told of so many tasks that can start, and may not have looked since.
+    pub told: BTreeMap<Arc<Lane>, usize>,
     /// The event log was left behind, where it stood here.
     pub left: Option<Position>,
 }
@@ -82,7 +92,22 @@ impl Pair {
         let (model, store) = (MemoryStore::new(clock.clone()), database.open(&clock).await);
         let (known, leased, states) = (Vec::new(), Vec::new(), BTreeMap::new());
         let (in_order, telling, last) = (store.is_shared(), BTreeSet::new(), Position(0));
-        Self { clock, database, model, store, drawn: 0, known, leased, states, last, in_order, telling, left: None }
+        let told = BTreeMap::new();
+        Self {
+            told,
+            clock,
+            database,
+            model,
+            store,
+            drawn: 0,
+            known,
+            leased,
+            states,
+            last,
+            in_order,
+            telling,
+            left: None,
+        }
     }
 
     pub fn draw(&mut self) -> u64 {
@@ -109,6 +134,9 @@ impl Pair {
             payload: Bytes::from(vec![b'0' + (n % 10) as u8; usize::from(new.size)]),
             start: new.delay.map_or(Start::Now, |delay| Start::After(seconds(delay))),
             priority: new.priority.into(),
+            limits: Limit::share(
+                new.limits.iter().map(|(key, how)| Limit { key: gate_key(*key), bounds: bounds(*how) }),
+            ),
             spec: Spec::shared(),
             deadlines: Deadlines {
                 start: new.start.map(|after| Moment::After(seconds(after))),
@@ -239,6 +267,7 @@ impl Pair {
                 let queue = ["a", "b", "~s", "new"][usize::from(*queue)];
                 batch.control.push((queue.into(), QueueState::ALL[usize::from(*state)]));
             }
+            Command::Gate(which, how) => batch.gate.push(set_gate(*which, *how)),
             Command::Promote(most) => batch.promote = (*most).into(),
             Command::Rescue(most) => batch.rescue = (*most).into(),
             Command::Sweep(limit, how) => {
@@ -253,4 +282,30 @@ impl Pair {
             }
         }
     }
+}
+
+fn gate_key(n: u8) -> Box<str> {
+    format!("k{n}").into()
+}
+
+fn bounds(how: u8) -> Bounds {
+    let count = u32::from(how);
+    match how {
+        0..4 => Bounds { max_running: Some(count + 1), rate: None },
+        4 | 5 => Bounds { max_running: None, rate: Some(Rate { count: count - 3, per: Duration::from_secs(9) }) },
+        _ => Bounds::default(),
+    }
+}
+
+fn set_gate(which: u8, how: u8) -> SetGate {
+    let of = |tenant: &str, n| GateName::Key { tenant: tenant.into(), key: gate_key(n) };
+    let name = match which {
+        0 => GateName::Queue("a".into()),
+        1 => GateName::Type("x".into()),
+        2 => of(EVERY_TENANT, 0),
+        3 => of("1", 0),
+        n => of("", n - 4),
+    };
+    let by = if how < 8 { SetBy::Config } else { SetBy::Operator };
+    SetGate { name, by, bounds: (!how.is_multiple_of(8)).then(|| bounds(how % 8 - 1)) }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use tasklane_core::checkpoint::Checkpoint;
+use tasklane_core::gate::no_keys;
 use tasklane_core::lease::{Lease, Leased};
 use tasklane_core::state::State;
 use tasklane_core::task::{Facts, Lane, Scope, Spec, TaskId};
@@ -190,6 +191,7 @@ fn read_task(
         lane,
         scope,
         spec: Spec::share(draft.spec),
+        gates: no_keys(),
         state: State::Running,
         attempt: key.attempt,
         spent: 0,

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use tasklane_core::accept::{Deadlines, Idempotency, NewTask as Accepting, Start, UniquePolicy, fingerprint};
+use tasklane_core::gate::Limit;
 use tasklane_core::task::{Lane, Scope, Spec, TaskId, Unique};
 
 use super::new::NewTask;
@@ -51,6 +52,7 @@ impl NewTask<'_> {
             payload: self.payload_of(body),
             start: self.start.unwrap_or(Start::Now),
             priority: self.priority.unwrap_or(0),
+            limits: Limit::none(),
             deadlines: Deadlines { start: self.start_deadline, end: self.deadline },
             unique_policy,
             idempotency: None,

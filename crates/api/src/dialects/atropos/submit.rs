@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use tasklane_core::accept::{Deadlines, NewTask as Accepting, Start, UniquePolicy};
+use tasklane_core::gate::Limit;
 use tasklane_core::task::{Lane, Spec};
 use tasklane_wire::name::is_type;
 use tasklane_wire::task::DEFAULT_QUEUE;
@@ -38,6 +39,7 @@ fn accepting(call: &Call, new: NewTask) -> Accepting {
         payload: new.parameters,
         start: Start::Now,
         priority: 0,
+        limits: Limit::none(),
         spec,
         deadlines: Deadlines::default(),
         unique_policy: UniquePolicy::default(),

@@ -9,7 +9,7 @@ use tasklane_core::ports::store::{
     Answers, Batch, EventPage, LogPage, LogQuery, Standing, Store, StoreStats, TaskFilter, TaskPage,
 };
 use tasklane_core::queue::{Counts, LaneCounts, Queue};
-use tasklane_core::task::{Attempt, Lane, Task, TaskId};
+use tasklane_core::task::{Attempt, Facts, Lane, Task, TaskId};
 use tasklane_core::time::Timestamp;
 use tasklane_store::memory::MemoryStore;
 
@@ -54,6 +54,10 @@ impl Store for Faulty {
 
     fn tasks(&self, ids: Vec<TaskId>) -> Answer<'_, Vec<Option<Task>>> {
         self.or(|| self.inner.tasks(ids))
+    }
+
+    fn facts(&self, ids: Vec<TaskId>) -> Answer<'_, Vec<Option<Facts>>> {
+        self.or(|| self.inner.facts(ids))
     }
 
     fn list(&self, filter: TaskFilter, below: Option<TaskId>, limit: usize) -> Answer<'_, TaskPage> {

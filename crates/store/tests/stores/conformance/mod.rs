@@ -5,6 +5,7 @@
 
 pub mod accept;
 pub mod control;
+pub mod gate;
 pub mod hand;
 pub mod inspect;
 pub mod keys;
@@ -54,6 +55,25 @@ macro_rules! conformance {
             inspect: lists_page_newest_first, lists_filter, attempts_in_order, events_in_order_and_by_position, crash_loops_are_found_in_the_log,
                 queues_count_without_rows, lanes_count_without_rows, standing_counts_those_ahead, stats_count, a_closed_store_is_away,
                 counts_by_origin_and_tenant, a_lane_is_known_from_its_first_task_on, only_rows_of_the_origin_are_examined;
+        }
+    };
+}
+
+/// The rules of gates, as tests of the store that `$make` makes. The databases have none yet.
+#[macro_export]
+macro_rules! conformance_of_gates {
+    ($make:expr) => {
+        $crate::rules! { $make,
+            gate: never_more_than_the_limit, two_requests_of_one_commit_share_the_slots, all_or_none, several_gates_meet,
+                a_freed_slot_is_taken_in_the_same_commit, room_is_told_in_each_lane_and_no_more_than_there_is,
+                a_lost_lease_gives_back, however_an_attempt_ends_its_slots_come_back,
+                what_ends_while_it_waits_never_took_a_slot, a_limit_on_a_queue_holds_for_what_waits, lowered_and_raised,
+                a_stronger_word_stands, the_last_task_defines_and_one_without_bounds_only_passes,
+                what_is_not_accepted_defines_nothing, a_paused_lane_holds_nothing, a_lane_that_nobody_serves_holds_nothing,
+                urgent_first, who_is_blocked_holds_up_nobody, a_rate_opens_by_time, blocked_is_shown_and_counted,
+                standing_names_the_full_gates, gates_page_by_name_and_show_holders, keys_are_of_one_tenant,
+                a_stand_in_holds_for_every_tenant, system_queues_pass_no_gates, a_hundred_strands_in_order,
+                followers_define_their_gates;
         }
     };
 }

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use tasklane_core::accept::{Accepted, Deadlines, NewTask, Refused, Start, Submission, UniquePolicy};
 use tasklane_core::error::HandError;
 use tasklane_core::event::{Position, Transition};
+use tasklane_core::gate::Limit;
 use tasklane_core::hand::Hand;
 use tasklane_core::lease::{Home, LaneFilter, LeaseRequest, Leased, TypeFilter, mix};
 use tasklane_core::outcome::{FailureKind, Outcome};
@@ -60,6 +61,7 @@ impl World {
             payload: Bytes::from(format!("{{\"n\":{n}}}")),
             start: Start::Now,
             priority: 0,
+            limits: Limit::none(),
             spec: Spec::shared(),
             deadlines: Deadlines::default(),
             unique_policy: UniquePolicy::Return,
