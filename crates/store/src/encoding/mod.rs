@@ -7,6 +7,7 @@ use thiserror::Error;
 
 pub(crate) mod checksum;
 pub(crate) mod chunk;
+pub(crate) mod gate;
 pub(crate) mod log;
 pub(crate) mod mark;
 pub(crate) mod varint;
