@@ -37,6 +37,10 @@ pub const EVENTS_BYTES: u64 = 1 << 30;
 pub const CLOCK_SKEW: Duration = Duration::from_secs(5);
 /// Attempts in a row ended by a dying worker before a task is quarantined.
 pub const CRASHES_IN_A_ROW: u32 = 3;
+/// Most types remembered of which tasks were quarantined lately.
+pub const CRASHING_TYPES: usize = 1_000;
+/// Most quarantined tasks of a type that are counted.
+pub const CRASHING_TASKS: usize = 1_000;
 /// Longest queue, tenant, worker name, key, or label value in bytes.
 pub const NAME_BYTES: usize = 200;
 /// Most labels of a task.

@@ -10,6 +10,7 @@ pub mod stream;
 
 // The road, a file a station.
 mod accept;
+mod crashing;
 mod due;
 mod lease;
 mod notes;

@@ -7,7 +7,7 @@ use tasklane_core::gate::{Gate, Rate};
 use tasklane_core::ports::store::Standing;
 use tasklane_core::queue::QueueState;
 use tasklane_core::state::State;
-use tasklane_core::task::TaskId;
+use tasklane_core::task::{Task, TaskId};
 
 use crate::calls::{Why, WhyReason};
 use crate::inside::Inside;
@@ -30,6 +30,7 @@ pub(crate) async fn why(inside: &Arc<Inside>, id: TaskId) -> Result<Option<Why>,
     for full in &standing.gates {
         reasons.push(gate(inside, full).await?);
     }
+    reasons.extend(quarantine(&standing.task));
     if standing.task.facts.state == State::Queued {
         reasons.extend(place(&standing));
         reasons.extend(draining(inside));
@@ -57,6 +58,22 @@ fn queue(standing: &Standing) -> Option<WhyReason> {
         code: "queue_paused",
         message: format!("queue {name:?} is paused"),
         remedy: format!("resume it: POST /v1/queues/{name}:resume"),
+        opens_at: None,
+    })
+}
+
+/// What ended it says how, and of whom: [`tasklane_core::settle`].
+fn quarantine(task: &Task) -> Option<WhyReason> {
+    let failure = task.failure.as_ref().filter(|_| task.quarantined)?;
+    let worker = task.worker.as_deref().unwrap_or("unknown");
+    Some(WhyReason {
+        code: "quarantined",
+        message: format!(
+            "it is quarantined, as it ended the workers that ran it, the last {worker:?}: {}",
+            failure.message
+        ),
+        remedy: "see what that worker wrote; once it is mended, `retry` starts the task again and lifts the quarantine"
+            .to_owned(),
         opens_at: None,
     })
 }

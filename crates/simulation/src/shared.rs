@@ -244,6 +244,15 @@ impl Store for Port {
         self.store.events(after, limit)
     }
 
+    fn crash_loops(
+        &self,
+        after: Position,
+        since: Timestamp,
+        most: usize,
+    ) -> BoxFuture<'_, Result<EventPage, StoreError>> {
+        self.store.crash_loops(after, since, most)
+    }
+
     fn stats(&self) -> BoxFuture<'_, Result<StoreStats, StoreError>> {
         self.store.stats()
     }

@@ -15,6 +15,7 @@ use rusqlite::Connection;
 use tasklane_core::accept::{NewTask, UniquePolicy};
 use tasklane_core::error::{Refusal, StoreError};
 use tasklane_core::hand::Hand;
+use tasklane_core::lease::{Home, LeaseRequest};
 use tasklane_core::ports::clock::Clock;
 use tasklane_core::ports::store::{Batch, Store};
 use tasklane_core::settle::Settled;
@@ -129,7 +130,8 @@ async fn a_file_of_the_first_schema_is_brought_up_to_date() {
     drop(world);
     let db = Connection::open(dir.path().join(DATABASE)).unwrap();
     db.execute_batch(
-        "DROP INDEX tasks_origin; ALTER TABLE tasks DROP COLUMN origin; DROP TABLE logs; DROP TABLE checkpoints;
+        "DROP INDEX tasks_origin; ALTER TABLE tasks DROP COLUMN origin;
+         ALTER TABLE leases DROP COLUMN inside; DROP TABLE logs; DROP TABLE checkpoints;
          DELETE FROM migrations WHERE name != '0001_tasks'; PRAGMA user_version = 1",
     )
     .unwrap();
@@ -153,7 +155,7 @@ async fn a_file_of_the_first_schema_is_brought_up_to_date() {
 async fn leases_count_anew_after_a_start() {
     let (dir, clock) = (tempfile::tempdir().unwrap(), ManualClock::at(beginning()));
     let world = open_at(dir.path(), &clock);
-    let request = tasklane_core::lease::LeaseRequest { length: 3600 * SECOND, ..world.request(1) };
+    let request = LeaseRequest { length: 3600 * SECOND, ..world.request(1) };
     world.accept(world.task("t")).await;
     let long = world.lease_as(request).await.remove(0);
     let short = world.run(world.task("t")).await;
@@ -343,4 +345,28 @@ async fn a_new_task_does_not_get_the_place_of_one_that_a_grant_still_names() {
     assert_eq!(world.get(new).await.facts.state, State::Queued);
     assert_eq!(world.get(stays).await.facts.state, State::Running);
     assert_eq!(world.lease(9).await.iter().map(|it| it.facts.id).collect::<Vec<_>>(), [new]);
+}
+
+#[tokio::test]
+async fn what_ran_in_the_server_is_cut_off_by_its_end_and_nothing_else_is() {
+    let dir = tempfile::tempdir().unwrap();
+    let clock = ManualClock::at(beginning());
+    let mut world = open_at(dir.path(), &clock);
+    let mut task = world.task("t");
+    task.spec = spec(|spec| spec.max_attempts = 9);
+    let id = world.accept(task).await.id;
+    let inside = |world: &World| LeaseRequest { home: Home::InServer, ..world.request(1) };
+    assert_eq!(world.lease_as(inside(&world)).await[0].facts.id, id);
+    let apart = world.run(world.task("t")).await.facts.id;
+    for spent in 1..5 {
+        world.store.close().await;
+        world = open_at(dir.path(), &clock);
+        assert_eq!(world.rescue(9).await, 1, "at once");
+        let task = world.get(id).await;
+        assert_eq!((task.facts.state, task.reason), (State::Queued, Reason::LeaseLost));
+        assert_eq!((task.facts.spent, task.facts.crashes, task.quarantined), (spent, 0, false));
+        assert_eq!(task.failure.unwrap().message, "the server that ran it ended");
+        assert_eq!(world.get(apart).await.facts.state, State::Running);
+        assert_eq!(world.lease_as(inside(&world)).await[0].facts.id, id);
+    }
 }

@@ -62,7 +62,7 @@ const EVENTS: &[Parameter] = &[
     parameter("type", Named("TypeName"), "Of this type."),
     parameter("tenant", Named("Name"), "Of this tenant."),
     parameter("state", Text, "Into these states, with commas between them."),
-    parameter("event", Text, "Of these names, such as task.failed, with commas between them."),
+    parameter("event", Text, "Of these names, such as task.failed and type.crashing, with commas between them."),
     AFTER,
 ];
 const BATCH_QUERY: &[Parameter] = &[

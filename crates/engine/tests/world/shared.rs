@@ -209,6 +209,19 @@ impl Store for Shared {
         })
     }
 
+    fn crash_loops(&self, after: Position, since: Timestamp, most: usize) -> Answer<'_, EventPage> {
+        let upto = Position(self.bus.readable.load(Ordering::Relaxed));
+        Box::pin(async move {
+            let mut page = self.ask(|it| it.crash_loops(after, since, most)).await?;
+            while page.commits.last().is_some_and(|(position, _)| *position > upto) {
+                let (_, many) = page.commits.pop().unwrap();
+                page.events.truncate(page.events.len() - many);
+            }
+            page.next = page.next.min(upto).max(after);
+            Ok(page)
+        })
+    }
+
     fn stats(&self) -> Answer<'_, StoreStats> {
         self.ask(|it| it.stats())
     }

@@ -16,8 +16,10 @@ struct Step {
     oldest: i32,
 }
 
-const STEPS: &[Step] =
-    &[Step { name: "0001_tasks", sql: include_str!("../migrations/postgres/0001_tasks.sql"), oldest: 1 }];
+const STEPS: &[Step] = &[
+    Step { name: "0001_tasks", sql: include_str!("../migrations/postgres/0001_tasks.sql"), oldest: 1 },
+    Step { name: "0002_inside", sql: include_str!("../migrations/postgres/0002_inside.sql"), oldest: 1 },
+];
 
 /// The oldest PostgreSQL that has what is used.
 const NEEDED: u32 = 13;

@@ -200,7 +200,7 @@ impl Writer<'_> {
     fn forget(&mut self) -> Result<()> {
         self.stale = true;
         self.sql.rollback()?;
-        self.live = Live { commits: self.live.commits, ..Live::load(self.sql.db)? };
+        self.live = Live { commits: self.live.commits, ..Live::load(self.sql.db, self.live.opening)? };
         self.live.running.count_anew(self.clock.now());
         *self.view_mut() = View::of(&self.live);
         self.stale = false;

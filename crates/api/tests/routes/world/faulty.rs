@@ -105,6 +105,10 @@ impl Store for Faulty {
         self.or(|| self.inner.events(after, limit))
     }
 
+    fn crash_loops(&self, after: Position, since: Timestamp, most: usize) -> Answer<'_, EventPage> {
+        self.or(|| self.inner.crash_loops(after, since, most))
+    }
+
     fn stats(&self) -> Answer<'_, StoreStats> {
         self.or(|| self.inner.stats())
     }
