@@ -123,6 +123,12 @@ const CAUSES: &[(&str, &str, &str)] = &[
         "See `tasklane get ID`; once the cause is mended: `tasklane retry ID`.",
     ),
     (
+        "too_many_gates",
+        "Tasks name so many different keys in their limits that the server keeps no more combinations of queue, type, tenant \
+         and keys: 200 000. One is forgotten some time after the last task that has it is no longer kept.",
+        "Name fewer keys; or keep final tasks for a shorter time.",
+    ),
+    (
         "too_many_lanes",
         "There are more pairs of queue and type than the server keeps.",
         "Put what varies into labels or the payload. Names that nothing uses any more are swept within a minute.",
