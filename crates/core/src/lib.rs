@@ -16,6 +16,7 @@ pub mod bulk;
 pub mod checkpoint;
 pub mod decision;
 pub mod event;
+pub mod fair;
 pub mod gate;
 pub mod hand;
 pub mod lease;

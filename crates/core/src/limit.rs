@@ -71,6 +71,10 @@ pub const RETRY_DELAYS: usize = 100;
 pub const LANES: usize = 100_000;
 /// Most limits of a task: keys of gates that it names.
 pub const LIMITS: usize = 10;
+/// How much more or less of a lane than others a tenant may get.
+pub const WEIGHT: RangeInclusive<f64> = 0.1..=100.0;
+/// Most tenants of a lane and priority whose last turn is remembered; past it they are counted anew.
+pub const TAILS: usize = 100_000;
 /// Most strands a server keeps: what tasks of one queue, type and tenant with the same keys are. A submit that would make one
 /// more is refused; about as many more as one submission has tasks may come at once.
 pub const STRANDS: usize = 200_000;
