@@ -145,6 +145,7 @@ impl NewTask {
             reason: Reason::Accepted,
             priority: self.priority,
             rank: now,
+            turn: None,
             payload: self.payload,
             result: None,
             failure: None,
@@ -284,6 +285,7 @@ pub fn replace(task: &mut Task, newer: NewTask, now: Timestamp) {
     task.facts.state = newer.facts.state;
     task.reason = Reason::Replaced;
     task.rank = newer.rank;
+    task.turn = None;
     task.queued_at = newer.queued_at;
 }
 

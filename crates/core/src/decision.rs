@@ -93,6 +93,7 @@ impl Task {
             None
         };
         self.facts.state = to;
+        self.turn = None;
         self.facts.spent = decision.spent;
         self.facts.crashes = decision.crashes;
         self.facts.lease = None;
@@ -119,6 +120,7 @@ impl Task {
     /// Begins an attempt under `lease`; `worker` is its name, unless it is kept elsewhere.
     pub fn start(&mut self, worker: Option<&str>, lease: Lease, now: Timestamp) {
         self.facts.state = State::Running;
+        self.turn = None;
         self.facts.attempt += 1;
         self.facts.started_at = Some(now);
         self.facts.lease = Some(lease);

@@ -10,6 +10,8 @@
 use std::collections::{BTreeMap, HashMap};
 
 use crate::limit;
+use crate::queue::is_of_system;
+use crate::task::{Lane, Task};
 
 /// What a task of a tenant of weight 1 costs: only the ratio to others counts.
 const COST: f64 = 1_000_000.0;
@@ -31,6 +33,31 @@ impl Weights {
     }
 }
 
+/// Whether tenants that share a lane take turns.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Fairness {
+    /// They do, by their weights.
+    Turns(Weights),
+    /// A lane goes by age, whoever's its tasks are.
+    Age,
+}
+
+impl Default for Fairness {
+    fn default() -> Self {
+        Self::Turns(Weights::default())
+    }
+}
+
+impl Fairness {
+    /// The weights, where tasks of this lane take turns once it is shared.
+    pub fn in_lane(&self, lane: &Lane) -> Option<&Weights> {
+        match self {
+            Self::Turns(weights) => Some(weights).filter(|_| !is_of_system(&lane.queue)),
+            Self::Age => None,
+        }
+    }
+}
+
 /// What has to be looked up where memory does not tell it, as after a start.
 pub trait Line {
     /// Why it could not be.
@@ -41,6 +68,13 @@ pub trait Line {
     fn last(&mut self) -> Result<Option<i64>, Self::Error>;
     /// How many tasks of a tenant stand in the line, or in all of its lane.
     fn queued(&mut self, tenant: &str) -> Result<u64, Self::Error>;
+}
+
+impl Task {
+    /// Where it stands in its lane, among those of its priority: by turn where tenants share the lane, else by age.
+    pub fn place(&self) -> i64 {
+        self.turn.unwrap_or(self.rank.as_micros())
+    }
 }
 
 /// The turns of one lane and priority.

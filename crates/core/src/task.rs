@@ -257,6 +257,9 @@ pub struct Task {
     pub priority: i32,
     /// Its place in the lane among equals of priority: the time it became queued, kept when a lease is lost.
     pub rank: Timestamp,
+    /// Its turn, while it is queued in a lane that tenants share ([`crate::fair`]): there its place among equals of priority;
+    /// rank then counts between lanes.
+    pub turn: Option<i64>,
     /// The input, JSON.
     pub payload: Bytes,
     /// The result, JSON; only of a succeeded task.

@@ -4,6 +4,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 
 use tasklane_core::accept::{self, Accepted, Admission, Holder, NewTask, Refused, Submission};
+use tasklane_core::decision::Next;
 use tasklane_core::limit;
 use tasklane_core::queue::QueueState;
 use tasklane_core::state::State;
@@ -85,7 +86,11 @@ impl Tx<'_> {
 
     fn insert(&mut self, new: NewTask) -> Accepted {
         self.name_gates(&new.lane, &new.scope, &new.limits);
-        let task = new.into_task(self.now);
+        let mut task = new.into_task(self.now);
+        self.share(&task.facts);
+        if task.facts.state == State::Queued {
+            task.turn = self.turn(&task, Next::Queued);
+        }
         let (id, state) = (task.facts.id, task.facts.state);
         self.answers.transitions.push(task.transition(None, self.now));
         self.model.lanes.insert(Arc::clone(&task.facts.lane));
@@ -102,10 +107,14 @@ impl Tx<'_> {
 
     fn replace(&mut self, id: TaskId, newer: NewTask) -> Accepted {
         let mut state = State::Queued;
-        if let Some(kept) = self.model.tasks.get_mut(&id) {
-            let from = kept.task.facts.state;
-            accept::replace(&mut kept.task, newer, self.now);
-            state = kept.task.facts.state;
+        if let Some(mut task) = self.model.tasks.get(&id).map(|kept| kept.task.clone()) {
+            let from = task.facts.state;
+            self.leave_line(&task);
+            accept::replace(&mut task, newer, self.now);
+            state = task.facts.state;
+            task.turn = if state == State::Queued { self.turn(&task, Next::Queued) } else { None };
+            let Some(kept) = self.model.tasks.get_mut(&id) else { return Accepted { id, state, existing: true } };
+            kept.task = task;
             self.answers.transitions.push(kept.task.transition(Some(from), self.now));
         }
         Accepted { id, state, existing: true }

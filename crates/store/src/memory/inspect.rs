@@ -15,6 +15,7 @@ use tasklane_core::task::{Attempt, Lane, Task, TaskId};
 use tasklane_core::time::Timestamp;
 
 use super::gate::Slots;
+use super::lease::age;
 use super::{Kept, Model};
 use crate::filter::{lane_fits, scope_is_of, task_fits};
 
@@ -129,9 +130,21 @@ impl Model {
 
     fn queue(&self, name: &str, state: QueueState) -> Queue {
         let is_of = |task: &Task| *task.facts.lane.queue == *name;
-        let (line, slots) = (self.line(is_of), Slots::of(self));
-        let next = line.iter().find(|id| self.waits(**id, &slots)).or(line.first()).copied();
-        Queue { name: name.into(), state, counts: self.count(is_of), oldest_queued_at: self.oldest(name), next }
+        let (counts, next) = (self.count(is_of), self.next(name));
+        Queue { name: name.into(), state, counts, oldest_queued_at: self.oldest(name), next }
+    }
+
+    /// Of what stands first in each lane, but for who is blocked, the oldest; where all are blocked, of these.
+    fn next(&self, queue: &str) -> Option<TaskId> {
+        let slots = Slots::of(self);
+        let lanes = self.lanes.iter().filter(|lane| *lane.queue == *queue);
+        let firsts = lanes.filter_map(|lane| {
+            let line = self.line(|task| task.facts.lane == *lane);
+            let first = line.iter().find(|id| self.waits(**id, &slots)).or(line.first())?;
+            let kept = self.tasks.get(first)?;
+            Some((!self.waits(*first, &slots), age(kept), *first))
+        });
+        firsts.min().map(|(_, _, id)| id)
     }
 
     /// The first of each lane and priority has waited longest there; the oldest of these has waited longest of all.

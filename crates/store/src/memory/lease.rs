@@ -1,6 +1,7 @@
 //! The third station: who wants work gets what stands first in the lanes it serves.
 
 use std::cmp::Reverse;
+use std::collections::BTreeMap;
 
 use tasklane_core::lease::{LeaseRequest, Leased};
 use tasklane_core::limit;
@@ -9,7 +10,7 @@ use tasklane_core::queue::QueueState;
 use tasklane_core::rescue::Host;
 use tasklane_core::sabotage::{self, Sabotage};
 use tasklane_core::state::State;
-use tasklane_core::task::{Task, TaskId};
+use tasklane_core::task::{Lane, Task, TaskId};
 use tasklane_core::time::Timestamp;
 
 use super::gate::Slots;
@@ -19,15 +20,28 @@ impl Model {
     /// Queued tasks that `wanted` lets through, in the order they would be leased in.
     pub(super) fn line(&self, wanted: impl Fn(&Task) -> bool) -> Vec<TaskId> {
         let queued = self.tasks.values().filter(|kept| kept.task.facts.state == State::Queued && wanted(&kept.task));
-        let mut line: Vec<_> = queued.map(|kept| (place(kept), kept.task.facts.id)).collect();
-        line.sort_unstable();
-        line.into_iter().map(|(_, id)| id).collect()
+        let mut lanes: BTreeMap<&Lane, Vec<&Kept>> = BTreeMap::new();
+        queued.for_each(|kept| lanes.entry(&kept.task.facts.lane).or_default().push(kept));
+        lanes.values_mut().for_each(|lane| lane.sort_unstable_by_key(|kept| Reverse(place(kept))));
+        // Each lane goes by its places; between them what stands first in each counts, by age.
+        let mut line = Vec::new();
+        while let Some(lane) =
+            lanes.values_mut().filter(|it| !it.is_empty()).min_by_key(|lane| lane.last().map(|kept| age(kept)))
+        {
+            line.extend(lane.pop().map(|kept| kept.task.facts.id));
+        }
+        line
     }
 }
 
-/// Where a queued task stands: by priority, then rank, then the order of acceptance, which is the order of ids where
-/// the server draws them.
-pub(super) fn place(kept: &Kept) -> (Reverse<i32>, Timestamp, u64) {
+/// Where a queued task stands in its lane: by priority, then its place, then the order of acceptance, which is the order of
+/// ids where the server draws them.
+pub(super) fn place(kept: &Kept) -> (Reverse<i32>, i64, u64) {
+    (Reverse(kept.task.priority), kept.task.place(), kept.seq)
+}
+
+/// How old a queued task is among others of its priority.
+pub(super) fn age(kept: &Kept) -> (Reverse<i32>, Timestamp, u64) {
     (Reverse(kept.task.priority), kept.task.rank, kept.seq)
 }
 
@@ -47,10 +61,12 @@ impl Tx<'_> {
             if !self.may_pass(id, &slots) {
                 continue;
             }
+            let stood = self.model.tasks.get(&id).map(|kept| kept.task.clone());
             let started = self.start(id, request, leased.len());
             if let Some(started) = &started {
                 slots.take(&started.facts);
                 self.pass_gates(&started.facts);
+                stood.inspect(|task| self.lease_turn(task));
             }
             bytes += started.as_ref().map_or(0, Leased::bytes);
             leased.extend(started);

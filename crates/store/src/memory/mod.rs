@@ -8,6 +8,7 @@ use tasklane_core::checkpoint::Checkpoint;
 use tasklane_core::decision::Decision;
 use tasklane_core::error::StoreError;
 use tasklane_core::event::{Position, Transition};
+use tasklane_core::fair::{Fairness, Turns};
 use tasklane_core::gate::{Definition, Gate, GateDetail, GateName, SetBy, Starts};
 use tasklane_core::lease::{Home, LeaseKey};
 use tasklane_core::log::{LogLine, Tally};
@@ -29,6 +30,7 @@ use crate::clock::StoreClock;
 
 mod accept;
 mod control;
+mod fair;
 mod gate;
 mod hand;
 mod inspect;
@@ -94,6 +96,11 @@ struct Model {
     gates: BTreeMap<GateName, Definition>,
     /// When tasks started at gates with a rate.
     starts: BTreeMap<GateName, Starts>,
+    fairness: Fairness,
+    /// Lanes that had a task of a named tenant.
+    shared: BTreeSet<Arc<Lane>>,
+    /// Of lanes and priorities.
+    turns: BTreeMap<(Arc<Lane>, i32), Turns>,
     /// The moment of the commit or the read that is under way.
     now: Timestamp,
     /// Up to which moment it was told that gates opened by time.
@@ -117,11 +124,17 @@ struct Tx<'a> {
 impl MemoryStore {
     /// An empty store on this clock.
     pub fn new(clock: Arc<dyn Clock>) -> Arc<Self> {
-        Arc::new(Self { clock: StoreClock::anchor(clock, None), model: Mutex::new(Model::default()) })
+        Self::with(clock, Fairness::default())
+    }
+
+    /// The same, with turns as this says.
+    pub fn with(clock: Arc<dyn Clock>, fairness: Fairness) -> Arc<Self> {
+        Arc::new(Self { clock: StoreClock::anchor(clock, None), model: Mutex::new(Model::with(fairness)) })
     }
 
     /// What a store does when it is opened again: leases granted before count anew from now
-    /// ([`tasklane_core::lease::Lease::count_anew`]), what ran in the server is cut off, and sweep begins a new round.
+    /// ([`tasklane_core::lease::Lease::count_anew`]), what ran in the server is cut off, sweep begins a new round, and turns
+    /// are told by what is queued.
     pub fn reopened(&self) {
         if sabotage::is(Sabotage::RescueWithoutGrace) {
             return;
@@ -129,6 +142,7 @@ impl MemoryStore {
         let now = self.clock.now();
         let mut model = self.model();
         model.sweep = sweep::Cursor::default();
+        model.turns.clear();
         for kept in model.tasks.values_mut() {
             let Some(lease) = &mut kept.task.facts.lease else { continue };
             match kept.home {
@@ -353,8 +367,10 @@ impl Tx<'_> {
 
     /// Carries out a decision on a task that exists.
     fn apply(&mut self, id: TaskId, decision: Decision) {
+        let turn = self.turn_by(id, &decision);
         let Some(kept) = self.model.tasks.get_mut(&id) else { return };
         let applied = kept.task.apply(decision, self.now);
+        kept.task.turn = turn;
         if let Some(ended) = applied.ended
             && kept.history.iter().all(|it| it.attempt != ended.attempt)
         {

@@ -119,6 +119,7 @@ impl Kept {
             reason,
             priority: -i32::from(row.try_get::<_, i16>(9)?),
             rank: time(12)?.unwrap_or_default(),
+            turn: None,
             payload: Bytes::copy_from_slice(payload),
             result: result.map(Bytes::copy_from_slice),
             failure,

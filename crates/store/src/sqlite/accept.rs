@@ -4,10 +4,12 @@
 use std::sync::Arc;
 
 use tasklane_core::accept::{self, Accepted, Admission, Holder, NewTask, Refused, Submission};
+use tasklane_core::decision::Next;
 use tasklane_core::gate::Limit;
 use tasklane_core::limit;
 use tasklane_core::ports::store::Batch;
 use tasklane_core::queue::QueueState;
+use tasklane_core::state::State;
 use tasklane_core::task::{Lane, TaskId};
 use tasklane_core::time::Timestamp;
 
@@ -131,7 +133,11 @@ impl Tx<'_, '_> {
         };
         let before = Before::of(&kept);
         let from = kept.task.facts.state;
+        self.leave(&kept, &before)?;
         accept::replace(&mut kept.task, newer, self.now);
+        if kept.task.facts.state == State::Queued {
+            kept.task.turn = self.turn(&kept.task, kept.lane, Some(from), Next::Queued)?;
+        }
         kept.payload_sum = sum(id, &kept.task.payload);
         self.sql.update_payload(kept.seq, &kept.task.payload)?;
         let transition = kept.task.transition(Some(from), self.now);

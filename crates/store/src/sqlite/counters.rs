@@ -7,6 +7,7 @@ use std::collections::{HashMap, HashSet};
 use rusqlite::Connection;
 use tasklane_core::event::Position;
 use tasklane_core::queue::{Counted, Counts};
+use tasklane_core::state::State;
 
 use super::error::{Fault, Result};
 use super::names::{LaneNo, ScopeNo};
@@ -67,6 +68,11 @@ impl Counters {
             way.from.inspect(|from| counts.add(*from, -by));
         }
         self.dirty.insert(key);
+    }
+
+    /// How many of a lane and scope are queued.
+    pub(crate) fn queued(&self, lane: LaneNo, scope: ScopeNo) -> u64 {
+        self.counts.get(&(lane, scope)).map_or(0, |it| it.of(State::Queued))
     }
 
     pub(crate) fn total(&self) -> &Counts {

@@ -61,7 +61,7 @@ impl Tx<'_, '_> {
             let most = request.limit - giving.as_ref().map_or(0, |giving: &Giving<'_>| giving.leased.len());
             let lanes = if most == 0 { Vec::new() } else { self.lanes_for(request) };
             let Live { takeable, gauges, names, .. } = &mut *self.live;
-            let mut gating = Gating { strands: &names.strands, gauges, now: self.now };
+            let mut gating = Gating { names, strands: &names.strands, gauges, now: self.now };
             let taken = takeable.take(self.sql, &mut gating, &lanes, most)?;
             if taken.is_empty() {
                 break;
@@ -192,10 +192,11 @@ impl Tx<'_, '_> {
         let request = giving.request;
         let lease = request.lease(giving.leased.len(), self.now);
         (kept.token, kept.worker, kept.settled, kept.grant) = (lease.token, giving.worker_no, None, giving.grant);
-        let waited = kept.task.waited(self.now);
+        let (waited, place) = (kept.task.waited(self.now), kept.task.place());
         let payload = std::mem::replace(&mut kept.task.payload, Bytes::new());
         kept.task.start(Some(&*request.worker).filter(|_| giving.worker_no == 0), lease, self.now);
         self.pass_gates(kept.strand);
+        self.lease_turn(kept.lane, kept.task.priority, place);
         giving.due = kept.task.facts.due_at().map_or(giving.due, |at| at.min(giving.due));
         self.record(&kept, Some(State::Queued));
         let checkpoints = self.put_aside(&kept)?;

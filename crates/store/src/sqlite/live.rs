@@ -1,10 +1,11 @@
 //! What the writer keeps in memory. All of it can be read from the file again, and is after a commit that failed.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::hash::{BuildHasher, RandomState};
 
 use rusqlite::{Connection, OptionalExtension};
 use tasklane_core::event::Position;
+use tasklane_core::fair::{Fairness, Turns};
 use tasklane_core::state::State;
 use tasklane_core::task::TaskId;
 use tasklane_core::time::Timestamp;
@@ -13,7 +14,7 @@ use super::counters::{COUNTED_TO, Counters};
 use super::error::{Fault, Result};
 use super::gauges::Gauges;
 use super::keys;
-use super::names::Names;
+use super::names::{LaneNo, Names};
 use super::notes::Tallies;
 use super::row::{COLUMNS, Kept};
 use super::running::{GrantBody, Registry, is_current};
@@ -21,6 +22,7 @@ use super::seqs::unpack;
 use super::strands::StrandNo;
 use super::sweep::Cursor;
 use super::takeable::{Place, Takeable};
+use foldhash::fast::RandomState as ById;
 
 /// The writer's memory.
 pub(crate) struct Live {
@@ -29,6 +31,9 @@ pub(crate) struct Live {
     pub takeable: Takeable,
     pub running: Registry,
     pub gauges: Gauges,
+    pub fairness: Fairness,
+    /// Of lanes and priorities.
+    pub turns: HashMap<(LaneNo, i32), Turns, ById>,
     pub tallies: Tallies,
     pub position: Position,
     pub next_seq: i64,
@@ -61,7 +66,7 @@ impl Opening {
 pub(crate) const LOG_SIZE: &str = "log_bytes";
 
 impl Live {
-    pub(crate) fn load(db: &Connection, opening: Opening) -> Result<Self> {
+    pub(crate) fn load(db: &Connection, opening: Opening, fairness: Fairness) -> Result<Self> {
         let names = Names::load(db)?;
         let position = Position(db.query_row("SELECT coalesce(max(position), 0) FROM log", [], u64_of)?);
         let counters = Counters::load(db, Position(fact(db, COUNTED_TO)?.unwrap_or(0) as u64))?;
@@ -79,6 +84,8 @@ impl Live {
         }
         Ok(Self {
             gauges,
+            fairness,
+            turns: HashMap::default(),
             counters,
             takeable,
             running,

@@ -20,6 +20,7 @@ const STEPS: &[Step] = &[
     Step { name: "0003_origin", sql: include_str!("../migrations/sqlite/0003_origin.sql") },
     Step { name: "0004_inside", sql: include_str!("../migrations/sqlite/0004_inside.sql") },
     Step { name: "0005_gates", sql: include_str!("../migrations/sqlite/0005_gates.sql") },
+    Step { name: "0006_turns", sql: include_str!("../migrations/sqlite/0006_turns.sql") },
 ];
 
 /// What tells a file of ours from any other SQLite file: "Task" in ASCII.

@@ -69,6 +69,7 @@ mod stats;
 mod strands;
 mod sweep;
 mod takeable;
+mod turns;
 mod tx;
 mod view;
 mod writer;
@@ -104,7 +105,7 @@ impl SqliteStore {
         let faulty = |fault| OpenError::from_fault(&path, &fault);
         let last = Live::last_stamp(&db).map_err(faulty)?;
         let clock = StoreClock::anchor(Arc::clone(&options.clock), last);
-        let mut live = Live::load(&db, Opening::draw()).map_err(faulty)?;
+        let mut live = Live::load(&db, Opening::draw(), options.fairness.clone()).map_err(faulty)?;
         live.running.count_anew(clock.now());
         let view = Arc::new(RwLock::new(View::of(&live)));
         let readers = Readers::new(path.clone());

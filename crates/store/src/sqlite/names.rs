@@ -35,6 +35,8 @@ pub(crate) struct QueueEntry {
 pub(crate) struct LaneEntry {
     pub lane: Arc<Lane>,
     pub queue: u32,
+    /// Tenants share it: it had a task of a named one.
+    pub shared: bool,
     room: usize,
 }
 
@@ -49,6 +51,7 @@ pub(crate) struct Names {
     by_queue: HashMap<Box<str>, u32>,
     by_lane: HashMap<Arc<Lane>, LaneNo>,
     by_scope: HashMap<Arc<Scope>, ScopeNo>,
+    by_tenant: HashMap<Box<str>, Vec<ScopeNo>>,
     by_worker: HashMap<Arc<str>, u32>,
     next_worker: u32,
     last_lane: Option<(Arc<Lane>, LaneNo)>,
@@ -67,14 +70,15 @@ impl Names {
             in_order(row.get(0)?, names.queues.len())?;
             names.push_queue(&row.get::<_, String>(1)?, state);
         }
-        let mut rows = db.prepare("SELECT no, queue, type FROM lanes ORDER BY no")?;
+        let mut rows = db.prepare("SELECT no, queue, type, shared FROM lanes ORDER BY no")?;
         let mut rows = rows.query([])?;
         while let Some(row) = rows.next()? {
             in_order(row.get(0)?, names.lanes.len())?;
             let queue = usize::try_from(row.get::<_, i64>(1)? - 1).ok().and_then(|at| names.queues.get(at));
             let queue = queue.ok_or_else(|| Fault::damaged("a lane of an unknown queue"))?.name.clone();
             let lane = Lane::new(&queue, &row.get::<_, String>(2)?);
-            names.push_lane(&lane);
+            let no = names.push_lane(&lane);
+            names.lanes[no.0 as usize].shared = row.get(3)?;
             names.strands.push_lane(&lane);
         }
         let mut rows = db.prepare("SELECT no, origin, tenant FROM scopes ORDER BY no")?;
@@ -108,7 +112,7 @@ impl Names {
         let queue = self.by_queue.get(&lane.queue).copied();
         let queue = queue.unwrap_or_else(|| self.push_queue(&lane.queue, QueueState::Active));
         self.queues[queue as usize].lanes.push(no);
-        self.lanes.push(LaneEntry { lane: Arc::clone(lane), queue, room: FIRST_ROOM });
+        self.lanes.push(LaneEntry { lane: Arc::clone(lane), queue, shared: false, room: FIRST_ROOM });
         self.by_lane.insert(Arc::clone(lane), no);
         no
     }
@@ -117,6 +121,7 @@ impl Names {
         let no = ScopeNo(self.scopes.len() as u32);
         self.scopes.push(Arc::clone(scope));
         self.by_scope.insert(Arc::clone(scope), no);
+        self.by_tenant.entry(scope.tenant.clone()).or_default().push(no);
         no
     }
 
@@ -173,6 +178,23 @@ impl Names {
         if kept.task.worker.is_none() {
             kept.task.worker = self.worker(kept.worker).map(|name| (**name).into());
         }
+    }
+
+    /// Whether tenants share a lane.
+    pub(crate) fn is_shared(&self, lane: LaneNo) -> bool {
+        self.lanes.get(lane.0 as usize).is_some_and(|it| it.shared)
+    }
+
+    /// The scopes of a tenant.
+    pub(crate) fn scopes_of(&self, tenant: &str) -> &[ScopeNo] {
+        self.by_tenant.get(tenant).map_or(&[], |scopes| scopes)
+    }
+
+    /// Tenants share this lane from now on.
+    pub(crate) fn share(&mut self, db: &Connection, lane: LaneNo) -> Result<()> {
+        db.execute("UPDATE lanes SET shared = 1 WHERE no = ?", [lane.0 + 1])?;
+        self.lanes[lane.0 as usize].shared = true;
+        Ok(())
     }
 
     pub(crate) fn queue_of(&self, lane: LaneNo) -> &QueueEntry {

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rusqlite::{Connection, OpenFlags};
+use tasklane_core::fair::Fairness;
 use tasklane_core::ports::clock::Clock;
 
 use super::error::OpenError;
@@ -33,12 +34,15 @@ pub struct Options {
     pub migrate: Migrate,
     /// Room kept back for a full disk.
     pub reserve_bytes: u64,
+    /// Whether tenants take turns.
+    pub fairness: Fairness,
 }
 
 impl Options {
     /// The defaults.
     pub fn new(dir: impl Into<PathBuf>, clock: Arc<dyn Clock>) -> Self {
-        Self { dir: dir.into(), clock, migrate: Migrate::default(), reserve_bytes: super::reserve::RESERVE_BYTES }
+        let (migrate, reserve_bytes) = (Migrate::default(), super::reserve::RESERVE_BYTES);
+        Self { dir: dir.into(), clock, migrate, reserve_bytes, fairness: Fairness::default() }
     }
 
     /// The database's path.

@@ -9,7 +9,7 @@
 //! | 8..28 | strand, scope, worker, attempt, spent |
 //! | 28..32 | of a running task the length of its lease in µs, of a succeeded one the length of its result |
 //! | 32..56 | token of the last attempt, checksums of payload and result |
-//! | 56..88 | accepted, rank, started, and run_at or finished: µs, `i64::MIN` is none |
+//! | 56..88 | accepted, rank, started, and run_at, finished or, while it is queued, its turn: µs, `i64::MIN` is none |
 //! | 88..92 | the low half of xxh3-64 over the bytes before |
 
 use std::sync::Arc;
@@ -48,6 +48,8 @@ pub(crate) const HAS_LOGS: u8 = 16;
 /// It has rows in `checkpoints`.
 pub(crate) const HAS_CHECKPOINTS: u8 = 32;
 const HIDDEN: u8 = 64;
+/// What stands in the place of its end is its turn.
+const HAS_TURN: u8 = 128;
 
 /// What a row of the table tells beyond the task.
 #[derive(Debug, Clone)]
@@ -159,6 +161,10 @@ impl Head {
 
     pub(crate) fn has_result(&self) -> bool {
         self.flags & HAS_RESULT != 0
+    }
+
+    fn has_turn(&self) -> bool {
+        self.flags & HAS_TURN != 0
     }
 
     /// What the task is counted as.
@@ -288,7 +294,7 @@ impl Kept {
             spent: head.spent,
             crashes: u32::from(head.crashes),
             cancel_requested: head.flags & CANCEL_REQUESTED != 0,
-            run_at: head.end.filter(|_| !head.state.is_final()),
+            run_at: head.end.filter(|_| !head.state.is_final() && !head.has_turn()),
             started_at: head.started,
             lease: head.lease(),
         };
@@ -297,6 +303,7 @@ impl Kept {
             reason: head.reason,
             priority: i32::from(head.priority),
             rank: head.rank,
+            turn: head.end.filter(|_| head.has_turn()).map(Timestamp::as_micros),
             payload: Bytes::new(),
             result: result.map(Bytes::copy_from_slice),
             failure,
@@ -335,6 +342,7 @@ impl Kept {
             | flag(result.is_some(), HAS_RESULT)
             | flag(self.task.queued_at.is_some(), WAS_QUEUED)
             | flag(self.task.hidden_at.is_some(), HIDDEN)
+            | flag(self.task.turn.is_some(), HAS_TURN)
             | self.notes;
         let crashes = u8::try_from(facts.crashes).unwrap_or(u8::MAX);
         let length = match (&facts.lease, result) {
@@ -354,7 +362,11 @@ impl Kept {
         head.put(&self.payload_sum.to_le_bytes());
         head.put(&result.map_or(0, |bytes| sum(facts.id, bytes)).to_le_bytes());
         let task = &self.task;
-        let end = if facts.state.is_final() { task.finished_at } else { facts.run_at };
+        let end = match (facts.state.is_final(), task.turn) {
+            (true, _) => task.finished_at,
+            (false, Some(turn)) => Some(Timestamp::from_micros(turn)),
+            (false, None) => facts.run_at,
+        };
         for time in [Some(task.created_at), Some(task.rank), facts.started_at, end] {
             head.time(time);
         }

@@ -9,7 +9,7 @@ use tasklane_core::time::Timestamp;
 
 use super::error::{Fault, Result};
 use super::names::Names;
-use super::row::{COLUMNS, Kept};
+use super::row::{COLUMNS, Head, Kept};
 use super::rows::{MANY, Rows};
 use super::seqs::{pack, unpack};
 use super::strands::StrandNo;
@@ -57,6 +57,8 @@ statements! {
     takeable_update: "UPDATE takeable SET seqs = ? WHERE lane = ? AND urgency = ? AND rank = ? AND first = ?";
     takeable_delete: "DELETE FROM takeable WHERE lane = ? AND urgency = ? AND rank = ? AND first = ?";
     takeable_first: "SELECT urgency, rank, first, seqs FROM takeable WHERE lane = ? ORDER BY urgency, rank, first";
+    takeable_ends: "SELECT min(rank), max(rank) FROM takeable WHERE lane = ? AND urgency = ?";
+    rank_of: "SELECT head FROM tasks WHERE seq = ?";
     due_add: "INSERT OR REPLACE INTO due (at, id, seq) VALUES (?, ?, ?)";
     due_remove: "DELETE FROM due WHERE at = ? AND id = ?";
     due_first: "SELECT at, id FROM due WHERE at <= ? ORDER BY at, id LIMIT ?";
@@ -148,6 +150,20 @@ impl Sql<'_> {
     pub(crate) fn takeable_insert(&mut self, strand: StrandNo, at: Place, first: i64, packed: &[u8]) -> Result<()> {
         self.takeable_insert.execute((strand.0, at.urgency, at.rank, first, packed))?;
         Ok(())
+    }
+
+    /// The first and the last place of this urgency in a strand.
+    pub(crate) fn takeable_ends(&mut self, strand: StrandNo, urgency: i32) -> Result<Option<(i64, i64)>> {
+        let ends = self.takeable_ends.query_row((strand.0, urgency), |row| Ok((row.get(0)?, row.get(1)?)))?;
+        let (first, last): (Option<i64>, Option<i64>) = ends;
+        Ok(first.zip(last))
+    }
+
+    /// The rank of a task that can be read.
+    pub(crate) fn rank_of(&mut self, seq: i64) -> Result<Option<i64>> {
+        self.write_rows()?;
+        let head: Option<Vec<u8>> = self.rank_of.query_row([seq], |row| row.get(0)).optional()?;
+        Ok(head.and_then(|head| Head::decode(&head).ok()).map(|head| head.rank.as_micros()))
     }
 
     /// Gives the row its new content; an empty row goes.

@@ -14,7 +14,7 @@ use tasklane_core::time::Timestamp;
 use super::error::Result;
 use super::gauges::Gauges;
 use super::heads::Heads;
-use super::names::LaneNo;
+use super::names::{LaneNo, Names};
 use super::seqs::{pack, unpack};
 use super::sql::Sql;
 use super::strands::{GateNo, StrandNo, Strands};
@@ -29,7 +29,7 @@ const FEW: usize = 16;
 /// Most places kept in memory in all; past it everything is forgotten and read again.
 const LINES: usize = 400_000;
 
-/// Where a task stands in its strand, and among all of its lane.
+/// Where a task stands in its strand, and among all of its lane: by its rank, or its turn where tenants share the lane.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Place {
     pub urgency: i32,
@@ -39,7 +39,7 @@ pub(crate) struct Place {
 
 impl Place {
     pub(crate) fn of(seq: i64, task: &Task) -> Self {
-        Self { urgency: -task.priority, rank: task.rank.as_micros(), seq }
+        Self { urgency: -task.priority, rank: task.place(), seq }
     }
 }
 
@@ -71,8 +71,17 @@ pub(crate) struct Takeable {
     changed: BTreeSet<StrandNo>,
 }
 
+/// Where the next task may come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Source {
+    Strand(StrandNo),
+    /// All strands of a lane that tenants share.
+    Shared(LaneNo),
+}
+
 /// What says whether a task may be taken.
 pub(crate) struct Gating<'g> {
+    pub names: &'g Names,
     pub strands: &'g Strands,
     pub gauges: &'g mut Gauges,
     pub now: Timestamp,
@@ -299,22 +308,41 @@ impl Takeable {
         let wanted = if lanes.len() <= 4 { most } else { (2 * most / lanes.len()).max(FEW) };
         let mut first = BinaryHeap::with_capacity(lanes.len());
         for lane in lanes.iter().filter(|lane| !gating.is_shut(**lane)) {
+            if gating.names.is_shared(*lane) {
+                let only = lanes.len() == 1;
+                first.extend(self.first_by_age(sql, *lane, only)?.map(|age| Reverse((age, Source::Shared(*lane)))));
+                continue;
+            }
             let plain = StrandNo::plain(*lane);
-            first.extend(self.peek(sql, plain, wanted)?.map(|place| Reverse((place, plain))));
-            first.extend(self.heads.first(*lane).map(Reverse));
+            let of = |(place, strand)| Reverse((place, Source::Strand(strand)));
+            first.extend(self.peek(sql, plain, wanted)?.map(|place| of((place, plain))));
+            first.extend(self.heads.first(*lane).map(of));
         }
-        while let Some(Reverse((_, strand))) = first.pop().filter(|_| taken.len() < most) {
+        while let Some(Reverse((_, source))) = first.pop().filter(|_| taken.len() < most) {
+            let strand = match source {
+                Source::Strand(strand) => strand,
+                Source::Shared(lane) => {
+                    taken.extend(self.take_shared(sql, gating, lane)?);
+                    if !gating.is_shut(lane) {
+                        let only = lanes.len() == 1;
+                        let age = self.first_by_age(sql, lane, only)?;
+                        first.extend(age.map(|age| Reverse((age, source))));
+                    }
+                    continue;
+                }
+            };
             if strand.index().is_some() {
                 taken.extend(self.take_keyed(sql, gating, strand)?);
                 let lane = gating.strands.lane(strand);
-                first.extend(self.heads.first(lane).filter(|_| !gating.is_shut(lane)).map(Reverse));
+                let next = self.heads.first(lane).filter(|_| !gating.is_shut(lane));
+                first.extend(next.map(|(place, strand)| Reverse((place, Source::Strand(strand)))));
                 continue;
             }
             let next = first.peek().map(|Reverse((place, _))| *place);
             let gates = gating.strands.gates_of_lane(LaneNo(strand.0));
             while let Some(place) = self.peek(sql, strand, wanted)?.filter(|_| gating.full(gates).is_none()) {
                 if taken.len() == most || next.is_some_and(|next| next < place) {
-                    first.push(Reverse((place, strand)));
+                    first.push(Reverse((place, source)));
                     break;
                 }
                 self.pop(strand);
@@ -325,6 +353,51 @@ impl Takeable {
         }
         gating.gauges.unreserve();
         Ok(taken)
+    }
+
+    /// The first of a lane that tenants share, and the strand it stands in.
+    fn first_of(&mut self, sql: &mut Sql<'_>, lane: LaneNo) -> Result<Option<(Place, StrandNo)>> {
+        let plain = StrandNo::plain(lane);
+        let first = self.peek(sql, plain, FEW)?.map(|place| (place, plain));
+        Ok(first.into_iter().chain(self.heads.first(lane)).min())
+    }
+
+    /// How old the first of a lane that tenants share is: that counts between lanes, and where there is but one, nothing does.
+    fn first_by_age(&mut self, sql: &mut Sql<'_>, lane: LaneNo, is_only_one: bool) -> Result<Option<Place>> {
+        let Some((place, _)) = self.first_of(sql, lane)? else { return Ok(None) };
+        let rank = if is_only_one { place.rank } else { sql.rank_of(place.seq)?.unwrap_or(place.rank) };
+        Ok(Some(Place { rank, ..place }))
+    }
+
+    /// Takes the first of a lane that tenants share, or parks its strand.
+    fn take_shared(
+        &mut self,
+        sql: &mut Sql<'_>,
+        gating: &mut Gating<'_>,
+        lane: LaneNo,
+    ) -> Result<Option<(StrandNo, Place)>> {
+        let Some((_, strand)) = self.first_of(sql, lane)? else { return Ok(None) };
+        if strand.index().is_some() {
+            return self.take_keyed(sql, gating, strand);
+        }
+        let place = self.pop(strand);
+        gating.reserve(strand);
+        self.shortened(sql, gating.strands, strand)?;
+        Ok(place.map(|place| (strand, place)))
+    }
+
+    /// The first and the last place of this urgency in a lane.
+    pub(crate) fn ends(&mut self, sql: &mut Sql<'_>, lane: LaneNo, urgency: i32) -> Result<Option<(i64, i64)>> {
+        self.finish(sql)?;
+        let mut ends: Option<(i64, i64)> = None;
+        let strands: Vec<StrandNo> =
+            [StrandNo::plain(lane)].into_iter().chain(self.heads.of_lane(lane).map(|(_, strand)| strand)).collect();
+        for strand in strands {
+            if let Some((first, last)) = sql.takeable_ends(strand, urgency)? {
+                ends = Some(ends.map_or((first, last), |(least, most)| (least.min(first), most.max(last))));
+            }
+        }
+        Ok(ends)
     }
 
     /// Takes the first of a strand with keys, or parks it under a gate that is full.

@@ -146,7 +146,7 @@ impl<'a, 'c> Tx<'a, 'c> {
         let lane = self.live.names.lane_no(self.sql.db, &new.lane)?;
         let scope = self.live.names.scope_no(self.sql.db, &new.scope)?;
         let (new, strand) = self.name_gates(new, lane, scope)?;
-        let kept = Kept {
+        let mut kept = Kept {
             seq: self.live.next_seq,
             lane,
             strand,
@@ -161,6 +161,10 @@ impl<'a, 'c> Tx<'a, 'c> {
             notes: 0,
             task: new.into_task(self.now),
         };
+        self.share(lane, &kept.task.facts.scope)?;
+        if kept.task.facts.state == State::Queued {
+            kept.task.turn = self.turn(&kept.task, lane, None, Next::Queued)?;
+        }
         self.live.next_seq += 1;
         self.live.greatest = self.live.greatest.max(Some(id));
         self.sql.insert(&kept)?;
@@ -171,16 +175,25 @@ impl<'a, 'c> Tx<'a, 'c> {
 
     /// Carries out a decision on a task that does not run.
     pub(crate) fn change(&mut self, kept: &mut Kept, before: &Before, decision: Decision) -> Result<()> {
+        self.leave(kept, before)?;
+        let turn = self.turn(&kept.task, kept.lane, Some(before.state), decision.to)?;
         let applied = kept.task.apply(decision, self.now);
+        kept.task.turn = turn;
         self.moved(kept, before, applied)
     }
 
-    /// Writes a task that does not run after a change.
-    pub(crate) fn moved(&mut self, kept: &mut Kept, before: &Before, applied: Applied) -> Result<()> {
+    /// Takes a task that does not run and is about to change out of its line.
+    pub(crate) fn leave(&mut self, kept: &Kept, before: &Before) -> Result<()> {
+        self.leave_line(kept);
         if let Some(place) = before.place {
             self.live.takeable.remove(self.sql, &self.live.names.strands, kept.strand, place)?;
             self.loosen(kept.strand);
         }
+        Ok(())
+    }
+
+    /// Writes a task that does not run after a change, and after it has left its line.
+    pub(crate) fn moved(&mut self, kept: &mut Kept, before: &Before, applied: Applied) -> Result<()> {
         if let Some(at) = before.due {
             self.due_touched = true;
             self.sql.due_remove(at, kept.task.facts.id)?;
@@ -193,8 +206,9 @@ impl<'a, 'c> Tx<'a, 'c> {
         if decision.to != Next::Succeeded {
             self.live.names.tell_worker(kept);
         }
+        let turn = self.turn(&kept.task, kept.lane, Some(State::Running), decision.to)?;
         let applied = kept.task.apply(decision, self.now);
-        kept.settled = mark;
+        (kept.settled, kept.task.turn) = (mark, turn);
         if self.live.running.ended(kept.grant) {
             self.sql.lease_remove(kept.grant)?;
         }

@@ -201,7 +201,10 @@ impl Writer<'_> {
     fn forget(&mut self) -> Result<()> {
         self.stale = true;
         self.sql.rollback()?;
-        self.live = Live { commits: self.live.commits, ..Live::load(self.sql.db, self.live.opening)? };
+        self.live = Live {
+            commits: self.live.commits,
+            ..Live::load(self.sql.db, self.live.opening, self.live.fairness.clone())?
+        };
         self.live.running.count_anew(self.clock.now());
         *self.view_mut() = View::of(&self.live);
         self.stale = false;

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use tasklane_core::event::{Position, Transition};
+use tasklane_core::fair::Fairness;
 use tasklane_core::lease::mix;
 use tasklane_core::log::Level;
 use tasklane_core::ports::store::{Answers, Batch, EventPage, Hidden, LogQuery, Store, TaskFilter};
@@ -163,7 +164,7 @@ impl Pair {
 
     fn directory(&self) -> &std::path::Path {
         match &self.database {
-            Database::Sqlite(dir) => dir.path(),
+            Database::Sqlite(dir, _) => dir.path(),
             Database::Postgres(_) | Database::Model(_) => panic!("it has no directory"),
         }
     }
@@ -264,7 +265,7 @@ proptest! {
 
     #[test]
     fn sqlite_answers_as_the_model(steps in proptest::collection::vec(step(Gates::With), 1..60)) {
-        hold_together(Database::sqlite(), &steps);
+        hold_together(Database::sqlite(Fairness::default()), &steps);
     }
 
     #[test]
@@ -279,7 +280,7 @@ proptest! {
     ) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
-            let mut pair = Pair::new(Database::sqlite()).await;
+            let mut pair = Pair::new(Database::sqlite(Fairness::Age)).await;
             pair.in_order = true;
             for step in &before {
                 pair.step(step).await;

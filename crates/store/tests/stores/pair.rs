@@ -9,6 +9,7 @@ use std::time::Duration;
 use tasklane_core::accept::{Deadlines, Idempotency, Moment, NewTask, Start, Submission, UniquePolicy};
 use tasklane_core::checkpoint::Checkpoint;
 use tasklane_core::event::Position;
+use tasklane_core::fair::Fairness;
 use tasklane_core::gate::{Bounds, EVERY_TENANT, GateName, Limit, Rate, SetBy, SetGate};
 use tasklane_core::hand::Hand;
 use tasklane_core::lease::{Home, LaneFilter, LeaseKey, LeaseRequest, Leased, TypeFilter, mix};
@@ -28,15 +29,23 @@ use tasklane_testkit::{self as testkit, ManualClock};
 
 /// A database that is held against the model.
 pub enum Database {
-    Sqlite(tempfile::TempDir),
+    Sqlite(tempfile::TempDir, Fairness),
     Postgres(String),
     /// The model itself, so that the laws can be held against it alone.
     Model(OnceLock<Arc<MemoryStore>>),
 }
 
 impl Database {
-    pub fn sqlite() -> Self {
-        Self::Sqlite(tempfile::tempdir().unwrap())
+    pub fn sqlite(fairness: Fairness) -> Self {
+        Self::Sqlite(tempfile::tempdir().unwrap(), fairness)
+    }
+
+    fn fairness(&self) -> Fairness {
+        match self {
+            Self::Sqlite(_, fairness) => fairness.clone(),
+            Self::Postgres(_) => Fairness::Age,
+            Self::Model(_) => Fairness::default(),
+        }
     }
 
     pub fn postgres() -> Self {
@@ -45,8 +54,9 @@ impl Database {
 
     pub async fn open(&self, clock: &Arc<ManualClock>) -> Arc<dyn Store> {
         match self {
-            Self::Sqlite(dir) => {
-                let options = Options { reserve_bytes: 1 << 12, ..Options::new(dir.path(), clock.clone()) };
+            Self::Sqlite(dir, fairness) => {
+                let options = Options::new(dir.path(), clock.clone());
+                let options = Options { reserve_bytes: 1 << 12, fairness: fairness.clone(), ..options };
                 SqliteStore::open(options).unwrap()
             }
             Self::Postgres(schema) => PostgresStore::open(in_schema(schema, clock)).await.unwrap(),
@@ -89,7 +99,8 @@ pub struct Pair {
 impl Pair {
     pub async fn new(database: Database) -> Self {
         let clock = ManualClock::at(beginning());
-        let (model, store) = (MemoryStore::new(clock.clone()), database.open(&clock).await);
+        let model = MemoryStore::with(clock.clone(), database.fairness());
+        let store = database.open(&clock).await;
         let (known, leased, states) = (Vec::new(), Vec::new(), BTreeMap::new());
         let (in_order, telling, last) = (store.is_shared(), BTreeSet::new(), Position(0));
         let told = BTreeMap::new();

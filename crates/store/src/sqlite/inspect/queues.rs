@@ -67,18 +67,23 @@ fn one(view: &View, entry: &QueueEntry, blocked: &Blocked, keyed: &Keyed, now: T
 /// Adds what only the file tells.
 pub(crate) fn complete(db: &Connection, view: &RwLock<View>, known: Vec<Known>) -> Result<Vec<Queue>> {
     let complete_one = |Known { mut queue, open }: Known| {
-        // Who may start comes before who is blocked.
+        // Who may start comes before who is blocked; between lanes age counts.
         let mut next: Option<(bool, Place, TaskId)> = None;
         for lane in open {
+            let mut first_in_lane: Option<(bool, Place, First)> = None;
             let mut first_of: BTreeMap<i32, (Place, Timestamp)> = BTreeMap::new();
             for Open { strand, is_closed } in lane {
-                for (place, id, queued_at) in firsts(db, view, strand)? {
-                    let first = first_of.entry(place.urgency).or_insert((place, queued_at));
-                    *first = (*first).min((place, queued_at));
-                    if next.is_none_or(|(closed, first, _)| (is_closed, place) < (closed, first)) {
-                        next = Some((is_closed, place, id));
+                for (place, found) in firsts(db, view, strand)? {
+                    let first = first_of.entry(place.urgency).or_insert((place, found.queued_at));
+                    *first = (*first).min((place, found.queued_at));
+                    if first_in_lane.is_none_or(|(closed, first, _)| (is_closed, place) < (closed, first)) {
+                        first_in_lane = Some((is_closed, place, found));
                     }
                 }
+            }
+            if let Some((is_closed, place, First { id, rank, .. })) = first_in_lane {
+                let by_age = (is_closed, Place { rank, ..place }, id);
+                next = Some(next.map_or(by_age, |it| it.min(by_age)));
             }
             let oldest = first_of.into_values().map(|(_, queued_at)| queued_at);
             queue.oldest_queued_at = oldest.chain(queue.oldest_queued_at).min();
@@ -89,8 +94,16 @@ pub(crate) fn complete(db: &Connection, view: &RwLock<View>, known: Vec<Known>) 
     known.into_iter().map(complete_one).collect()
 }
 
-/// The first of each priority of a strand: its place, its id, and since when it is queued.
-fn firsts(db: &Connection, view: &RwLock<View>, strand: StrandNo) -> Result<Vec<(Place, TaskId, Timestamp)>> {
+/// A task that stands first of its priority.
+#[derive(Clone, Copy)]
+struct First {
+    id: TaskId,
+    rank: i64,
+    queued_at: Timestamp,
+}
+
+/// The first of each priority of a strand, with its place.
+fn firsts(db: &Connection, view: &RwLock<View>, strand: StrandNo) -> Result<Vec<(Place, First)>> {
     let mut find = db.prepare_cached(
         "SELECT urgency, rank, first, seqs FROM takeable WHERE lane = ? AND urgency > ?
          ORDER BY urgency, rank, first LIMIT 1",
@@ -107,6 +120,8 @@ fn firsts(db: &Connection, view: &RwLock<View>, strand: StrandNo) -> Result<Vec<
         let mut found = task.query([seq])?;
         let Some(row) = found.next()? else { continue };
         let task = Kept::read(row, &look(view).names)?.task;
-        firsts.push((Place { urgency, rank, seq }, task.facts.id, task.queued_at.unwrap_or(task.rank)));
+        let queued_at = task.queued_at.unwrap_or(task.rank);
+        let first = First { id: task.facts.id, rank: task.rank.as_micros(), queued_at };
+        firsts.push((Place { urgency, rank, seq }, first));
     }
 }
