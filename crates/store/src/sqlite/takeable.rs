@@ -376,7 +376,7 @@ impl Takeable {
         gating: &mut Gating<'_>,
         lane: LaneNo,
     ) -> Result<Option<(StrandNo, Place)>> {
-        let Some((_, strand)) = self.first_of(sql, lane)? else { return Ok(None) };
+        let Some((_, strand)) = self.first_of(sql, lane)?.filter(|_| !gating.is_shut(lane)) else { return Ok(None) };
         if strand.index().is_some() {
             return self.take_keyed(sql, gating, strand);
         }
