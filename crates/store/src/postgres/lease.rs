@@ -81,7 +81,7 @@ pub(crate) const TAKE_OF_SPANS: Statement = Statement {
 };
 
 /// Where [`TAKE`] says that the row lies.
-const ROW: usize = 31;
+pub(super) const ROW: usize = 31;
 
 const START: Statement = Statement {
     sql: "UPDATE tasklane.tasks t SET state = 4, reason = 3, attempt = t.attempt + 1, started = $1, heard = $1,
@@ -99,15 +99,15 @@ const LOCKED_ELSEWHERE: usize = 20_000;
 
 /// What is given to the callers of a run of requests.
 #[derive(Default)]
-struct Given<'b> {
-    ids: Vec<Uuid>,
+pub(super) struct Given<'b> {
+    pub ids: Vec<Uuid>,
     /// Where their rows lie: they are locked, so they lie there until they are written.
     rows: Vec<String>,
     tokens: Vec<i64>,
     lengths: Vec<i64>,
     workers: Vec<&'b str>,
     /// Nothing happens to any of them before this.
-    due: Option<Timestamp>,
+    pub due: Option<Timestamp>,
 }
 
 /// Whether the lanes that were looked at have more.
@@ -118,13 +118,13 @@ enum Left {
 }
 
 /// A task that is locked, and where its row lies.
-struct Taken {
-    kept: Kept,
-    row: String,
+pub(super) struct Taken {
+    pub kept: Kept,
+    pub row: String,
 }
 
 /// A request of a caller and what it got.
-struct Wanting<'b> {
+pub(super) struct Wanting<'b> {
     caller: usize,
     request: &'b LeaseRequest,
     leased: Vec<Leased>,
@@ -132,7 +132,7 @@ struct Wanting<'b> {
 }
 
 impl Wanting<'_> {
-    fn wants(&self) -> usize {
+    pub(super) fn wants(&self) -> usize {
         if self.bytes >= limit::LEASE_BYTES { 0 } else { self.request.limit - self.leased.len() }
     }
 }
@@ -147,7 +147,9 @@ impl Tx<'_> {
         // Requests for the same lanes are served together.
         for run in all.chunk_by_mut(|a, b| a.request.lanes == b.request.lanes) {
             let lanes = self.lanes_for(run[0].request);
-            if !lanes.is_empty() {
+            if self.pass_gates_in(&lanes) {
+                self.lease_gated(run, &lanes).await?;
+            } else if !lanes.is_empty() {
                 self.lease(run, &lanes).await?;
             }
         }
@@ -275,7 +277,7 @@ impl Tx<'_> {
     }
 
     /// Starts an attempt of each in memory, unless a deadline of it has passed or it is damaged.
-    async fn give<'b>(
+    pub(super) async fn give<'b>(
         &mut self,
         run: &mut [Wanting<'b>],
         rows: Vec<Taken>,
@@ -292,10 +294,10 @@ impl Tx<'_> {
             let place = (urgency(kept.task.priority), kept.task.rank.as_micros());
             let Some(wanting) = run.get_mut(next) else {
                 look.left_some();
-                self.news.queued(kept.lane, place);
+                self.news.queued(kept.strand, place);
                 continue;
             };
-            look.took(kept.lane, place);
+            look.took(kept.strand, place);
             self.caller = wanting.caller;
             let decision = match kept.damage {
                 Some(what) => {
@@ -346,7 +348,7 @@ impl Tx<'_> {
     }
 
     /// Writes down the attempts that were begun, from the `from`-th on.
-    async fn start(&mut self, given: &Given<'_>, from: usize) -> Result<()> {
+    pub(super) async fn start(&mut self, given: &Given<'_>, from: usize) -> Result<()> {
         if given.ids.len() == from {
             return Ok(());
         }
@@ -366,7 +368,7 @@ fn is_rest_of_one(spans: &[Span]) -> bool {
     matches!(spans, [] | [Span { to: END, .. }])
 }
 
-fn weight(taken: &[Taken]) -> usize {
+pub(super) fn weight(taken: &[Taken]) -> usize {
     taken.iter().map(|it| it.kept.task.payload.len()).sum()
 }
 

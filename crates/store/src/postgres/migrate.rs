@@ -16,8 +16,11 @@ struct Step {
     oldest: i32,
 }
 
-const STEPS: &[Step] =
-    &[Step { name: "0001_tasks", sql: include_str!("../migrations/postgres/0001_tasks.sql"), oldest: 1 }];
+const STEPS: &[Step] = &[
+    Step { name: "0001_tasks", sql: include_str!("../migrations/postgres/0001_tasks.sql"), oldest: 1 },
+    // A server that knows no gates would start tasks whose gates are full.
+    Step { name: "0003_gates", sql: include_str!("../migrations/postgres/0003_gates.sql"), oldest: 2 },
+];
 
 /// The oldest PostgreSQL that has what is used.
 const NEEDED: u32 = 13;
