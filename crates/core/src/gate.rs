@@ -197,6 +197,11 @@ pub struct GateDetail {
 pub struct Starts(Vec<(Timestamp, u32)>);
 
 impl Starts {
+    /// Whether no start is remembered.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// How many more may start at `now`.
     pub fn room(&self, rate: Rate, now: Timestamp) -> u32 {
         let counted = self.counted(rate, now).map(|(_, n)| n).fold(0, u32::saturating_add);

@@ -21,6 +21,7 @@ use super::readers;
 use super::row::{COLUMNS, Kept};
 use super::running::{GrantBody, is_current};
 use super::seqs::unpack;
+use super::strands::StrandNo;
 use super::takeable::Place;
 
 /// Most problems a report spells out.
@@ -102,7 +103,7 @@ fn check_pages(db: &Connection, report: &mut Report) -> Result<()> {
 #[derive(Default)]
 struct Rest {
     counts: HashMap<(LaneNo, ScopeNo), Counts>,
-    queued: HashMap<i64, (LaneNo, Place)>,
+    queued: HashMap<i64, (StrandNo, Place)>,
     due: HashMap<TaskId, Timestamp>,
     /// Tasks whose heads tell of logs or checkpoints.
     notes: HashMap<i64, (TaskId, u8)>,
@@ -149,7 +150,7 @@ impl Rest {
         }
         self.counts.entry((kept.lane, kept.scope)).or_default().add(kept.task.counted(), 1);
         if facts.state == State::Queued {
-            self.queued.insert(kept.seq, (kept.lane, Place::of(kept.seq, &kept.task)));
+            self.queued.insert(kept.seq, (kept.strand, Place::of(kept.seq, &kept.task)));
         }
         if let Some(at) = facts.due_at().filter(|_| facts.state != State::Running) {
             self.due.insert(facts.id, at);
@@ -185,14 +186,14 @@ impl Rest {
         let mut all = db.prepare("SELECT lane, urgency, rank, first, seqs FROM takeable")?;
         let mut rows = all.query([])?;
         while let Some(row) = rows.next()? {
-            let (lane, urgency, rank) = (LaneNo(row.get(0)?), row.get(1)?, row.get(2)?);
+            let (strand, urgency, rank) = (StrandNo(row.get(0)?), row.get(1)?, row.get(2)?);
             for seq in unpack(row.get(3)?, readers::blob(row, 4)?)? {
-                if self.queued.remove(&seq) != Some((lane, Place { urgency, rank, seq })) {
-                    report.problem(format!("row {seq} stands in lane {} where it does not belong", lane.0));
+                if self.queued.remove(&seq) != Some((strand, Place { urgency, rank, seq })) {
+                    report.problem(format!("row {seq} stands in strand {} where it does not belong", strand.0));
                 }
             }
         }
-        self.queued.keys().for_each(|seq| report.problem(format!("row {seq} is queued but stands in no lane")));
+        self.queued.keys().for_each(|seq| report.problem(format!("row {seq} is queued but stands in no strand")));
         Ok(())
     }
 

@@ -12,10 +12,12 @@ use tasklane_core::state::State;
 use tasklane_core::time::Timestamp;
 
 use super::error::{Fault, Result};
+use super::live::Live;
 use super::names::LaneNo;
 use super::row::Kept;
 use super::running::GrantBody;
-use super::takeable::Place;
+use super::strands::StrandNo;
+use super::takeable::{Gating, Place};
 use super::tx::{Before, Tx};
 
 /// What is given to one request.
@@ -31,6 +33,15 @@ struct Giving<'r> {
     due: Timestamp,
 }
 
+/// What became of a task that was taken.
+#[derive(PartialEq, Eq)]
+enum Given {
+    /// It was dealt with.
+    Itself,
+    /// It ended instead of starting, and others have its slots.
+    ItsSlots,
+}
+
 /// A task that was read, and whether its payload is what was accepted.
 type Read = (Box<Kept>, Result<()>);
 
@@ -44,11 +55,14 @@ impl Tx<'_, '_> {
     }
 
     fn lease(&mut self, request: &LeaseRequest) -> Result<Vec<Leased>> {
+        self.let_in_by_time();
         let mut giving = None;
         loop {
             let most = request.limit - giving.as_ref().map_or(0, |giving: &Giving<'_>| giving.leased.len());
             let lanes = if most == 0 { Vec::new() } else { self.lanes_for(request) };
-            let taken = self.live.takeable.take(self.sql, &lanes, most)?;
+            let Live { takeable, gauges, names, .. } = &mut *self.live;
+            let mut gating = Gating { strands: &names.strands, gauges, now: self.now };
+            let taken = takeable.take(self.sql, &mut gating, &lanes, most)?;
             if taken.is_empty() {
                 break;
             }
@@ -70,6 +84,8 @@ impl Tx<'_, '_> {
                 let given = self.give(giving, &taken)?;
                 if given < taken.len() {
                     self.put_back(&taken[given..])?;
+                }
+                if giving.bytes >= limit::LEASE_BYTES {
                     break;
                 }
             }
@@ -95,20 +111,22 @@ impl Tx<'_, '_> {
     }
 
     /// Starts an attempt of each that was taken, until it is enough; answers how many were dealt with.
-    fn give(&mut self, giving: &mut Giving<'_>, taken: &[(LaneNo, Place)]) -> Result<usize> {
-        let next_to = |a: &(LaneNo, Place), b: &(LaneNo, Place)| a.1.seq + 1 == b.1.seq;
-        let mut dealt = 0;
+    fn give(&mut self, giving: &mut Giving<'_>, taken: &[(StrandNo, Place)]) -> Result<usize> {
+        let next_to = |a: &(StrandNo, Place), b: &(StrandNo, Place)| a.1.seq + 1 == b.1.seq;
+        let (mut dealt, mut leaves_slots) = (0, false);
         while let Some(run) = taken[dealt..].chunk_by(next_to).next()
             && giving.bytes < limit::LEASE_BYTES
+            && !leaves_slots
         {
             let (first, last) = (run[0].1.seq, run[run.len() - 1].1.seq);
             let (rows, mut next) = self.read(first, last)?;
             for (kept, payload) in rows {
-                if giving.bytes >= limit::LEASE_BYTES {
+                if giving.bytes >= limit::LEASE_BYTES || leaves_slots {
                     next = kept.seq;
                     break;
                 }
-                self.give_one(giving, kept, payload)?;
+                // Who does not start leaves its slots to whoever stands next at its gates, not to who was taken after it.
+                leaves_slots = self.give_one(giving, kept, payload)? == Given::ItsSlots;
             }
             dealt += run.iter().take_while(|(_, place)| place.seq < next).count();
         }
@@ -140,14 +158,17 @@ impl Tx<'_, '_> {
     }
 
     /// Puts tasks that were taken and not given back where they stood.
-    fn put_back(&mut self, rest: &[(LaneNo, Place)]) -> Result<()> {
+    fn put_back(&mut self, rest: &[(StrandNo, Place)]) -> Result<()> {
         // What was taken is taken off the disk first, so that these can be added like any others.
         self.live.takeable.finish(self.sql)?;
-        rest.iter().for_each(|(lane, place)| self.live.takeable.add(*lane, *place));
+        for (strand, place) in rest {
+            self.live.takeable.add(&self.live.names.strands, *strand, *place);
+            self.loosen(*strand);
+        }
         Ok(())
     }
 
-    fn give_one(&mut self, giving: &mut Giving<'_>, mut kept: Box<Kept>, payload: Result<()>) -> Result<()> {
+    fn give_one(&mut self, giving: &mut Giving<'_>, mut kept: Box<Kept>, payload: Result<()>) -> Result<Given> {
         let over = match payload {
             Ok(()) => promote::decide(&kept.task, self.now),
             Err(Fault::Damaged(cause)) => {
@@ -162,7 +183,10 @@ impl Tx<'_, '_> {
         }
         if let Some(decision) = over {
             let before = Before::taken(&kept);
-            return self.change(&mut kept, &before, decision);
+            self.change(&mut kept, &before, decision)?;
+            self.loosen(kept.strand);
+            let has_gates = self.live.names.strands.gates_of(kept.strand).next().is_some();
+            return Ok(if has_gates { Given::ItsSlots } else { Given::Itself });
         }
         self.no_longer_due(&kept.task)?;
         let request = giving.request;
@@ -171,6 +195,7 @@ impl Tx<'_, '_> {
         let waited = kept.task.waited(self.now);
         let payload = std::mem::replace(&mut kept.task.payload, Bytes::new());
         kept.task.start(Some(&*request.worker).filter(|_| giving.worker_no == 0), lease, self.now);
+        self.pass_gates(kept.strand);
         giving.due = kept.task.facts.due_at().map_or(giving.due, |at| at.min(giving.due));
         self.record(&kept, Some(State::Queued));
         let checkpoints = self.put_aside(&kept)?;
@@ -181,7 +206,7 @@ impl Tx<'_, '_> {
         let id = kept.task.facts.id;
         self.live.running.put(kept);
         self.show(id, Some(&request.worker));
-        Ok(())
+        Ok(Given::Itself)
     }
 
     /// Writes down what was given to a request.

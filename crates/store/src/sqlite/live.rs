@@ -8,13 +8,16 @@ use tasklane_core::time::Timestamp;
 
 use super::counters::{COUNTED_TO, Counters};
 use super::error::{Fault, Result};
+use super::gauges::Gauges;
 use super::keys;
 use super::names::Names;
 use super::notes::Tallies;
 use super::row::{COLUMNS, Kept};
 use super::running::{GrantBody, Registry, is_current};
+use super::seqs::unpack;
+use super::strands::StrandNo;
 use super::sweep::Cursor;
-use super::takeable::Takeable;
+use super::takeable::{Place, Takeable};
 
 /// The writer's memory.
 pub(crate) struct Live {
@@ -22,6 +25,7 @@ pub(crate) struct Live {
     pub counters: Counters,
     pub takeable: Takeable,
     pub running: Registry,
+    pub gauges: Gauges,
     pub tallies: Tallies,
     pub position: Position,
     pub next_seq: i64,
@@ -45,14 +49,20 @@ impl Live {
         let names = Names::load(db)?;
         let position = Position(db.query_row("SELECT coalesce(max(position), 0) FROM log", [], u64_of)?);
         let counters = Counters::load(db, Position(fact(db, COUNTED_TO)?.unwrap_or(0) as u64))?;
-        let takeable = Takeable::load(counters.each().map(|(lane, _, counts)| (lane, counts.of(State::Queued))));
+        let queued = counters.each().map(|(lane, _, counts)| (lane, counts.of(State::Queued)));
+        let takeable = Takeable::load(queued, &names.strands, load_keyed(db)?);
         let last_seq: i64 = db.query_row("SELECT coalesce(max(seq), 0) FROM tasks", [], |row| row.get(0))?;
         // A grant may still name a task that is gone: another of its number would be taken for it.
         let granted = grants(db, &names)?.into_iter().flat_map(|(_, grant)| grant.tasks).map(|(seq, _)| seq).max();
         let greatest = db.query_row("SELECT max(id) FROM tasks", [], |row| row.get::<_, Option<[u8; 16]>>(0))?;
         let due = db.query_row("SELECT min(at) FROM due", [], |row| row.get::<_, Option<i64>>(0))?;
         let running = load_running(db, &names)?;
+        let mut gauges = Gauges::load(db, &names.strands)?;
+        for kept in running.all() {
+            names.strands.gates_of(kept.strand).for_each(|gate| gauges.enter(gate));
+        }
         Ok(Self {
+            gauges,
             counters,
             takeable,
             running,
@@ -95,6 +105,25 @@ pub(crate) fn grants(db: &Connection, names: &Names) -> Result<Vec<(u64, GrantBo
         grants.push((u64_of(row)?, GrantBody::decode(body, |no| names.worker(no).cloned())?));
     }
     Ok(grants)
+}
+
+/// The strands with keys that have anything queued: the first place of each, and how many.
+fn load_keyed(db: &Connection) -> Result<Vec<(StrandNo, Place, u64)>> {
+    let mut rows = db.prepare(
+        "SELECT lane, urgency, rank, first, seqs FROM takeable WHERE lane >= ? ORDER BY lane, urgency, rank, first",
+    )?;
+    let mut rows = rows.query([StrandNo::KEYED])?;
+    let mut keyed: Vec<(StrandNo, Place, u64)> = Vec::new();
+    while let Some(row) = rows.next()? {
+        let (strand, seq) = (StrandNo(row.get(0)?), row.get(3)?);
+        let packed = row.get_ref(4)?.as_blob().map_err(|error| Fault::damaged(error.to_string()))?;
+        let queued = unpack(seq, packed)?.len() as u64;
+        match keyed.last_mut() {
+            Some((last, _, known)) if *last == strand => *known += queued,
+            _ => keyed.push((strand, Place { urgency: row.get(1)?, rank: row.get(2)?, seq }, queued)),
+        }
+    }
+    Ok(keyed)
 }
 
 /// Calls `each` with every running task, its grant and the place in the grant.

@@ -14,6 +14,7 @@ use std::sync::{Arc, RwLock};
 
 use tasklane_core::error::StoreError;
 use tasklane_core::event::Position;
+use tasklane_core::gate::{Gate, GateDetail, GateName};
 use tasklane_core::ports::BoxFuture;
 use tasklane_core::ports::store::{
     Answers, Batch, EventPage, LogPage, LogQuery, Standing, Store, StoreStats, TaskFilter, TaskPage,
@@ -40,7 +41,10 @@ mod checkpoint;
 mod control;
 mod counters;
 mod error;
+mod gate;
+mod gauges;
 mod hand;
+mod heads;
 mod inspect;
 mod keys;
 mod lease;
@@ -62,6 +66,7 @@ mod settle;
 mod source;
 mod sql;
 mod stats;
+mod strands;
 mod sweep;
 mod takeable;
 mod tx;
@@ -141,14 +146,14 @@ impl Store for SqliteStore {
     }
 
     fn tasks(&self, ids: Vec<TaskId>) -> BoxFuture<'_, Result<Vec<Option<Task>>, StoreError>> {
-        let (view, overlays) = (Arc::clone(&self.view), self.overlays(&ids));
-        Box::pin(self.readers.read(move |db| inspect::tasks(db, &view, &ids, &overlays)))
+        let (view, overlays, now) = (Arc::clone(&self.view), self.overlays(&ids), self.clock.now());
+        Box::pin(self.readers.read(move |db| inspect::tasks(db, &view, &ids, &overlays, now)))
     }
 
     fn facts(&self, ids: Vec<TaskId>) -> BoxFuture<'_, Result<Vec<Option<Facts>>, StoreError>> {
-        let (view, overlays) = (Arc::clone(&self.view), self.overlays(&ids));
+        let (view, overlays, now) = (Arc::clone(&self.view), self.overlays(&ids), self.clock.now());
         Box::pin(self.readers.read(move |db| {
-            let tasks = inspect::tasks(db, &view, &ids, &overlays)?;
+            let tasks = inspect::tasks(db, &view, &ids, &overlays, now)?;
             Ok(tasks.into_iter().map(|task| task.map(|it| it.facts)).collect())
         }))
     }
@@ -159,8 +164,8 @@ impl Store for SqliteStore {
         below: Option<TaskId>,
         limit: usize,
     ) -> BoxFuture<'_, Result<TaskPage, StoreError>> {
-        let (view, running) = (Arc::clone(&self.view), look(&self.view).running.clone());
-        Box::pin(self.readers.read(move |db| inspect::list::list(db, &view, &running, &filter, below, limit)))
+        let (view, running, now) = (Arc::clone(&self.view), look(&self.view).running.clone(), self.clock.now());
+        Box::pin(self.readers.read(move |db| inspect::list::list(db, &view, &running, &filter, below, limit, now)))
     }
 
     fn attempts(&self, id: TaskId) -> BoxFuture<'_, Result<Option<Vec<Attempt>>, StoreError>> {
@@ -174,18 +179,18 @@ impl Store for SqliteStore {
     }
 
     fn standing(&self, id: TaskId, most: u64) -> BoxFuture<'_, Result<Option<Standing>, StoreError>> {
-        let (view, overlays) = (Arc::clone(&self.view), self.overlays(&[id]));
-        Box::pin(self.readers.read(move |db| inspect::standing(db, &view, id, most, overlays[0].as_ref())))
+        let (view, overlays, now) = (Arc::clone(&self.view), self.overlays(&[id]), self.clock.now());
+        Box::pin(self.readers.read(move |db| inspect::standing(db, &view, id, most, overlays[0].as_ref(), now)))
     }
 
     fn queues(&self, name: Option<Box<str>>) -> BoxFuture<'_, Result<Vec<Queue>, StoreError>> {
-        let known = inspect::queues::known(&look(&self.view), name.as_deref());
+        let known = inspect::queues::known(&look(&self.view), name.as_deref(), self.clock.now());
         let view = Arc::clone(&self.view);
         Box::pin(self.readers.read(move |db| inspect::queues::complete(db, &view, known)))
     }
 
     fn counts(&self, origin: Box<str>, tenant: Option<Box<str>>) -> BoxFuture<'_, Result<Counts, StoreError>> {
-        let counts = inspect::counts(&look(&self.view), &origin, tenant.as_deref());
+        let counts = inspect::counts(&look(&self.view), &origin, tenant.as_deref(), self.clock.now());
         Box::pin(std::future::ready(Ok(counts)))
     }
 
@@ -194,9 +199,19 @@ impl Store for SqliteStore {
     }
 
     fn lanes(&self) -> BoxFuture<'_, Result<Vec<LaneCounts>, StoreError>> {
-        let lanes = inspect::lanes::lanes(&look(&self.view));
+        let lanes = inspect::lanes::lanes(&look(&self.view), self.clock.now());
         // Read like the others, so that a closed store says so.
         Box::pin(self.readers.read(move |_| Ok(inspect::lanes::in_order(lanes))))
+    }
+
+    fn gates(&self, after: Option<GateName>, most: usize) -> BoxFuture<'_, Result<Vec<Gate>, StoreError>> {
+        let gates = inspect::gates::page(&look(&self.view), after.as_ref(), most, self.clock.now());
+        Box::pin(self.readers.read(move |_| Ok(gates)))
+    }
+
+    fn gate(&self, name: GateName) -> BoxFuture<'_, Result<Option<GateDetail>, StoreError>> {
+        let gate = inspect::gates::one(&look(&self.view), &name, self.clock.now());
+        Box::pin(self.readers.read(move |_| Ok(gate)))
     }
 
     fn events(&self, after: Position, limit: usize) -> BoxFuture<'_, Result<EventPage, StoreError>> {
@@ -206,7 +221,8 @@ impl Store for SqliteStore {
 
     fn stats(&self) -> BoxFuture<'_, Result<StoreStats, StoreError>> {
         let size = |path| std::fs::metadata(path).map_or(0, |file| file.len());
-        let mut stats = inspect::stats(&look(&self.view), size(self.path.clone()), size(wal_of(&self.path)));
+        let mut stats =
+            inspect::stats(&look(&self.view), size(self.path.clone()), size(wal_of(&self.path)), self.now());
         stats.clock_behind = self.clock.skew();
         Box::pin(std::future::ready(Ok(stats)))
     }

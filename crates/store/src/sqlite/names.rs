@@ -11,6 +11,7 @@ use tasklane_core::task::{Lane, Scope};
 
 use super::error::{Fault, Result};
 use super::row::Kept;
+use super::strands::{StrandNo, Strands};
 use crate::encoding::{Damaged, Numbered, Result as Decoded};
 pub(crate) use crate::encoding::{LaneNo, ScopeNo};
 
@@ -43,6 +44,7 @@ pub(crate) struct Names {
     pub queues: Vec<QueueEntry>,
     pub lanes: Vec<LaneEntry>,
     pub scopes: Vec<Arc<Scope>>,
+    pub strands: Strands,
     workers: HashMap<u32, Arc<str>>,
     by_queue: HashMap<Box<str>, u32>,
     by_lane: HashMap<Arc<Lane>, LaneNo>,
@@ -56,6 +58,7 @@ pub(crate) struct Names {
 impl Names {
     pub(crate) fn load(db: &Connection) -> Result<Self> {
         let mut names = Self::default();
+        names.strands.load_gates(db)?;
         let mut rows = db.prepare("SELECT no, name, state FROM queues ORDER BY no")?;
         let mut rows = rows.query([])?;
         while let Some(row) = rows.next()? {
@@ -85,6 +88,7 @@ impl Names {
         while let Some(row) = rows.next()? {
             names.put_worker(row.get(0)?, &Arc::from(row.get::<_, String>(1)?));
         }
+        names.strands.load(db, &names.lanes, &names.scopes)?;
         Ok(names)
     }
 
@@ -102,6 +106,7 @@ impl Names {
         self.queues[queue as usize].lanes.push(no);
         self.lanes.push(LaneEntry { lane: Arc::clone(lane), queue, room: FIRST_ROOM });
         self.by_lane.insert(Arc::clone(lane), no);
+        self.strands.push_lane(lane);
         no
     }
 
@@ -121,7 +126,7 @@ impl Names {
     /// Whether `other`, which was the same, has names that this has not.
     pub(crate) fn lacks(&self, other: &Self) -> bool {
         let sizes = |it: &Self| (it.queues.len(), it.lanes.len(), it.scopes.len(), it.next_worker);
-        sizes(self) != sizes(other)
+        sizes(self) != sizes(other) || self.strands.lacks(&other.strands)
     }
 
     /// Makes this what `other` is, which is the same with names added or queues changed.
@@ -138,12 +143,18 @@ impl Names {
         for scope in &other.scopes[self.scopes.len().min(other.scopes.len())..] {
             self.push_scope(scope);
         }
+        self.strands.follow(&other.strands);
         self.workers.clone_from(&other.workers);
         self.next_worker = other.next_worker;
     }
 
     pub(crate) fn lane(&self, no: LaneNo) -> Result<&Arc<Lane>> {
         Ok(self.lane_of(no)?)
+    }
+
+    /// The lane of a strand.
+    pub(crate) fn lane_of_strand(&self, no: StrandNo) -> Result<LaneNo> {
+        Ok(self.strands.keyed(no)?.map_or(LaneNo(no.0), |strand| strand.lane))
     }
 
     pub(crate) fn scope(&self, no: ScopeNo) -> Result<&Arc<Scope>> {

@@ -9,7 +9,11 @@ use super::tx::{Before, Tx};
 impl Tx<'_, '_> {
     /// Every row that is looked at leaves the head of the due, so that none can stand before the others for ever.
     pub(super) fn promote(&mut self, batch: &mut Batch) -> Result<()> {
-        if batch.promote == 0 || !self.something_is_due() {
+        if batch.promote == 0 {
+            return Ok(());
+        }
+        self.open_gates();
+        if !self.something_is_due() {
             return Ok(());
         }
         for (at, id) in self.sql.due_first(self.now, batch.promote)? {

@@ -6,7 +6,7 @@
 //! | 0..4 | state, reason, flags, crashes |
 //! | 4..6 | priority |
 //! | 6..8 | state and reason the attempt was last settled with, 0 if it was not |
-//! | 8..28 | lane, scope, worker, attempt, spent |
+//! | 8..28 | strand, scope, worker, attempt, spent |
 //! | 28..32 | of a running task the length of its lease in µs, of a succeeded one the length of its result |
 //! | 32..56 | token of the last attempt, checksums of payload and result |
 //! | 56..88 | accepted, rank, started, and run_at or finished: µs, `i64::MIN` is none |
@@ -30,6 +30,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::error::{Fault, Result};
 use super::names::{LaneNo, Names, ScopeNo};
+use super::strands::StrandNo;
 use crate::encoding::checksum::sum;
 use crate::encoding::mark;
 
@@ -53,6 +54,7 @@ const HIDDEN: u8 = 64;
 pub(crate) struct Kept {
     pub seq: i64,
     pub lane: LaneNo,
+    pub strand: StrandNo,
     pub scope: ScopeNo,
     /// The number of `task.worker`; 0 where it stands in `more`, or nowhere.
     pub worker: u32,
@@ -99,7 +101,7 @@ pub(crate) struct Head {
     crashes: u8,
     pub priority: i16,
     settled: Option<Mark>,
-    pub lane: LaneNo,
+    pub strand: StrandNo,
     pub scope: ScopeNo,
     pub worker: u32,
     pub attempt: u32,
@@ -130,7 +132,7 @@ impl Head {
             crashes,
             priority,
             settled,
-            lane: LaneNo(at.u32()),
+            strand: StrandNo(at.u32()),
             scope: ScopeNo(at.u32()),
             worker: at.u32(),
             attempt: at.u32(),
@@ -274,12 +276,13 @@ impl Kept {
     ) -> Result<Self> {
         let has_more = more.is_some();
         let More { spec, failure, progress, worker, queued_at, hidden_at } = more.unwrap_or_default();
+        let (strand, lane) = (names.strands.keyed(head.strand)?, names.lane_of_strand(head.strand)?);
         let facts = Facts {
             id,
-            lane: Arc::clone(names.lane(head.lane)?),
+            lane: Arc::clone(names.lane(lane)?),
             scope: Arc::clone(names.scope(head.scope)?),
             spec: spec.unwrap_or_else(Spec::shared),
-            gates: no_keys(),
+            gates: strand.map_or_else(no_keys, |it| Arc::clone(&it.keys)),
             state: head.state,
             attempt: head.attempt,
             spent: head.spent,
@@ -307,7 +310,8 @@ impl Kept {
         };
         Ok(Self {
             seq,
-            lane: head.lane,
+            lane,
+            strand: head.strand,
             scope: head.scope,
             worker: head.worker,
             token: Token(head.token),
@@ -342,7 +346,7 @@ impl Kept {
         let priority = self.task.priority.clamp(i16::MIN.into(), i16::MAX.into()) as i16;
         head.put(&priority.to_le_bytes());
         head.put(&mark::bytes(self.settled));
-        for number in [self.lane.0, self.scope.0, self.worker, facts.attempt, facts.spent] {
+        for number in [self.strand.0, self.scope.0, self.worker, facts.attempt, facts.spent] {
             head.put(&number.to_le_bytes());
         }
         head.put(&length.to_le_bytes());

@@ -8,10 +8,11 @@ use tasklane_core::task::{Attempt, TaskId};
 use tasklane_core::time::Timestamp;
 
 use super::error::{Fault, Result};
-use super::names::{LaneNo, Names};
+use super::names::Names;
 use super::row::{COLUMNS, Kept};
 use super::rows::{MANY, Rows};
 use super::seqs::{pack, unpack};
+use super::strands::StrandNo;
 use super::takeable::Place;
 
 macro_rules! statements {
@@ -76,6 +77,8 @@ statements! {
     log_add: "INSERT INTO log (position, at, body) VALUES (?, ?, ?)";
     counters_put: "INSERT INTO counters (lane, scope, counts) VALUES (?, ?, ?)
                    ON CONFLICT DO UPDATE SET counts = excluded.counts";
+    gate_put: "INSERT OR REPLACE INTO gates (kind, tenant, key, set_by, bounds, starts) VALUES (?, ?, ?, ?, ?, ?)";
+    gate_remove: "DELETE FROM gates WHERE kind = ? AND tenant = ? AND key = ?";
     fact_put: "INSERT INTO facts (name, value) VALUES (?, ?) ON CONFLICT DO UPDATE SET value = excluded.value";
 }
 
@@ -137,29 +140,29 @@ impl Sql<'_> {
     }
 
     /// The row of `takeable` that would hold this place.
-    pub(crate) fn takeable_at(&mut self, lane: LaneNo, place: Place) -> Result<Option<(i64, Vec<u8>)>> {
-        let at = (lane.0, place.urgency, place.rank, place.seq);
+    pub(crate) fn takeable_at(&mut self, strand: StrandNo, place: Place) -> Result<Option<(i64, Vec<u8>)>> {
+        let at = (strand.0, place.urgency, place.rank, place.seq);
         Ok(self.takeable_at.query_row(at, |row| Ok((row.get(0)?, row.get(1)?))).optional()?)
     }
 
-    pub(crate) fn takeable_insert(&mut self, lane: LaneNo, at: Place, first: i64, packed: &[u8]) -> Result<()> {
-        self.takeable_insert.execute((lane.0, at.urgency, at.rank, first, packed))?;
+    pub(crate) fn takeable_insert(&mut self, strand: StrandNo, at: Place, first: i64, packed: &[u8]) -> Result<()> {
+        self.takeable_insert.execute((strand.0, at.urgency, at.rank, first, packed))?;
         Ok(())
     }
 
     /// Gives the row its new content; an empty row goes.
-    pub(crate) fn takeable_put(&mut self, lane: LaneNo, at: Place, first: i64, seqs: &[i64]) -> Result<()> {
+    pub(crate) fn takeable_put(&mut self, strand: StrandNo, at: Place, first: i64, seqs: &[i64]) -> Result<()> {
         if seqs.is_empty() {
-            self.takeable_delete.execute((lane.0, at.urgency, at.rank, first))?;
+            self.takeable_delete.execute((strand.0, at.urgency, at.rank, first))?;
         } else {
-            self.takeable_update.execute((pack(first, seqs), lane.0, at.urgency, at.rank, first))?;
+            self.takeable_update.execute((pack(first, seqs), strand.0, at.urgency, at.rank, first))?;
         }
         Ok(())
     }
 
-    /// Removes everything of the lane up to and with `last`.
-    pub(crate) fn takeable_cut(&mut self, lane: LaneNo, last: Place) -> Result<()> {
-        let at = (lane.0, last.urgency, last.rank, last.seq);
+    /// Removes everything of the strand up to and with `last`.
+    pub(crate) fn takeable_cut(&mut self, strand: StrandNo, last: Place) -> Result<()> {
+        let at = (strand.0, last.urgency, last.rank, last.seq);
         let row = self
             .takeable_upto
             .query_row(at, |row| Ok((row.get(0)?, row.get(1)?, row.get::<_, i64>(2)?, row.get::<_, Vec<u8>>(3)?)));
@@ -169,15 +172,15 @@ impl Sql<'_> {
         if (urgency, rank) == (last.urgency, last.rank) {
             seqs.retain(|seq| *seq > last.seq);
             if let Some(first) = seqs.first() {
-                self.takeable_insert(lane, last, *first, &pack(*first, &seqs))?;
+                self.takeable_insert(strand, last, *first, &pack(*first, &seqs))?;
             }
         }
         Ok(())
     }
 
-    /// At least `wanted` places of the lane, if it has so many; and whether these are all.
-    pub(crate) fn takeable_first(&mut self, lane: LaneNo, wanted: usize) -> Result<(VecDeque<Place>, bool)> {
-        let mut rows = self.takeable_first.query([lane.0])?;
+    /// At least `wanted` places of the strand, if it has so many; and whether these are all.
+    pub(crate) fn takeable_first(&mut self, strand: StrandNo, wanted: usize) -> Result<(VecDeque<Place>, bool)> {
+        let mut rows = self.takeable_first.query([strand.0])?;
         let mut places = VecDeque::new();
         while let Some(row) = rows.next()? {
             let (urgency, rank, first) = (row.get(0)?, row.get(1)?, row.get(2)?);

@@ -36,7 +36,8 @@ impl Tx<'_, '_> {
         let mut clearing = sweep.retention.clearing(excess, self.now);
         for Found { seq, id, head } in self.rows_to_sweep(sweep.limit)? {
             if clearing.takes(head.state, head.finished()) {
-                let way = Way::removed(head.counted(), head.lane, head.scope, head.attempt);
+                let lane = self.live.names.lane_of_strand(head.strand)?;
+                let way = Way::removed(head.counted(), lane, head.scope, head.attempt);
                 self.remove(way, id, seq, head.notes())?;
                 self.answer().sweep += 1;
             }

@@ -1,5 +1,5 @@
-//! What may start now. On disk a row of `takeable` holds up to [`GROUP`] tasks of one lane, priority and rank, so that what
-//! was accepted together costs one row and not an index entry a task. In memory each lane keeps its first few, so that
+//! What may start now. On disk a row of `takeable` holds up to [`GROUP`] tasks of one strand, priority and rank, so that what
+//! was accepted together costs one row and not an index entry a task. In memory each strand keeps its first few, so that
 //! leasing finds the first of a thousand lanes without looking at the disk.
 //!
 //! Tasks of one priority and rank stand in the order of acceptance, which is the order of ids wherever the server drew
@@ -9,20 +9,26 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap, VecDeque};
 
 use tasklane_core::task::Task;
+use tasklane_core::time::Timestamp;
 
 use super::error::Result;
+use super::gauges::Gauges;
+use super::heads::Heads;
 use super::names::LaneNo;
 use super::seqs::{pack, unpack};
 use super::sql::Sql;
+use super::strands::{GateNo, StrandNo, Strands};
 
 /// Most tasks of a row; what is taken out of the middle rewrites its row.
 const GROUP: usize = 512;
-/// Most places of one lane kept in memory.
+/// Most places of one strand kept in memory.
 const LINE: usize = 1024;
+/// Places read of a strand that gives little.
+const FEW: usize = 16;
 /// Most places kept in memory in all; past it everything is forgotten and read again.
 const LINES: usize = 400_000;
 
-/// Where a task stands in its lane.
+/// Where a task stands in its strand, and among all of its lane.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Place {
     pub urgency: i32,
@@ -36,7 +42,7 @@ impl Place {
     }
 }
 
-/// The beginning of a lane.
+/// The beginning of a strand.
 #[derive(Default)]
 struct Line {
     queued: u64,
@@ -45,50 +51,126 @@ struct Line {
     unread: bool,
 }
 
-/// All lanes.
+/// All strands.
 #[derive(Default)]
 pub(crate) struct Takeable {
-    lines: Vec<Line>,
-    /// Lanes with anything in them.
+    plain: Vec<Line>,
+    keyed: Vec<Line>,
+    /// Lanes whose plain strand has anything in it.
     open: BTreeSet<LaneNo>,
+    /// Strands with keys that have anything in them.
+    pub heads: Heads,
     cached: usize,
     /// To be written.
-    staged: Vec<(LaneNo, Place)>,
+    staged: Vec<(StrandNo, Place)>,
     /// Taken up to here, to be removed.
-    taken: BTreeMap<LaneNo, Place>,
+    taken: BTreeMap<StrandNo, Place>,
+    /// Strands with keys that are longer or shorter than readers know.
+    changed: BTreeSet<StrandNo>,
+}
+
+/// What says whether a task may be taken.
+pub(crate) struct Gating<'g> {
+    pub strands: &'g Strands,
+    pub gauges: &'g mut Gauges,
+    pub now: Timestamp,
+}
+
+impl Gating<'_> {
+    fn full(&self, gates: &[GateNo]) -> Option<GateNo> {
+        gates.iter().copied().find(|gate| self.gauges.room(*gate, self.now) == 0)
+    }
+
+    /// Whether no task of a lane may start.
+    fn is_shut(&self, lane: LaneNo) -> bool {
+        self.full(self.strands.gates_of_lane(lane)).is_some()
+    }
+
+    fn reserve(&mut self, strand: StrandNo) {
+        self.strands.gates_of(strand).for_each(|gate| self.gauges.reserve(gate));
+    }
 }
 
 impl Takeable {
-    /// What is known when a store is opened: how many stand in each lane.
-    pub(crate) fn load(counts: impl Iterator<Item = (LaneNo, u64)>) -> Self {
+    /// What is known when a store is opened: how many stand in each plain strand, and those with keys with their first.
+    pub(crate) fn load(
+        counts: impl Iterator<Item = (LaneNo, u64)>,
+        strands: &Strands,
+        keyed: Vec<(StrandNo, Place, u64)>,
+    ) -> Self {
         let mut takeable = Self::default();
         for (lane, queued) in counts.filter(|(_, queued)| *queued > 0) {
-            let line = takeable.line(lane);
+            let line = takeable.line(StrandNo::plain(lane));
             (line.queued, line.unread) = (line.queued + queued, true);
             takeable.open.insert(lane);
+        }
+        for (strand, first, queued) in keyed {
+            let lane = strands.lane(strand);
+            let line = takeable.line(strand);
+            (line.queued, line.unread) = (queued, true);
+            takeable.heads.put(lane, strand, strands.gates_of_keys(strand), first);
+            // What the counters say of a lane is of all its strands.
+            let line = takeable.line(StrandNo::plain(lane));
+            line.queued = line.queued.saturating_sub(queued);
+            if line.queued == 0 {
+                line.unread = false;
+                takeable.open.remove(&lane);
+            }
         }
         takeable
     }
 
-    fn line(&mut self, lane: LaneNo) -> &mut Line {
-        let at = lane.0 as usize;
-        if self.lines.len() <= at {
-            self.lines.resize_with(at + 1, Line::default);
+    fn line(&mut self, strand: StrandNo) -> &mut Line {
+        let (lines, at) = match strand.index() {
+            Some(index) => (&mut self.keyed, index),
+            None => (&mut self.plain, strand.0 as usize),
+        };
+        if lines.len() <= at {
+            lines.resize_with(at + 1, Line::default);
         }
-        &mut self.lines[at]
+        &mut lines[at]
     }
 
-    pub(crate) fn open(&self) -> impl ExactSizeIterator<Item = LaneNo> {
-        self.open.iter().copied()
+    /// How many stand in a strand.
+    pub(crate) fn queued(&self, strand: StrandNo) -> u64 {
+        let line = match strand.index() {
+            Some(index) => self.keyed.get(index),
+            None => self.plain.get(strand.0 as usize),
+        };
+        line.map_or(0, |it| it.queued)
+    }
+
+    /// How many stand in a lane, or at least `most`.
+    pub(crate) fn queued_in(&self, lane: LaneNo, most: u64) -> u64 {
+        let mut queued = self.queued(StrandNo::plain(lane));
+        for (_, strand) in self.heads.of_lane(lane) {
+            if queued >= most {
+                break;
+            }
+            queued += self.queued(strand);
+        }
+        queued
+    }
+
+    /// Lanes with anything in them.
+    pub(crate) fn open(&self) -> impl Iterator<Item = LaneNo> {
+        let keyed = self.heads.lanes().filter(|lane| !self.open.contains(lane));
+        self.open.iter().copied().chain(keyed)
     }
 
     pub(crate) fn is_open(&self, lane: LaneNo) -> bool {
-        self.open.contains(&lane)
+        self.open.contains(&lane) || self.heads.is_open(lane)
     }
 
-    pub(crate) fn add(&mut self, lane: LaneNo, place: Place) {
-        self.staged.push((lane, place));
-        let line = self.line(lane);
+    /// Strands with keys whose lengths readers do not know, and these.
+    pub(crate) fn changes(&mut self) -> Vec<(StrandNo, u64, Option<Place>)> {
+        let changed = std::mem::take(&mut self.changed);
+        changed.into_iter().map(|strand| (strand, self.queued(strand), self.heads.place(strand))).collect()
+    }
+
+    pub(crate) fn add(&mut self, strands: &Strands, strand: StrandNo, place: Place) {
+        self.staged.push((strand, place));
+        let line = self.line(strand);
         line.queued += 1;
         let known = line.first.back().is_some_and(|last| place < *last);
         let mut grown = 0;
@@ -105,16 +187,24 @@ impl Takeable {
             line.unread = true;
             grown = 0;
         }
-        if line.queued == 1 {
-            self.open.insert(lane);
-        }
+        let is_only_one = line.queued == 1;
         self.cached += grown;
+        if strand.index().is_none() {
+            if is_only_one {
+                self.open.insert(LaneNo(strand.0));
+            }
+        } else {
+            self.changed.insert(strand);
+            if self.heads.place(strand).is_none_or(|first| place < first) {
+                self.heads.put(strands.lane(strand), strand, strands.gates_of_keys(strand), place);
+            }
+        }
         self.forget_if_too_many();
     }
 
     fn forget_if_too_many(&mut self) {
         if self.cached > LINES {
-            for line in &mut self.lines {
+            for line in self.plain.iter_mut().chain(&mut self.keyed) {
                 line.unread |= !line.first.is_empty();
                 line.first = VecDeque::new();
             }
@@ -123,84 +213,149 @@ impl Takeable {
     }
 
     /// Takes one out of the middle.
-    pub(crate) fn remove(&mut self, sql: &mut Sql<'_>, lane: LaneNo, place: Place) -> Result<()> {
+    pub(crate) fn remove(
+        &mut self,
+        sql: &mut Sql<'_>,
+        strands: &Strands,
+        strand: StrandNo,
+        place: Place,
+    ) -> Result<()> {
         self.write(sql)?;
-        let line = self.line(lane);
+        let line = self.line(strand);
         let found = line.first.binary_search(&place).map(|at| line.first.remove(at)).is_ok();
         line.queued = line.queued.saturating_sub(1);
-        if line.queued == 0 {
-            self.open.remove(&lane);
-        }
         self.cached -= usize::from(found);
-        let Some((first, packed)) = sql.takeable_at(lane, place)? else { return Ok(()) };
-        let mut seqs = unpack(first, &packed)?;
-        seqs.retain(|seq| *seq != place.seq);
-        sql.takeable_put(lane, place, first, &seqs)
-    }
-
-    /// The first place of a lane.
-    pub(crate) fn peek(&mut self, sql: &mut Sql<'_>, lane: LaneNo, wanted: usize) -> Result<Option<Place>> {
-        if self.line(lane).first.is_empty() && self.line(lane).unread {
-            self.read(sql, lane, wanted)?;
+        if let Some((first, packed)) = sql.takeable_at(strand, place)? {
+            let mut seqs = unpack(first, &packed)?;
+            seqs.retain(|seq| *seq != place.seq);
+            sql.takeable_put(strand, place, first, &seqs)?;
         }
-        Ok(self.line(lane).first.front().copied())
+        self.shortened(sql, strands, strand)
     }
 
-    /// Reads the beginning of a lane from disk, once what was taken is off it and what was added is on it.
-    fn read(&mut self, sql: &mut Sql<'_>, lane: LaneNo, wanted: usize) -> Result<()> {
+    /// The first place of a strand.
+    fn peek(&mut self, sql: &mut Sql<'_>, strand: StrandNo, wanted: usize) -> Result<Option<Place>> {
+        if self.line(strand).first.is_empty() && self.line(strand).unread {
+            self.read(sql, strand, wanted)?;
+        }
+        Ok(self.line(strand).first.front().copied())
+    }
+
+    /// Reads the beginning of a strand from disk, once what was taken is off it and what was added is on it.
+    fn read(&mut self, sql: &mut Sql<'_>, strand: StrandNo, wanted: usize) -> Result<()> {
         self.write(sql)?;
-        if let Some(last) = self.taken.remove(&lane) {
-            sql.takeable_cut(lane, last)?;
+        if let Some(last) = self.taken.remove(&strand) {
+            sql.takeable_cut(strand, last)?;
         }
-        let (first, whole) = sql.takeable_first(lane, wanted)?;
+        let (first, whole) = sql.takeable_first(strand, wanted)?;
         self.cached += first.len();
-        let line = self.line(lane);
+        let line = self.line(strand);
         (line.first, line.unread) = (first, !whole);
         Ok(())
     }
 
-    fn pop(&mut self, lane: LaneNo) -> Option<Place> {
-        let line = self.line(lane);
+    fn pop(&mut self, strand: StrandNo) -> Option<Place> {
+        let line = self.line(strand);
         let place = line.first.pop_front()?;
         line.queued = line.queued.saturating_sub(1);
-        if line.queued == 0 {
-            self.open.remove(&lane);
-        }
         self.cached -= 1;
-        self.taken.insert(lane, place);
+        self.taken.insert(strand, place);
         Some(place)
     }
 
-    /// Takes the first `most` of these lanes, merged by their places.
-    pub(crate) fn take(&mut self, sql: &mut Sql<'_>, lanes: &[LaneNo], most: usize) -> Result<Vec<(LaneNo, Place)>> {
+    /// Something was taken out of a strand.
+    fn shortened(&mut self, sql: &mut Sql<'_>, strands: &Strands, strand: StrandNo) -> Result<()> {
+        let lane = strands.lane(strand);
+        if strand.index().is_none() {
+            if self.queued(strand) == 0 {
+                self.open.remove(&lane);
+            }
+            return Ok(());
+        }
+        self.changed.insert(strand);
+        let gates = strands.gates_of_keys(strand);
+        match self.peek(sql, strand, FEW)? {
+            Some(place) => self.heads.put(lane, strand, gates, place),
+            None => self.heads.remove(lane, strand, gates),
+        }
+        Ok(())
+    }
+
+    /// Takes the first `most` of these lanes that their gates have room for, merged by their places. The slots are reserved.
+    pub(crate) fn take(
+        &mut self,
+        sql: &mut Sql<'_>,
+        gating: &mut Gating<'_>,
+        lanes: &[LaneNo],
+        most: usize,
+    ) -> Result<Vec<(StrandNo, Place)>> {
         let mut taken = Vec::with_capacity(most.min(LINE));
         // Of many lanes each gives little; of one lane all is wanted.
-        let wanted = if lanes.len() <= 4 { most } else { (2 * most / lanes.len()).max(16) };
+        let wanted = if lanes.len() <= 4 { most } else { (2 * most / lanes.len()).max(FEW) };
         let mut first = BinaryHeap::with_capacity(lanes.len());
-        for lane in lanes {
-            if let Some(place) = self.peek(sql, *lane, wanted)? {
-                first.push(Reverse((place, *lane)));
-            }
+        for lane in lanes.iter().filter(|lane| !gating.is_shut(**lane)) {
+            let plain = StrandNo::plain(*lane);
+            first.extend(self.peek(sql, plain, wanted)?.map(|place| Reverse((place, plain))));
+            first.extend(self.heads.first(*lane).map(Reverse));
         }
-        while let Some(Reverse((_, lane))) = first.pop().filter(|_| taken.len() < most) {
+        while let Some(Reverse((_, strand))) = first.pop().filter(|_| taken.len() < most) {
+            if strand.index().is_some() {
+                taken.extend(self.take_keyed(sql, gating, strand)?);
+                let lane = gating.strands.lane(strand);
+                first.extend(self.heads.first(lane).filter(|_| !gating.is_shut(lane)).map(Reverse));
+                continue;
+            }
             let next = first.peek().map(|Reverse((place, _))| *place);
-            while let Some(place) = self.peek(sql, lane, wanted)? {
+            let gates = gating.strands.gates_of_lane(LaneNo(strand.0));
+            while let Some(place) = self.peek(sql, strand, wanted)?.filter(|_| gating.full(gates).is_none()) {
                 if taken.len() == most || next.is_some_and(|next| next < place) {
-                    first.push(Reverse((place, lane)));
+                    first.push(Reverse((place, strand)));
                     break;
                 }
-                self.pop(lane);
-                taken.push((lane, place));
+                self.pop(strand);
+                gates.iter().for_each(|gate| gating.gauges.reserve(*gate));
+                taken.push((strand, place));
             }
+            self.shortened(sql, gating.strands, strand)?;
         }
+        gating.gauges.unreserve();
         Ok(taken)
+    }
+
+    /// Takes the first of a strand with keys, or parks it under a gate that is full.
+    fn take_keyed(
+        &mut self,
+        sql: &mut Sql<'_>,
+        gating: &mut Gating<'_>,
+        strand: StrandNo,
+    ) -> Result<Option<(StrandNo, Place)>> {
+        let (lane, gates) = (gating.strands.lane(strand), gating.strands.gates_of_keys(strand));
+        if gating.is_shut(lane) {
+            return Ok(None);
+        }
+        if let Some(full) = gating.full(gates) {
+            self.heads.park(lane, strand, full);
+            // The others may let in those who stand behind it.
+            for gate in gates.iter().filter(|gate| **gate != full) {
+                self.heads.let_in_of(lane, *gate, gating.gauges.room(*gate, gating.now));
+            }
+            return Ok(None);
+        }
+        if self.peek(sql, strand, FEW)?.is_none() {
+            self.shortened(sql, gating.strands, strand)?;
+            return Ok(None);
+        }
+        let place = self.pop(strand);
+        gating.reserve(strand);
+        self.shortened(sql, gating.strands, strand)?;
+        Ok(place.map(|place| (strand, place)))
     }
 
     /// Writes what was added and removes what was taken.
     pub(crate) fn finish(&mut self, sql: &mut Sql<'_>) -> Result<()> {
         self.write(sql)?;
-        for (lane, last) in std::mem::take(&mut self.taken) {
-            sql.takeable_cut(lane, last)?;
+        for (strand, last) in std::mem::take(&mut self.taken) {
+            sql.takeable_cut(strand, last)?;
         }
         Ok(())
     }
@@ -213,23 +368,23 @@ impl Takeable {
         let mut staged = std::mem::take(&mut self.staged);
         staged.sort_unstable();
         let same_row =
-            |a: &(LaneNo, Place), b: &(LaneNo, Place)| (a.0, a.1.urgency, a.1.rank) == (b.0, b.1.urgency, b.1.rank);
+            |a: &(StrandNo, Place), b: &(StrandNo, Place)| (a.0, a.1.urgency, a.1.rank) == (b.0, b.1.urgency, b.1.rank);
         for together in staged.chunk_by(same_row) {
-            let (lane, place) = together[0];
+            let (strand, place) = together[0];
             let mut seqs: Vec<i64> = together.iter().map(|(_, place)| place.seq).collect();
             let mut last = Place { seq: i64::MAX, ..place };
             // Rows of one rank must not overlap: where there are some already, they are written anew with these.
-            while let Some((first, packed)) = sql.takeable_at(lane, last)? {
+            while let Some((first, packed)) = sql.takeable_at(strand, last)? {
                 if unpack(first, &packed)?.last().is_none_or(|end| *end < place.seq) {
                     break;
                 }
                 seqs.extend(unpack(first, &packed)?);
-                sql.takeable_put(lane, place, first, &[])?;
+                sql.takeable_put(strand, place, first, &[])?;
                 last.seq = first - 1;
             }
             seqs.sort_unstable();
             for group in seqs.chunks(GROUP) {
-                sql.takeable_insert(lane, place, group[0], &pack(group[0], group))?;
+                sql.takeable_insert(strand, place, group[0], &pack(group[0], group))?;
             }
         }
         staged.clear();

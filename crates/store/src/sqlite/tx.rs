@@ -14,6 +14,7 @@ use tasklane_core::time::Timestamp;
 
 use super::counters;
 use super::error::Result;
+use super::gate::Gated;
 use super::keys;
 use super::live::{LOG_SIZE, Live};
 use super::notes::Room;
@@ -35,6 +36,8 @@ pub(crate) struct Tx<'a, 'c> {
     pub changes: Changes,
     /// For logs and checkpoints.
     pub room: Room,
+    /// What this commit does to gates.
+    pub gating: Gated,
     body: Body,
     due_touched: bool,
     /// Whether the counters are to be written with this commit.
@@ -64,8 +67,8 @@ impl Before {
 impl<'a, 'c> Tx<'a, 'c> {
     pub(crate) fn new(sql: &'a mut Sql<'c>, live: &'a mut Live, now: Timestamp, callers: usize, room: Room) -> Self {
         let answers = std::iter::repeat_with(Answers::default).take(callers).collect();
-        let (body, changes) = (Body::default(), Changes::default());
-        Self { sql, live, now, answers, caller: 0, changes, room, body, due_touched: false, count_now: false }
+        let (body, changes, gating) = (Body::default(), Changes::default(), Gated::default());
+        Self { sql, live, now, answers, caller: 0, changes, room, gating, body, due_touched: false, count_now: false }
     }
 
     /// Every verb in the order of the road, each over all callers.
@@ -74,6 +77,7 @@ impl<'a, 'c> Tx<'a, 'c> {
         self.each(batches, Self::settle_all)?;
         self.each(batches, Self::hand_all)?;
         self.each(batches, Self::control_all)?;
+        self.each(batches, Self::gate_all)?;
         self.each(batches, Self::accept_all)?;
         self.each(batches, Self::promote)?;
         self.each(batches, Self::lease_all)?;
@@ -93,6 +97,8 @@ impl<'a, 'c> Tx<'a, 'c> {
 
     /// Writes what is left to be written, and answers with where the commit stands.
     pub(crate) fn finish(&mut self) -> Result<()> {
+        self.tell_opened();
+        self.write_gates()?;
         self.count_all();
         if !self.body.bytes().is_empty() {
             self.live.position = Position(self.live.position.0 + 1);
@@ -108,7 +114,9 @@ impl<'a, 'c> Tx<'a, 'c> {
             self.live.due = self.sql.due_next()?;
         }
         self.live.commits += 1;
-        let due = [self.live.due, self.live.running.next_due()].into_iter().flatten().min();
+        (self.changes.gauges, self.changes.strands) = (self.live.gauges.changes(), self.live.takeable.changes());
+        let due =
+            [self.live.due, self.live.running.next_due(), self.live.gauges.next_opening()].into_iter().flatten().min();
         for answers in &mut self.answers {
             answers.next_due = due.map(|at| at.since(self.now));
             answers.position = self.live.position;
@@ -137,9 +145,11 @@ impl<'a, 'c> Tx<'a, 'c> {
         let id = new.id;
         let lane = self.live.names.lane_no(self.sql.db, &new.lane)?;
         let scope = self.live.names.scope_no(self.sql.db, &new.scope)?;
+        let (new, strand) = self.name_gates(new, lane, scope)?;
         let kept = Kept {
             seq: self.live.next_seq,
             lane,
+            strand,
             scope,
             worker: 0,
             token: tasklane_core::lease::Token(0),
@@ -168,7 +178,8 @@ impl<'a, 'c> Tx<'a, 'c> {
     /// Writes a task that does not run after a change.
     pub(crate) fn moved(&mut self, kept: &mut Kept, before: &Before, applied: Applied) -> Result<()> {
         if let Some(place) = before.place {
-            self.live.takeable.remove(self.sql, kept.lane, place)?;
+            self.live.takeable.remove(self.sql, &self.live.names.strands, kept.strand, place)?;
+            self.loosen(kept.strand);
         }
         if let Some(at) = before.due {
             self.due_touched = true;
@@ -187,6 +198,7 @@ impl<'a, 'c> Tx<'a, 'c> {
         if self.live.running.ended(kept.grant) {
             self.sql.lease_remove(kept.grant)?;
         }
+        self.leave_gates(kept.strand);
         if kept.notes & HAS_LOGS != 0 {
             self.live.tallies.remove(&kept.task.facts.id);
         }
@@ -215,7 +227,8 @@ impl<'a, 'c> Tx<'a, 'c> {
     fn stand(&mut self, kept: &Kept) -> Result<()> {
         let facts = &kept.task.facts;
         if facts.state == State::Queued {
-            self.live.takeable.add(kept.lane, Place::of(kept.seq, &kept.task));
+            let place = Place::of(kept.seq, &kept.task);
+            self.live.takeable.add(&self.live.names.strands, kept.strand, place);
         }
         if let Some(at) = facts.due_at() {
             self.due_touched = true;
@@ -305,7 +318,7 @@ impl<'a, 'c> Tx<'a, 'c> {
         let worker = worker.cloned().or_else(|| kept.task.worker.as_deref().map(Arc::from));
         let facts = &kept.task.facts;
         let (Some(lease), Some(started_at)) = (facts.lease.clone(), facts.started_at) else { return };
-        let overlay = Overlay { attempt: facts.attempt, lease, started_at, worker };
+        let overlay = Overlay { attempt: facts.attempt, lease, started_at, worker, strand: kept.strand };
         self.changes.running.push((id, Some(overlay)));
     }
 }

@@ -9,14 +9,17 @@ use std::sync::Arc;
 
 use tasklane_core::event::Position;
 use tasklane_core::lease::Lease;
-use tasklane_core::queue::Counts;
+use tasklane_core::queue::{Counted, Counts};
 use tasklane_core::state::State;
 use tasklane_core::task::{Task, TaskId};
 use tasklane_core::time::Timestamp;
 
+use super::gauges::Gauge;
 use super::live::Live;
-use super::names::Names;
+use super::names::{LaneNo, Names, ScopeNo};
 use super::running::is_current;
+use super::strands::{GateNo, StrandNo};
+use super::takeable::Place;
 use crate::encoding::log::Way;
 use foldhash::fast::RandomState as ById;
 
@@ -27,6 +30,7 @@ pub(crate) struct Overlay {
     pub lease: Lease,
     pub started_at: Timestamp,
     pub worker: Option<Arc<str>>,
+    pub strand: StrandNo,
 }
 
 impl Overlay {
@@ -46,6 +50,9 @@ impl Overlay {
 pub(crate) struct Changes {
     pub running: Vec<(TaskId, Option<Overlay>)>,
     pub counts: Vec<(Way, i64)>,
+    pub gauges: Vec<(GateNo, Gauge)>,
+    /// How many are queued in strands with keys, and the first.
+    pub strands: Vec<(StrandNo, u64, Option<Place>)>,
     /// Names were added or a queue's state changed.
     pub names: bool,
 }
@@ -58,6 +65,12 @@ pub(crate) struct View {
     pub counts: Vec<Counts>,
     /// Of each scope, by its number.
     pub scopes: Vec<Counts>,
+    /// Of each lane and scope.
+    pub queued: HashMap<(LaneNo, ScopeNo), u64>,
+    /// Gates, by number.
+    pub gauges: Vec<Gauge>,
+    /// How many are queued in strands with keys that have any, and the first of them.
+    pub strands: HashMap<StrandNo, (u64, Place), ById>,
     pub running: HashMap<TaskId, Overlay, ById>,
     pub position: Position,
     pub commits: u64,
@@ -69,12 +82,16 @@ impl View {
         for (lane, scope, counts) in live.counters.each() {
             at(&mut view.counts, lane.0).add_all(counts);
             at(&mut view.scopes, scope.0).add_all(counts);
+            view.queued.insert((lane, scope), counts.of(State::Queued));
         }
+        view.gauges = live.gauges.all().to_vec();
+        let strands = live.takeable.heads.all();
+        view.strands = strands.map(|(strand, first)| (strand, (live.takeable.queued(strand), first))).collect();
         for kept in live.running.all() {
             let task = &kept.task;
             if let (Some(lease), Some(started_at)) = (task.facts.lease.clone(), task.facts.started_at) {
                 let worker = task.worker.as_deref().map(Arc::from).or_else(|| live.names.worker(kept.worker).cloned());
-                let overlay = Overlay { attempt: task.facts.attempt, lease, started_at, worker };
+                let overlay = Overlay { attempt: task.facts.attempt, lease, started_at, worker, strand: kept.strand };
                 view.running.insert(task.facts.id, overlay);
             }
         }
@@ -100,8 +117,29 @@ impl View {
                 way.to.inspect(|to| counts.add(*to, by));
                 way.from.inspect(|from| counts.add(*from, -by));
             }
+            self.count_queued(&way, by);
+        }
+        for (no, gauge) in changes.gauges {
+            let gate = no.0 as usize;
+            self.gauges.resize_with(self.gauges.len().max(gate + 1), Gauge::default);
+            self.gauges[gate] = gauge;
+        }
+        for (strand, queued, first) in changes.strands {
+            match first {
+                Some(first) => drop(self.strands.insert(strand, (queued, first))),
+                None => drop(self.strands.remove(&strand)),
+            }
         }
         (self.position, self.commits) = (live.position, live.commits);
+    }
+
+    fn count_queued(&mut self, way: &Way, by: i64) {
+        let is_queued = |counted: Option<Counted>| counted == Some(Counted::In(State::Queued));
+        let more = i64::from(is_queued(way.to)) - i64::from(is_queued(way.from));
+        if more != 0 {
+            let queued = self.queued.entry((way.lane, way.scope)).or_default();
+            *queued = queued.saturating_add_signed(more * by);
+        }
     }
 }
 

@@ -250,7 +250,7 @@ proptest! {
     }
 
     #[test]
-    fn sqlite_answers_as_the_model(steps in proptest::collection::vec(step(Gates::Without), 1..60)) {
+    fn sqlite_answers_as_the_model(steps in proptest::collection::vec(step(Gates::With), 1..60)) {
         hold_together(Database::sqlite(), &steps);
     }
 

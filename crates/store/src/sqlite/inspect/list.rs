@@ -7,6 +7,7 @@ use rusqlite::Connection;
 use tasklane_core::limit;
 use tasklane_core::ports::store::{TaskFilter, TaskPage};
 use tasklane_core::task::TaskId;
+use tasklane_core::time::Timestamp;
 
 use super::look;
 use crate::filter::{lane_fits, task_fits};
@@ -28,6 +29,7 @@ pub(crate) fn list(
     filter: &TaskFilter,
     below: Option<TaskId>,
     most: usize,
+    now: Timestamp,
 ) -> Result<TaskPage> {
     // Tasks of a dialect have an index of their own; those of `/v1` are most of all.
     let origin = filter.origin.as_deref().filter(|it| !it.is_empty());
@@ -54,13 +56,14 @@ pub(crate) fn list(
         last = Some(id);
         let head = Head::decode(blob(row, 2)?)?;
         let view = look(view);
-        if !fitting.fits(&view, filter, head.lane, head.scope)? {
+        if !fitting.fits(&view, filter, view.names.lane_of_strand(head.strand)?, head.scope)? {
             continue;
         }
         let mut kept = Kept::read(row, &view.names)?;
         if let Some(overlay) = running.get(&id) {
             overlay.lay_over(&mut kept.task);
         }
+        view.show(&mut kept, now);
         if task_fits(filter, &kept.task) {
             kept.take_payload(row)?;
             bytes += kept.task.bytes();

@@ -8,17 +8,22 @@ use tasklane_core::ports::store::{LogPage, LogQuery, Standing, StoreStats};
 use tasklane_core::queue::Counts;
 use tasklane_core::state::State;
 use tasklane_core::task::{Attempt, Task, TaskId};
+use tasklane_core::time::Timestamp;
 
 use super::error::{Fault, Result};
+use super::names::{LaneNo, ScopeNo};
 use super::notes;
 use super::readers::blob;
 use super::row::{COLUMNS, Kept};
 use super::seqs::unpack;
+use super::strands::StrandNo;
 use super::takeable::Place;
 use super::view::{Overlay, View};
 use crate::filter::scope_is_of;
 
+pub(super) mod blocked;
 pub(super) mod events;
+pub(super) mod gates;
 pub(super) mod lanes;
 pub(super) mod list;
 pub(super) mod queues;
@@ -48,12 +53,14 @@ pub(super) fn tasks(
     view: &RwLock<View>,
     ids: &[TaskId],
     overlays: &[Option<Overlay>],
+    now: Timestamp,
 ) -> Result<Vec<Option<Task>>> {
     let one = |(id, overlay): (&TaskId, &Option<Overlay>)| {
         let Some(mut kept) = find(db, view, *id)? else { return Ok(None) };
         if let Some(overlay) = overlay {
             overlay.lay_over(&mut kept.task);
         }
+        look(view).show(&mut kept, now);
         Ok(Some(kept.task))
     };
     ids.iter().zip(overlays).map(one).collect()
@@ -98,22 +105,34 @@ pub(super) fn standing(
     id: TaskId,
     most: u64,
     overlay: Option<&Overlay>,
+    now: Timestamp,
 ) -> Result<Option<Standing>> {
-    let Some(kept) = one(db, view, id, overlay)? else { return Ok(None) };
-    let queue = look(view).names.queue_of(kept.lane).state;
-    let queued = kept.task.facts.state == State::Queued;
-    let ahead = queued.then(|| ahead(db, &kept, most)).transpose()?;
-    Ok(Some(Standing::new(kept.task, queue, ahead, most)))
+    let Some(mut kept) = one(db, view, id, overlay)? else { return Ok(None) };
+    let is_queued = kept.task.facts.state == State::Queued;
+    let (queue, gates, strands) = {
+        let view = look(view);
+        let gates = if is_queued { view.full_gates(kept.strand, now) } else { Vec::new() };
+        (view.names.queue_of(kept.lane).state, gates, view.open_strands(kept.lane, now))
+    };
+    let mut before = 0;
+    for strand in strands.into_iter().filter(|_| is_queued) {
+        if before <= most {
+            before += ahead(db, &kept, strand, most)?;
+        }
+    }
+    look(view).show(&mut kept, now);
+    let standing = Standing::new(kept.task, queue, is_queued.then_some(before), most);
+    Ok(Some(Standing { gates, ..standing }))
 }
 
-/// How many stand before it in its lane; stops a little past `most`.
-fn ahead(db: &Connection, kept: &Kept, most: u64) -> Result<u64> {
+/// How many of a strand stand before it; stops a little past `most`.
+fn ahead(db: &Connection, kept: &Kept, strand: StrandNo, most: u64) -> Result<u64> {
     let place = Place::of(kept.seq, &kept.task);
     let mut find = db.prepare_cached(
         "SELECT urgency, rank, first, seqs FROM takeable WHERE lane = ? AND (urgency, rank, first) <= (?, ?, ?)
          ORDER BY urgency, rank, first",
     )?;
-    let mut rows = find.query((kept.lane.0, place.urgency, place.rank, place.seq))?;
+    let mut rows = find.query((strand.0, place.urgency, place.rank, place.seq))?;
     let mut ahead = 0;
     while let Some(row) = rows.next()? {
         let (urgency, rank) = (row.get(0)?, row.get(1)?);
@@ -127,18 +146,23 @@ fn ahead(db: &Connection, kept: &Kept, most: u64) -> Result<u64> {
 }
 
 /// How many tasks this interface accepted, for this tenant or for all.
-pub(super) fn counts(view: &View, origin: &str, tenant: Option<&str>) -> Counts {
+pub(super) fn counts(view: &View, origin: &str, tenant: Option<&str>, now: Timestamp) -> Counts {
     let mut counts = Counts::default();
-    let scopes = view.names.scopes.iter().zip(&view.scopes);
-    scopes.filter(|(scope, _)| scope_is_of(scope, origin, tenant)).for_each(|(_, it)| counts.add_all(it));
+    let blocked = view.blocked(now);
+    for (no, (scope, of_scope)) in view.names.scopes.iter().zip(&view.scopes).enumerate() {
+        if scope_is_of(scope, origin, tenant) {
+            counts.add_all(&blocked.of_scope(ScopeNo(no as u32), of_scope));
+        }
+    }
     counts
 }
 
 /// Sizes and counts.
-pub(super) fn stats(view: &View, bytes: u64, wal_bytes: u64) -> StoreStats {
+pub(super) fn stats(view: &View, bytes: u64, wal_bytes: u64, now: Timestamp) -> StoreStats {
     let mut stats = StoreStats { lanes: view.names.lanes.len(), bytes, wal_bytes, ..StoreStats::default() };
-    for counts in &view.counts {
-        stats.counts.add_all(counts);
+    let blocked = view.blocked(now);
+    for (no, counts) in view.counts.iter().enumerate() {
+        stats.counts.add_all(&blocked.of_lane(LaneNo(no as u32), counts));
     }
     stats.commits = view.commits;
     stats

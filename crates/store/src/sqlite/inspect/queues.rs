@@ -1,5 +1,6 @@
 //! Queues with their counts. No row is counted; the oldest is found by looking at the first of each lane and priority.
 
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::RwLock;
 
 use rusqlite::Connection;
@@ -8,36 +9,56 @@ use tasklane_core::state::State;
 use tasklane_core::task::TaskId;
 use tasklane_core::time::Timestamp;
 
+use super::blocked::Blocked;
 use super::look;
 use crate::sqlite::error::Result;
 use crate::sqlite::names::{LaneNo, QueueEntry};
 use crate::sqlite::readers::blob;
 use crate::sqlite::row::{COLUMNS, Kept};
 use crate::sqlite::seqs::unpack;
+use crate::sqlite::strands::StrandNo;
 use crate::sqlite::takeable::Place;
 use crate::sqlite::view::View;
 
-/// A queue as memory tells it, and its lanes that have anything queued.
+/// Strands with keys of a lane that are looked at, those first whose first tasks are.
+const STRANDS: usize = 100;
+
+/// A queue as memory tells it, and the strands of its lanes that have anything queued.
 pub(crate) struct Known {
     pub queue: Queue,
-    pub open: Vec<LaneNo>,
+    open: Vec<Vec<Open>>,
+}
+
+/// Strands with keys, as [`View::keyed_by_lane`] gives them.
+type Keyed = HashMap<LaneNo, BTreeSet<(Place, StrandNo)>>;
+
+/// A strand, and whether nothing of it may start.
+struct Open {
+    strand: StrandNo,
+    is_closed: bool,
 }
 
 /// The queues to show, in the order of their names.
-pub(crate) fn known(view: &View, name: Option<&str>) -> Vec<Known> {
+pub(crate) fn known(view: &View, name: Option<&str>, now: Timestamp) -> Vec<Known> {
     let shown = |queue: &&QueueEntry| is_meant(name, &queue.name);
-    let mut known: Vec<Known> = view.names.queues.iter().filter(shown).map(|queue| one(view, queue)).collect();
+    let blocked = view.blocked(now);
+    let (queues, keyed) = (view.names.queues.iter().filter(shown), view.keyed_by_lane());
+    let mut known: Vec<Known> = queues.map(|queue| one(view, queue, &blocked, &keyed, now)).collect();
     known.sort_unstable_by(|a, b| a.queue.name.cmp(&b.queue.name));
     known
 }
 
-fn one(view: &View, entry: &QueueEntry) -> Known {
+fn one(view: &View, entry: &QueueEntry, blocked: &Blocked, keyed: &Keyed, now: Timestamp) -> Known {
     let mut counts = Counts::default();
     let mut open = Vec::new();
     for lane in &entry.lanes {
         let Some(of_lane) = view.counts.get(lane.0 as usize) else { continue };
-        counts.add_all(of_lane);
-        open.extend((of_lane.of(State::Queued) > 0).then_some(*lane));
+        counts.add_all(&blocked.of_lane(*lane, of_lane));
+        if of_lane.of(State::Queued) > 0 {
+            let keyed = keyed.get(lane).into_iter().flatten().take(STRANDS).map(|(_, strand)| *strand);
+            let strands = [StrandNo::plain(*lane)].into_iter().chain(keyed);
+            open.push(strands.map(|strand| Open { strand, is_closed: view.is_closed(strand, now) }).collect());
+        }
     }
     let queue = Queue { name: entry.name.clone(), state: entry.state, counts, oldest_queued_at: None, next: None };
     Known { queue, open }
@@ -46,26 +67,30 @@ fn one(view: &View, entry: &QueueEntry) -> Known {
 /// Adds what only the file tells.
 pub(crate) fn complete(db: &Connection, view: &RwLock<View>, known: Vec<Known>) -> Result<Vec<Queue>> {
     let complete_one = |Known { mut queue, open }: Known| {
-        let mut next: Option<(Place, TaskId)> = None;
+        // Who may start comes before who is blocked.
+        let mut next: Option<(bool, Place, TaskId)> = None;
         for lane in open {
-            for (place, id, queued_at) in firsts(db, view, lane)? {
-                let earlier = |at: &Option<Timestamp>| at.is_none_or(|at| queued_at < at);
-                if earlier(&queue.oldest_queued_at) {
-                    queue.oldest_queued_at = Some(queued_at);
-                }
-                if next.is_none_or(|(first, _)| place < first) {
-                    next = Some((place, id));
+            let mut first_of: BTreeMap<i32, (Place, Timestamp)> = BTreeMap::new();
+            for Open { strand, is_closed } in lane {
+                for (place, id, queued_at) in firsts(db, view, strand)? {
+                    let first = first_of.entry(place.urgency).or_insert((place, queued_at));
+                    *first = (*first).min((place, queued_at));
+                    if next.is_none_or(|(closed, first, _)| (is_closed, place) < (closed, first)) {
+                        next = Some((is_closed, place, id));
+                    }
                 }
             }
+            let oldest = first_of.into_values().map(|(_, queued_at)| queued_at);
+            queue.oldest_queued_at = oldest.chain(queue.oldest_queued_at).min();
         }
-        queue.next = next.map(|(_, id)| id);
+        queue.next = next.map(|(_, _, id)| id);
         Ok(queue)
     };
     known.into_iter().map(complete_one).collect()
 }
 
-/// The first of each priority of a lane: its place, its id, and since when it is queued.
-fn firsts(db: &Connection, view: &RwLock<View>, lane: LaneNo) -> Result<Vec<(Place, TaskId, Timestamp)>> {
+/// The first of each priority of a strand: its place, its id, and since when it is queued.
+fn firsts(db: &Connection, view: &RwLock<View>, strand: StrandNo) -> Result<Vec<(Place, TaskId, Timestamp)>> {
     let mut find = db.prepare_cached(
         "SELECT urgency, rank, first, seqs FROM takeable WHERE lane = ? AND urgency > ?
          ORDER BY urgency, rank, first LIMIT 1",
@@ -74,7 +99,7 @@ fn firsts(db: &Connection, view: &RwLock<View>, lane: LaneNo) -> Result<Vec<(Pla
     let mut firsts = Vec::new();
     let mut above = i64::MIN;
     loop {
-        let mut rows = find.query((lane.0, above))?;
+        let mut rows = find.query((strand.0, above))?;
         let Some(row) = rows.next()? else { return Ok(firsts) };
         let (urgency, rank) = (row.get(0)?, row.get(1)?);
         above = i64::from(urgency);
