@@ -10,6 +10,7 @@ use tasklane_core::gate::{self, Bounds, Starts};
 use tasklane_core::queue::QueueState;
 use tasklane_core::sabotage::{self, Sabotage};
 use tasklane_core::state::State;
+use tasklane_core::task::Lane;
 use tasklane_core::time::Timestamp;
 use tokio_postgres::types::Type;
 
@@ -50,6 +51,8 @@ pub(crate) struct Passing {
     pub held: HashMap<GateNo, i64, RandomState>,
     /// Gates that may have room.
     freed: HashMap<GateNo, Freed, RandomState>,
+    /// How many tasks started at these gates.
+    started: HashMap<GateNo, usize, RandomState>,
     /// Lanes in which something was passed over because another commit had its gate, and how many more were wanted.
     busy: HashMap<LaneNo, usize, RandomState>,
 }
@@ -115,6 +118,8 @@ impl Tx<'_> {
             }
             if was {
                 self.gates.freed.entry(gate).or_default().slots += 1;
+            } else {
+                *self.gates.started.entry(gate).or_default() += 1;
             }
         }
     }
@@ -185,10 +190,12 @@ impl Tx<'_> {
 
     /// Tells in which lanes tasks can start that could not before, beyond what the transitions tell.
     pub(super) fn tell_opened(&mut self) {
-        if (self.gates.freed.is_empty() && self.gates.busy.is_empty()) || sabotage::is(Sabotage::DeafGate) {
+        if !self.names.strands.is_any() || sabotage::is(Sabotage::DeafGate) {
             return;
         }
         let mut lanes = self.gates.busy.clone();
+        self.add_queued_beside_starts(&mut lanes);
+        self.add_behind_started(&mut lanes);
         let freed: Vec<(GateNo, Freed)> = self.gates.freed.iter().map(|(gate, freed)| (*gate, *freed)).collect();
         for (gate, freed) in freed {
             let more = self.opened(gate, freed);
@@ -207,6 +214,49 @@ impl Tx<'_> {
         let opened = lanes.into_iter().filter_map(|(lane, more)| Some((Arc::clone(names.lanes.get(&lane)?), more)));
         if let Some(answers) = self.answers.first_mut() {
             answers.opened.extend(opened);
+        }
+    }
+
+    /// Where a batch both queues and starts tasks, its caller takes one for the other; but what started may have been told
+    /// to nobody, as it waited for a gate.
+    fn add_queued_beside_starts(&self, lanes: &mut HashMap<LaneNo, usize, RandomState>) {
+        for answers in self.answers.iter().filter(|it| !it.lease.is_empty()) {
+            let of = |state| answers.transitions.iter().filter(move |it| it.to == state);
+            let mut queued: HashMap<&Arc<Lane>, (usize, usize)> = HashMap::new();
+            of(State::Queued).for_each(|it| queued.entry(&it.lane).or_default().0 += 1);
+            if queued.is_empty() {
+                continue;
+            }
+            for event in of(State::Running) {
+                if let Some((_, started)) = queued.get_mut(&event.lane) {
+                    *started += 1;
+                }
+            }
+            for (lane, (queued, started)) in queued {
+                if let Some(no) = self.names.lane_no(lane).filter(|no| self.is_served(*no) && queued.min(started) > 0) {
+                    *lanes.entry(no).or_default() += queued.min(started);
+                }
+            }
+        }
+    }
+
+    /// Where a gate has less room for those who pass others too, those behind them have more of the others.
+    fn add_behind_started(&self, lanes: &mut HashMap<LaneNo, usize, RandomState>) {
+        let strands = &self.names.strands;
+        for (gate, started) in &self.gates.started {
+            if strands.bounds(*gate).is_none() {
+                continue;
+            }
+            for (lane, passing) in self.names.passing(*gate) {
+                let meets_others = |strand: &LaneNo| {
+                    let others = strands.gates_of(*strand).filter(|it| it != gate);
+                    others.filter(|it| strands.bounds(*it).is_some()).count() > 0
+                };
+                let all = || strands.strands_of(lane).collect::<Vec<_>>();
+                if self.is_served(lane) && passing.iter().any(meets_others) && self.may_wait(&all()) {
+                    *lanes.entry(lane).or_default() += started;
+                }
+            }
         }
     }
 
