@@ -8,7 +8,7 @@ use std::time::Duration;
 use rustix::time::{ClockId, clock_gettime};
 use tasklane_core::accept::{Deadlines, NewTask, Start, Submission, UniquePolicy};
 use tasklane_core::gate::Limit;
-use tasklane_core::lease::{LaneFilter, LeaseRequest, Leased, TypeFilter};
+use tasklane_core::lease::{Home, LaneFilter, LeaseRequest, Leased, TypeFilter};
 use tasklane_core::outcome::Outcome;
 use tasklane_core::ports::clock::Clock;
 use tasklane_core::ports::store::{Answers, Batch, SharedStore, StoreStats};
@@ -177,6 +177,7 @@ impl Asks {
             limit,
             length: Duration::from_secs(600),
             seed: self.drawn.wrapping_mul(0x9e37_79b9_7f4a_7c15),
+            home: Home::Apart,
         }
     }
 }
@@ -184,7 +185,7 @@ impl Asks {
 /// The settlements of tasks that succeeded with `null`.
 pub fn succeeded(leased: Vec<Leased>) -> Vec<Settlement> {
     let settle = |leased: Leased| {
-        let decision = decide(&leased.facts, Outcome::Succeeded(bytes::Bytes::from_static(b"null")), 0);
+        let decision = decide(&leased.facts, Outcome::Succeeded(bytes::Bytes::from_static(b"null")), "w", 0);
         Settlement { key: leased.key(), facts: leased.facts, decision, then: Vec::new() }
     };
     leased.into_iter().map(settle).collect()

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use tasklane_client::{Client, Event};
 use tasklane_testkit::process::until;
 use tasklane_testkit::story::story;
 use tasklane_testkit::{Server, ServerOptions};
@@ -86,7 +87,92 @@ fn a_task_that_kills_its_workers_is_quarantined() {
             (&task["state"], &task["reason"], &task["quarantined"], &task["spent"]),
             (&json!("failed"), &json!("crash_loop"), &json!(true), &json!(3))
         );
+        let why = server.get(&format!("/v1/tasks/{id}/why")).expect(200).json();
+        assert_eq!(why["reasons"][0]["code"], "quarantined", "{why}");
+        assert!(why["reasons"][0]["message"].as_str().unwrap().contains("the last \"w\""), "{why}");
         let again = server.act(&format!("/v1/tasks/{id}:retry")).expect(200).json();
         assert!(again["quarantined"] != true, "a hand's retry clears the flag: {again}");
+    });
+}
+
+#[test]
+fn a_quarantined_task_names_the_worker_that_reported_its_last_crash() {
+    story("times::crash_reported", || {
+        let server = ServerOptions::without_executors().start();
+        let id = server.submit(&json!({ "type": "poison", "max_attempts": 1 }));
+        let lease = server.lease("mill-7", "poison", 1, "30s")[0]["lease"].clone();
+        let failed = json!({ "id": id, "lease": lease, "kind": "killed", "message": "signal 11" });
+        server.report(&json!({ "worker": "mill-7", "fail": [failed] }));
+        let task = server.finished(&id);
+        assert_eq!((&task["quarantined"], &task["worker"]), (&json!(true), &json!("mill-7")));
+        let message = task["failure"]["message"].as_str().unwrap();
+        assert!(message.starts_with("signal 11 (worker mill-7; quarantined"), "{task}");
+        let why = server.get(&format!("/v1/tasks/{id}/why")).expect(200).json();
+        assert!(why["reasons"][0]["message"].as_str().unwrap().contains("mill-7"), "{why}");
+    });
+}
+
+#[test]
+fn a_type_whose_tasks_kill_their_workers_raises_an_event() {
+    story("times::type_crashing", || {
+        let server = ServerOptions::without_executors().start();
+        let retry = json!({ "initial": "1ms", "factor": 1, "max": "1ms", "jitter": false });
+        for _ in 0..3 {
+            server.submit(&json!({ "type": "poison", "max_attempts": 10, "retry": retry }));
+        }
+        let mut ended = 0;
+        while ended < 9 {
+            for task in server.lease("w", "poison", 9, "30s") {
+                let failed =
+                    json!({ "id": task["id"], "lease": task["lease"], "kind": "killed", "message": "signal 11" });
+                server.report(&json!({ "worker": "w", "fail": [failed] }));
+                ended += 1;
+            }
+        }
+        let types = server.get("/v1/types").expect(200).json();
+        assert_eq!(
+            (&types["items"][0]["name"], &types["items"][0]["crashing"]),
+            (&json!("poison"), &json!(true)),
+            "{types}"
+        );
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let told = runtime.block_on(async {
+            let client = Client::builder().url(server.url()).build().unwrap();
+            client.all_events(&[("event", "type.crashing"), ("after", "e1.0")]).next().await.unwrap()
+        });
+        let Some(Event::TypeCrashing(told)) = told else { panic!("{told:?}") };
+        assert_eq!((&*told.task_type, &*told.queue, told.tasks), ("poison", "default", 3));
+        assert!(server.log().contains("tasks of a type kill their workers"), "{}", server.log());
+        let metrics = server.get("/metrics").text().to_string();
+        assert!(metrics.contains("tasklane_crash_loops_total{type=\"poison\"} 3\n"), "{metrics}");
+    });
+}
+
+#[test]
+fn what_the_server_itself_runs_is_no_crash_when_the_server_is_killed() {
+    story("times::cut_off", || {
+        let mut server = ServerOptions::default().start();
+        let payload = json!({ "processing_time": 3 });
+        let id = server.submit(&json!({ "type": "data_processing", "payload": payload, "max_attempts": 9 }));
+        for spent in 0..4 {
+            // Its lease of 30 s is not waited for.
+            let running = until("the next attempt", Duration::from_secs(15), || {
+                Some(server.task(&id)).filter(|it| it["state"] == "running" && it["attempt"] == spent + 1)
+            });
+            assert_eq!(running["spent"], spent, "{running}");
+            if spent < 3 {
+                server.kill();
+                server.start();
+            }
+        }
+        let task = server.finished(&id);
+        assert_eq!((&task["state"], &task["spent"]), (&json!("succeeded"), &json!(4)), "{task}");
+        let attempts = server.get(&format!("/v1/tasks/{id}/attempts")).expect(200).json();
+        let first = &attempts["items"][0];
+        assert_eq!(
+            (&first["reason"], &first["failure"]["message"]),
+            (&json!("lease_lost"), &json!("the server that ran it ended")),
+            "{attempts}"
+        );
     });
 }

@@ -97,6 +97,9 @@ impl Stream {
             Said::Moved(at, it) => {
                 frame(out, Some(event::encode(*at)), &format!("task.{}", it.to), |data| event::write(data, it));
             }
+            Said::Crashing(at, it) => {
+                frame(out, Some(event::encode(*at)), event::TYPE_CRASHING, |data| event::write_crashing(data, it));
+            }
             Said::Progress(it) => {
                 let Self::Task(id, _) = self else { return };
                 frame(out, None, "progress", |data| event::write_progress(data, *id, it));

@@ -32,6 +32,7 @@ pub(crate) struct Told {
     message: Option<String>,
     fields: Option<Box<RawValue>>,
     percent: Option<f64>,
+    tasks: Option<u64>,
 }
 
 impl Told {
@@ -64,6 +65,10 @@ impl Told {
         }
         if let Some(level) = &self.level {
             return Some(vec![at, Cell::new(tone(level), level.to_uppercase()).wide(LEVEL), self.words().into()]);
+        }
+        if let Some(tasks) = self.tasks {
+            let words = format!("{tasks} tasks quarantined by crashes");
+            return Some(vec![at, Cell::new(Tone::Bad, "! crashing").wide(STATE), words.into()]);
         }
         let progress = Progress { percent: self.percent, message: self.message.clone() };
         (self.percent.is_some() || self.message.is_some())
@@ -114,6 +119,8 @@ mod tests {
         let said = line(&format!(r#"{{"n":0,"level":"warn","message":"slow\u0007","fields":{{"ms": 1.50}},{at}}}"#));
         assert_eq!(said, "12:00:01.123|WARN|slow\\u{7}  ms=1.50");
         assert_eq!(line(r#"{"task":"i","percent":40.0,"message":"page 2"}"#), "|… progress|40 %  page 2");
+        let crashing = line(&format!(r#"{{"type":"t","queue":"q","tasks":3,{at}}}"#));
+        assert_eq!(crashing, "12:00:01.123|! crashing|3 tasks quarantined by crashes");
         assert!(Told::read(r#"{"later":1}"#).unwrap().cells().is_none());
         assert!(Told::read("nothing").is_none());
     }

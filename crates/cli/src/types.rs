@@ -37,6 +37,7 @@ struct Shown {
     queues: Vec<String>,
     counts: BTreeMap<String, u64>,
     workers: Option<serde_json::Value>,
+    crashing: bool,
 }
 
 impl Types {
@@ -62,7 +63,11 @@ fn table(types: Vec<Shown>) -> Table {
         };
         let queues = listing::names(shown.queues.iter().map(String::as_str));
         table.row([
-            Cell::from(&shown.name),
+            if shown.crashing {
+                Cell::new(Tone::Bad, format!("{} (crashing)", shown.name))
+            } else {
+                Cell::from(&shown.name)
+            },
             queues.into(),
             count("queued"),
             count("running"),
@@ -81,9 +86,9 @@ mod tests {
 
     #[test]
     fn a_type_nobody_serves_stands_out() {
-        let body = r#"[{"name":"a","queues":["q"],"counts":{"queued":3,"failed":1},"workers":0},{"name":"b","workers":["w"]}]"#;
+        let body = r#"[{"name":"a","queues":["q"],"counts":{"queued":3,"failed":1},"workers":0},{"name":"b","workers":["w"],"crashing":true}]"#;
         let lines = table(serde_json::from_str(body).unwrap()).lines(Paint::Text);
         assert_eq!(lines[1].split_whitespace().collect::<Vec<_>>(), ["a", "q", "3", "0", "1", "none"]);
-        assert!(lines[2].ends_with('1'), "{lines:?}");
+        assert!(lines[2].starts_with("b (crashing)") && lines[2].ends_with('1'), "{lines:?}");
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use tasklane_core::task::TaskId;
-use tasklane_wire::event::EventShape;
+use tasklane_wire::event::{CrashingShape, EventShape, TYPE_CRASHING};
 use tasklane_wire::log::LineShape;
 use tasklane_wire::task::{Page, ProgressShape};
 
@@ -18,6 +18,8 @@ use crate::transport::segment;
 pub enum Event {
     /// A task moved; the first of a task's own stream, without `from`, says where it stands.
     Moved(EventShape),
+    /// Tasks of a type kill their workers; only in the stream of all tasks.
+    TypeCrashing(CrashingShape),
     /// A running task says how far it is; only in its own stream.
     Progress(ProgressShape),
     /// A running task says something; only in its own stream.
@@ -47,6 +49,7 @@ impl Events {
                 "progress" => return Ok(Some(Event::Progress(frame.json()?))),
                 "log" => return Ok(Some(Event::Log(frame.json()?))),
                 "reset" => return Ok(Some(Event::Reset)),
+                TYPE_CRASHING => return Ok(Some(Event::TypeCrashing(frame.json()?))),
                 name if name.starts_with("task.") => {
                     let event: EventShape = frame.json()?;
                     self.is_over = self.ends && event.to.is_final();

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::log::LineId;
+use crate::quarantine::Crashing;
 use crate::queue::is_of_system;
 use crate::state::{Reason, State};
 use crate::task::{Lane, Scope, TaskId};
@@ -54,8 +55,20 @@ pub struct EventFilter {
     pub task_type: Option<Box<str>>,
     /// Of this tenant.
     pub tenant: Option<Box<str>>,
-    /// Into one of these states; none is all.
+    /// Into one of these states; none is all, unless only types' own events are wanted.
     pub to: Vec<State>,
+    /// What is wanted of types' own events.
+    pub of_types: OfTypes,
+}
+
+/// What a subscriber wants of the events of types themselves, such as [`crate::quarantine::Crashing`].
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum OfTypes {
+    /// To see them where it sees tasks in every state.
+    #[default]
+    WithAll,
+    /// To see them.
+    Wanted,
 }
 
 impl EventFilter {
@@ -67,7 +80,16 @@ impl EventFilter {
             && is(&self.queue, queue)
             && is(&self.task_type, task_type)
             && is(&self.tenant, &event.scope.tenant)
-            && (self.to.is_empty() || self.to.contains(&event.to))
+            && (self.to.contains(&event.to) || (self.to.is_empty() && self.of_types == OfTypes::WithAll))
+    }
+
+    /// Whether the subscriber sees that a type is crashing: it is the type's affair and no tenant's.
+    pub fn shows_crashing(&self, crashing: &Crashing) -> bool {
+        let is = |wanted: &Option<Box<str>>, it: &str| wanted.as_deref().is_none_or(|wanted| wanted == it);
+        self.tenant.is_none()
+            && is(&self.queue, &crashing.queue)
+            && is(&self.task_type, &crashing.task_type)
+            && (self.to.is_empty() || self.of_types == OfTypes::Wanted)
     }
 }
 
@@ -94,5 +116,30 @@ mod tests {
         assert!(some.shows(&event("q", State::Failed)) && !some.shows(&event("q", State::Queued)));
         assert!(!some.shows(&event("p", State::Failed)));
         assert!(!EventFilter { tenant: Some("x".into()), ..all }.shows(&event("q", State::Queued)));
+    }
+
+    #[test]
+    fn what_a_type_does_is_shown_with_everything_or_where_it_is_asked_for() {
+        let at = Timestamp::EPOCH;
+        let crashing = Crashing { task_type: "t".into(), queue: "q".into(), tasks: 3, at };
+        let all = EventFilter::default();
+        let some = EventFilter { to: vec![State::Failed], ..EventFilter::default() };
+        let only = EventFilter { of_types: OfTypes::Wanted, ..EventFilter::default() };
+        let both = EventFilter { of_types: OfTypes::Wanted, ..some.clone() };
+        let shown = [&all, &some, &only, &both].map(|it| it.shows_crashing(&crashing));
+        assert_eq!(shown, [true, false, true, true]);
+        let failed = Transition {
+            task: TaskId(Uuid::nil()),
+            lane: Lane::new("q", "t"),
+            scope: Scope::native(),
+            from: Some(State::Running),
+            to: State::Failed,
+            reason: Reason::CrashLoop,
+            attempt: 3,
+            at,
+        };
+        assert_eq!([&all, &some, &only, &both].map(|it| it.shows(&failed)), [true, true, false, true]);
+        assert!(!EventFilter { tenant: Some("x".into()), ..all.clone() }.shows_crashing(&crashing));
+        assert!(!EventFilter { queue: Some("p".into()), ..all }.shows_crashing(&crashing));
     }
 }

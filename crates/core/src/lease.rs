@@ -70,6 +70,11 @@ impl Lease {
         self.until = now.plus(self.length);
     }
 
+    /// The server in which it ran has ended: it is lost now.
+    pub fn cut_off(&mut self, now: Timestamp) {
+        (self.until, self.heard_at, self.grace_until) = (now, now, None);
+    }
+
     /// There was an outage until `now`, in which nobody could renew it or be heard: it counts from now, for its own length
     /// and at most [`limit::OUTAGE_GRACE`]. A cancellation has to be delivered again.
     pub fn count_anew(&mut self, now: Timestamp) {
@@ -148,6 +153,18 @@ pub struct LeaseRequest {
     pub length: Duration,
     /// 64 random bits, from which [`Token::nth`] makes the tokens.
     pub seed: u64,
+    /// Where the worker runs.
+    pub home: Home,
+}
+
+/// Where a worker runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Home {
+    /// In a process of its own, which outlives the server.
+    #[default]
+    Apart,
+    /// In the server that leases: what it runs ends with that server.
+    InServer,
 }
 
 /// Whether somebody who serves `lanes` is for the tasks of this one.
@@ -219,7 +236,8 @@ mod tests {
     }
 
     fn request(lanes: &[LaneFilter]) -> LeaseRequest {
-        LeaseRequest { worker: "w".into(), lanes: lanes.into(), limit: 2, length: 30 * SECOND, seed: 5 }
+        let (worker, home) = ("w".into(), Home::Apart);
+        LeaseRequest { worker, lanes: lanes.into(), limit: 2, length: 30 * SECOND, seed: 5, home }
     }
 
     fn filter(queue: Option<&str>, types: &[&str]) -> LaneFilter {

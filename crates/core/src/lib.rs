@@ -22,6 +22,7 @@ pub mod lease;
 pub mod log;
 pub mod outcome;
 pub mod promote;
+pub mod quarantine;
 pub mod queue;
 pub mod rescue;
 pub mod retention;

@@ -37,6 +37,10 @@ pub const EVENTS_BYTES: u64 = 1 << 30;
 pub const CLOCK_SKEW: Duration = Duration::from_secs(5);
 /// Attempts in a row ended by a dying worker before a task is quarantined.
 pub const CRASHES_IN_A_ROW: u32 = 3;
+/// Most types remembered of which tasks were quarantined lately.
+pub const CRASHING_TYPES: usize = 1_000;
+/// Most quarantined tasks of a type that are counted.
+pub const CRASHING_TASKS: usize = 1_000;
 /// Longest queue, tenant, worker name, key, or label value in bytes.
 pub const NAME_BYTES: usize = 200;
 /// Most labels of a task.
@@ -67,6 +71,11 @@ pub const RETRY_DELAYS: usize = 100;
 pub const LANES: usize = 100_000;
 /// Most limits of a task: keys of gates that it names.
 pub const LIMITS: usize = 10;
+/// Most strands a server keeps: what tasks of one queue, type and tenant with the same keys are. A submit that would make one
+/// more is refused; about as many more as one submission has tasks may come at once.
+pub const STRANDS: usize = 200_000;
+/// Most tasks that a gate may let run at a time.
+pub const SLOTS: u32 = 1_000_000;
 /// How many starts a rate may let through in its time.
 pub const RATE_COUNT: RangeInclusive<u32> = 1..=1_000_000;
 /// The time of a rate.

@@ -4,7 +4,7 @@ use crate::accept::NewTask;
 use crate::decision::{Decision, Next};
 use crate::lease::LeaseKey;
 use crate::limit;
-use crate::outcome::{Failure, FailureKind, Outcome};
+use crate::outcome::{Failure, FailureKind, Outcome, cut};
 use crate::promote::keeping;
 use crate::state::{Reason, State};
 use crate::task::Facts;
@@ -71,8 +71,8 @@ pub enum Settled {
     Lost,
 }
 
-/// Decides a running task; `random` is 64 random bits for the back-off.
-pub fn decide(facts: &Facts, outcome: Outcome, random: u64) -> Decision {
+/// Decides a running task, whose attempt `worker` reports; `random` is 64 random bits for the back-off.
+pub fn decide(facts: &Facts, outcome: Outcome, worker: &str, random: u64) -> Decision {
     if facts.cancel_requested && outcome != Outcome::Released {
         return cancelled(facts, outcome);
     }
@@ -83,7 +83,7 @@ pub fn decide(facts: &Facts, outcome: Outcome, random: u64) -> Decision {
             result: Some(result),
             ..keeping(facts, Next::Succeeded, Reason::Succeeded)
         },
-        Outcome::Failed { failure, retry_after } => failed(facts, failure, retry_after, random),
+        Outcome::Failed { failure, retry_after } => failed(facts, failure, Some(worker), retry_after, random),
         Outcome::Snoozed(after) => Decision { crashes: 0, ..keeping(facts, Next::Scheduled(after), Reason::Snoozed) },
         Outcome::Released if facts.cancel_requested => cancelled(facts, Outcome::Released),
         Outcome::Released => keeping(facts, Next::QueuedAgain, Reason::Released),
@@ -101,8 +101,15 @@ fn cancelled(facts: &Facts, outcome: Outcome) -> Decision {
     Decision { result, failure, ..keeping(facts, Next::Cancelled, Reason::Cancelled) }
 }
 
-/// A failure: final if it says so, if it was the last attempt, or if attempt after attempt kills its worker.
-pub(crate) fn failed(facts: &Facts, failure: Failure, retry_after: Option<Duration>, random: u64) -> Decision {
+/// A failure: final if it says so, if it was the last attempt, or if attempt after attempt kills its worker. `worker` is
+/// who it was, unless the failure names it.
+pub(crate) fn failed(
+    facts: &Facts,
+    failure: Failure,
+    worker: Option<&str>,
+    retry_after: Option<Duration>,
+    random: u64,
+) -> Decision {
     let spent = facts.spent.saturating_add(1).min(facts.spec.max_attempts);
     let crashed = failure.kind.is_crash();
     let crashes = if crashed { facts.crashes + 1 } else { 0 };
@@ -120,7 +127,21 @@ pub(crate) fn failed(facts: &Facts, failure: Failure, retry_after: Option<Durati
         let lost = failure.kind == FailureKind::LeaseLost;
         (Next::Retrying(after), if lost { Reason::LeaseLost } else { Reason::AttemptFailed }, false)
     };
+    let failure = if quarantined { of_quarantined(failure, worker, crashes) } else { failure };
     Decision { spent, crashes, quarantined, failure: Some(failure), ..keeping(facts, to, reason) }
+}
+
+/// The failure, with who ran the last attempt and why there is no other.
+fn of_quarantined(mut failure: Failure, worker: Option<&str>, crashes: u32) -> Failure {
+    let who = worker.map(|it| format!("worker {it}; ")).unwrap_or_default();
+    let why = if crashes >= limit::CRASHES_IN_A_ROW {
+        format!("after {crashes} attempts in a row that ended like this")
+    } else {
+        "as the last attempt it had ended like this".to_owned()
+    };
+    let note = format!(" ({who}quarantined {why})");
+    failure.message = cut(failure.message, limit::FAILURE_MESSAGE_BYTES.saturating_sub(note.len())) + &note;
+    failure
 }
 
 #[cfg(test)]
@@ -133,7 +154,7 @@ mod tests {
     fn succeeded() -> Settlement {
         let (mut task, at) = (queued(), Timestamp::EPOCH);
         task.start(None, Lease::begun(Token(7), Duration::from_secs(1), at), at);
-        let decision = decide(&task.facts, Outcome::Succeeded("1".into()), 0);
+        let decision = decide(&task.facts, Outcome::Succeeded("1".into()), "w", 0);
         let key = LeaseKey { id: task.facts.id, attempt: 1, token: Token(7) };
         Settlement { key, facts: task.facts, decision, then: Vec::new() }
     }
@@ -143,10 +164,34 @@ mod tests {
         let mut settlement = succeeded();
         assert_eq!(settlement.on(&settlement.facts), settlement.decision);
         let asked = Facts { cancel_requested: true, ..settlement.facts.clone() };
-        let later = decide(&asked, Outcome::Succeeded("1".into()), 0);
+        let later = decide(&asked, Outcome::Succeeded("1".into()), "w", 0);
         assert_eq!((later.to, settlement.on(&asked)), (Next::Cancelled, later));
         settlement.facts.cancel_requested = true;
         assert_eq!(settlement.on(&asked), settlement.decision, "whoever decided knew of it");
+    }
+
+    fn killed(crashes: u32, max_attempts: u32, message: &str) -> Decision {
+        let mut task = queued();
+        let mut spec = (*task.facts.spec).clone();
+        spec.max_attempts = max_attempts;
+        task.facts.spec = spec.into();
+        task.start(None, Lease::begun(Token(7), Duration::from_secs(1), Timestamp::EPOCH), Timestamp::EPOCH);
+        (task.facts.crashes, task.facts.spent) = (crashes, crashes);
+        decide(&task.facts, Outcome::failed(FailureKind::Killed, message), "mill-7", 0)
+    }
+
+    #[test]
+    fn the_failure_of_a_quarantined_task_names_the_worker_that_ran_it_last() {
+        let message = |decision: Decision| decision.failure.expect("it failed").message;
+        let row = killed(2, 9, "signal 11");
+        assert!(row.quarantined);
+        let named = "signal 11 (worker mill-7; quarantined after 3 attempts in a row that ended like this)";
+        assert_eq!(message(row), named);
+        let named = "signal 11 (worker mill-7; quarantined as the last attempt it had ended like this)";
+        assert_eq!(message(killed(0, 1, "signal 11")), named);
+        assert_eq!(message(killed(1, 9, "signal 11")), "signal 11", "one more is left to it");
+        let long = message(killed(2, 9, &"x".repeat(limit::FAILURE_MESSAGE_BYTES)));
+        assert!(long.len() <= limit::FAILURE_MESSAGE_BYTES + 20 && long.contains("[cut] (worker mill-7;"));
     }
 
     #[test]

@@ -14,6 +14,7 @@ use tasklane_core::gate::Limit;
 use tasklane_core::hand::{self, Hand, Ruling};
 use tasklane_core::lease::{Lease, LeaseKey, Token};
 use tasklane_core::outcome::{Failure, FailureKind, Outcome};
+use tasklane_core::rescue::Host;
 use tasklane_core::retry::Retry;
 use tasklane_core::settle::Settlement;
 use tasklane_core::state::{Reason, State, permits};
@@ -190,7 +191,7 @@ impl World {
             // Half of the time the facts are those of before the cancellation, as a server that holds them has them.
             let stale = cancelled && random.is_multiple_of(2);
             let facts = Facts { cancel_requested: cancelled && !stale, ..self.task.facts.clone() };
-            let decision = settle::decide(&facts, outcome, random);
+            let decision = settle::decide(&facts, outcome, "w", random);
             let settlement = Settlement { key, facts, decision, then: Vec::new() };
             self.apply(settlement.on(&self.task.facts), false);
             assert!(!cancelled || self.task.facts.state == State::Cancelled, "a cancelled task went on");
@@ -227,7 +228,8 @@ impl World {
             }
             Command::Rescue => {
                 let random = self.draw();
-                if let Some(decision) = rescue::decide(&self.task, self.now, random) {
+                let host = if random.is_multiple_of(3) { Host::Ended } else { Host::Up };
+                if let Some(decision) = rescue::decide(&self.task, self.now, host, random) {
                     self.apply(decision, false);
                 }
             }
@@ -252,7 +254,8 @@ impl World {
 
     /// `due_at` is when promote or rescue next has something to do: never too late, and nothing happens before it.
     fn check_due(&self) {
-        let acts = |at| promote::decide(&self.task, at).is_some() || rescue::decide(&self.task, at, 0).is_some();
+        let acts =
+            |at| promote::decide(&self.task, at).is_some() || rescue::decide(&self.task, at, Host::Up, 0).is_some();
         match self.task.facts.due_at() {
             Some(due) => {
                 assert!(acts(due), "{}: nothing happens when it is due", self.task.facts.state);

@@ -6,9 +6,10 @@ use std::time::Duration;
 use tasklane_core::accept::{Accepted, Refused};
 use tasklane_core::checkpoint::{Checkpoint, Checkpointed};
 use tasklane_core::error::{HandError, StoreError};
-use tasklane_core::lease::{LaneFilter, LeaseKey, Leased};
+use tasklane_core::lease::{Home, LaneFilter, LeaseKey, Leased};
 use tasklane_core::log::Line;
 use tasklane_core::outcome::Outcome;
+use tasklane_core::quarantine::Crashing;
 use tasklane_core::task::{Progress, Task, TaskId};
 use thiserror::Error;
 
@@ -56,6 +57,8 @@ pub struct Wish {
     pub wait: Duration,
     /// The worker's name for this wish: the same one within the lease time gets the same unreported tasks.
     pub request: Option<Box<str>>,
+    /// Where the worker runs.
+    pub home: Home,
 }
 
 /// A lease call.
@@ -161,14 +164,15 @@ pub enum StreamError {
 pub struct Why {
     /// The task.
     pub task: Task,
-    /// Empty where nothing stands in its way: it runs, or is final.
+    /// Empty where nothing stands in its way: it runs, or is final and not quarantined.
     pub reasons: Vec<WhyReason>,
 }
 
 /// One reason, with what opens it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WhyReason {
-    /// Stable, snake case: `not_due`, `back_off`, `queue_paused`, `no_worker`, `workers_busy`, `behind_others`, ...
+    /// Stable, snake case: `not_due`, `back_off`, `queue_paused`, `no_worker`, `workers_busy`, `behind_others`,
+    /// `quarantined`, ...
     pub code: &'static str,
     /// For people: what stands in the way.
     pub message: String,
@@ -204,6 +208,8 @@ pub struct TypeOverview {
     pub counts: tasklane_core::queue::Counts,
     /// How many workers heard of lately serve it.
     pub workers: usize,
+    /// Its tasks kill their workers: [`tasklane_core::quarantine`].
+    pub crashing: Option<Crashing>,
 }
 
 /// Everything in numbers.

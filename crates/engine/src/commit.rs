@@ -209,7 +209,9 @@ impl Inside {
             self.unseat_lost(&answers.transitions);
             let stopped = answers.transitions.iter().filter(|it| it.from == Some(State::Running));
             self.facts.forget(stopped.map(|it| (it.task, it.attempt)));
-            self.metrics.moved(&answers.transitions);
+            if self.metrics.moved(&answers.transitions) {
+                self.crashes.rumour(answers.position);
+            }
         }
         self.wake_seats(answers);
         for task in answers.hand.iter().flatten() {

@@ -22,7 +22,7 @@ use crate::calls::{
 use crate::inside::{Inside, lock};
 use crate::options::Options;
 use crate::stream::{self, EventStream, Following, TaskStream};
-use crate::{accept, due, hand, hints, housekeeping, lease, metrics, overview, settle, why};
+use crate::{accept, crashing, due, hand, hints, housekeeping, lease, metrics, overview, settle, why};
 
 /// How long the store may take to say that it is there.
 const READY_WITHIN: Duration = Duration::from_secs(5);
@@ -39,6 +39,7 @@ impl Engine {
         let inside = Inside::new(store, options);
         tokio::spawn(due::run(Arc::clone(&inside)));
         let mut chores = housekeeping::start(&inside);
+        chores.push(tokio::spawn(crashing::run(Arc::clone(&inside))));
         if inside.is_shared {
             chores.push(tokio::spawn(hints::run(Arc::clone(&inside))));
             chores.push(tokio::spawn(stream::read_log(Arc::clone(&inside))));
@@ -203,6 +204,14 @@ impl Engine {
     /// The store did not answer.
     pub async fn control(&self, queue: &str, to: QueueState) -> Result<Option<Queue>, StoreError> {
         hand::control(&self.inside, queue, to).await
+    }
+
+    /// A queue, made if it never had a task.
+    ///
+    /// # Errors
+    /// The store did not answer.
+    pub async fn make_queue(&self, queue: &str) -> Result<Option<Queue>, StoreError> {
+        hand::make_queue(&self.inside, queue).await
     }
 
     /// How many tasks the interface `origin` accepted (`""` is `/v1`), for this tenant or for all.

@@ -8,6 +8,7 @@ use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
+use crate::crashing::Crashing;
 use crate::facts::HeldFacts;
 use crate::ids::Ids;
 use crate::metrics::Metrics;
@@ -37,6 +38,8 @@ pub(crate) struct Inside {
     pub waits: Waits,
     /// Streams of events and logs.
     pub watches: Watches,
+    /// Types whose tasks kill their workers.
+    pub crashes: Crashing,
     /// Workers heard of lately.
     pub workers: Workers,
     pub metrics: Metrics,
@@ -63,6 +66,7 @@ impl Inside {
             requests: Requests::new(options.requests),
             waits: Waits::new(options.waits),
             watches: Watches::new(options.streams),
+            crashes: Crashing::default(),
             workers: Workers::new(options.workers),
             metrics: Metrics::new(),
             due: DueBell::default(),

@@ -43,6 +43,7 @@ pub(crate) fn request(inside: &Inside, worker: &Arc<str>, wish: &Wish) -> LeaseR
         limit: wish.limit,
         length: wish.length,
         seed: inside.ids.seed(),
+        home: wish.home,
     }
 }
 
@@ -108,8 +109,8 @@ pub(crate) async fn park(
     while Instant::now() < until && !inside.is_draining() {
         let (reply, answer) = oneshot::channel();
         let (worker, lanes) = (Arc::clone(worker), Arc::clone(&wish.lanes));
-        let (limit, length) = (wish.limit, wish.length);
-        let seat = Seat { worker: Arc::clone(&worker), lanes, limit, length, until, number: 0, reply };
+        let (limit, length, home) = (wish.limit, wish.length, wish.home);
+        let seat = Seat { worker: Arc::clone(&worker), lanes, limit, length, home, until, number: 0, reply };
         match inside.sit(seat, arrivals) {
             Sat::Down(number) => return Ok(Sitting { inside, number }.wait(answer, until).await),
             Sat::Full => {

@@ -10,6 +10,7 @@ pub mod stream;
 
 // The road, a file a station.
 mod accept;
+mod crashing;
 mod due;
 mod lease;
 mod notes;
@@ -20,6 +21,7 @@ mod settle;
 // Beside the road.
 pub mod bulk;
 mod cancels;
+mod gate;
 mod hand;
 mod hints;
 mod housekeeping;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tasklane_core::error::StoreError;
-use tasklane_core::lease::LaneFilter;
+use tasklane_core::lease::{Home, LaneFilter};
 use tasklane_core::ports::BoxFuture;
 use tasklane_runner::{LeaseSource, Reply, Report, SourceError, Want};
 
@@ -27,7 +27,7 @@ impl LocalSource {
 
     fn wish(&self, want: Want) -> Wish {
         let lanes = Arc::clone(&self.lanes);
-        Wish { lanes, limit: want.limit, length: self.length, wait: want.wait, request: None }
+        Wish { lanes, limit: want.limit, length: self.length, wait: want.wait, request: None, home: Home::InServer }
     }
 }
 

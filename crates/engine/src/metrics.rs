@@ -1,7 +1,8 @@
 //! The engine's metrics. Labels are few and bounded: never a task, a tenant or a worker.
 
-use std::sync::Arc;
+use std::collections::BTreeSet;
 use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use prometheus_client::encoding::text::encode;
@@ -14,11 +15,13 @@ use tasklane_core::error::StoreError;
 use tasklane_core::event::Transition;
 use tasklane_core::lease::Leased;
 use tasklane_core::ports::store::{Answers, StoreStats};
-use tasklane_core::queue::Queue;
+use tasklane_core::quarantine::is_crash_loop;
+use tasklane_core::queue::{Queue, is_of_system};
 use tasklane_core::state::{Reason, State};
+use tasklane_core::task::Lane;
 use tasklane_core::time::Timestamp;
 
-use crate::inside::Inside;
+use crate::inside::{Inside, lock};
 
 /// Most queues shown, in the order of their names; a server with more shows the rest by `/v1/queues`.
 const QUEUES: usize = 1_000;
@@ -26,10 +29,33 @@ const QUEUES: usize = 1_000;
 type Labels = Vec<(&'static str, String)>;
 type Level = Gauge<f64, AtomicU64>;
 
+/// Most types with a counter of their own; those that come later count as one, `~other`, which no type is named.
+const TYPES: usize = 200;
+
+/// Quarantined tasks, by type.
+#[derive(Default)]
+struct CrashLoops {
+    counters: Family<Labels, Counter>,
+    types: Mutex<BTreeSet<Box<str>>>,
+}
+
+impl CrashLoops {
+    fn add(&self, lane: &Lane) {
+        if is_of_system(&lane.queue) {
+            return;
+        }
+        let mut types = lock(&self.types);
+        let has_own = types.contains(&lane.task_type) || types.len() < TYPES && types.insert(lane.task_type.clone());
+        let name = if has_own { lane.task_type.to_string() } else { "~other".to_owned() };
+        self.counters.get_or_create(&vec![("type", name)]).inc();
+    }
+}
+
 pub(crate) struct Metrics {
     accepted: Counter,
     ended: Family<Labels, Counter>,
     lost: Counter,
+    crash_loops: CrashLoops,
     limits: Family<Labels, Counter>,
     waited: Histogram,
     ran: Histogram,
@@ -46,6 +72,7 @@ impl Metrics {
             accepted: Counter::default(),
             ended: Family::default(),
             lost: Counter::default(),
+            crash_loops: CrashLoops::default(),
             limits: Family::default(),
             waited: seconds(),
             ran: seconds(),
@@ -68,8 +95,8 @@ impl Metrics {
         }
     }
 
-    /// Tasks went from one state to another.
-    pub fn moved(&self, transitions: &[Transition]) {
+    /// Tasks went from one state to another; whether a row of crashes quarantined one of them.
+    pub fn moved(&self, transitions: &[Transition]) -> bool {
         let accepted = transitions.iter().filter(|it| it.reason == Reason::Accepted).count();
         self.accepted.inc_by(accepted as u64);
         let ended = transitions.iter().filter(|it| it.from == Some(State::Running));
@@ -84,6 +111,11 @@ impl Metrics {
             }
         }
         self.lost.inc_by(counts[usize::from(Reason::LeaseLost.code())]);
+        let has_loops = counts[usize::from(Reason::CrashLoop.code())] > 0;
+        if has_loops {
+            transitions.iter().filter(|it| is_crash_loop(it)).for_each(|it| self.crash_loops.add(&it.lane));
+        }
+        has_loops
     }
 
     /// Tasks started.
@@ -128,6 +160,8 @@ fn register(registry: &mut Registry, metrics: &Metrics) {
     registry.register("tasks_accepted", "Tasks accepted", metrics.accepted.clone());
     registry.register("attempts_ended", "Attempts that ended, by why", metrics.ended.clone());
     registry.register("leases_lost", "Leases that ran out", metrics.lost.clone());
+    let help = "Tasks quarantined by a row of crashes, by type";
+    registry.register("crash_loops", help, metrics.crash_loops.counters.clone());
     registry.register("limits_hit", "Times a limit was reached, by its name", metrics.limits.clone());
     registry.register_with_unit("wait", "From queued to started", seconds.clone(), metrics.waited.clone());
     registry.register_with_unit("run", "From started to reported", seconds.clone(), metrics.ran.clone());

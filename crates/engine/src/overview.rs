@@ -56,11 +56,23 @@ pub(crate) async fn types(inside: &Inside) -> Result<Vec<TypeOverview>, StoreErr
         }
     }
     types.values_mut().for_each(|it| it.workers += of_all);
+    for (name, crashing) in inside.crashes.now(inside).await? {
+        if let Some(of_type) = types.get_mut(&name) {
+            of_type.crashing = Some(crashing);
+        }
+    }
     Ok(types.into_values().collect())
 }
 
 fn empty(name: &str) -> TypeOverview {
-    TypeOverview { name: name.into(), queues: Vec::new(), queue_count: 0, counts: Counts::default(), workers: 0 }
+    TypeOverview {
+        name: name.into(),
+        queues: Vec::new(),
+        queue_count: 0,
+        counts: Counts::default(),
+        workers: 0,
+        crashing: None,
+    }
 }
 
 /// Everything in numbers.

@@ -5,7 +5,7 @@ use std::ops::Bound;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use tasklane_core::lease::{LaneFilter, LeaseRequest, TypeFilter, serves};
+use tasklane_core::lease::{Home, LaneFilter, LeaseRequest, TypeFilter, serves};
 use tasklane_core::queue::is_of_system;
 use tasklane_core::task::Lane;
 use tokio::sync::oneshot;
@@ -23,6 +23,7 @@ pub(crate) struct Seat {
     pub lanes: Arc<[LaneFilter]>,
     pub limit: usize,
     pub length: Duration,
+    pub home: Home,
     /// When the caller gives up.
     pub until: Instant,
     /// Its place in the line, kept when it sits down again; 0 before it first does.
@@ -49,6 +50,7 @@ impl Seat {
             limit: self.limit,
             length: self.length,
             seed,
+            home: self.home,
         }
     }
 }

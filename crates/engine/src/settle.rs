@@ -22,7 +22,7 @@ use crate::{lease, progress};
 pub(crate) async fn report(inside: &Arc<Inside>, call: ReportCall) -> Result<ReportReply, StoreError> {
     let ReportCall { worker, renew, progress, logs, checkpoints, outcomes, want } = call;
     let (mut lost, came) = (Lost::default(), Instant::now());
-    let settle = settlements(inside, outcomes, &mut lost).await?;
+    let settle = settlements(inside, &worker, outcomes, &mut lost).await?;
     adopt(inside, &worker, &renew).await?;
     let progress = progress::sort(inside, progress);
     let logs = notes::by_attempt(logs);
@@ -120,8 +120,13 @@ impl Asked {
 
 type Outcomes = Vec<(LeaseKey, Outcome)>;
 
-/// Decides each outcome on the facts held here, or loaded; one whose task is gone is lost.
-async fn settlements(inside: &Arc<Inside>, outcomes: Outcomes, lost: &mut Lost) -> Result<Vec<Settlement>, StoreError> {
+/// Decides each outcome that `worker` reports on the facts held here, or loaded; one whose task is gone is lost.
+async fn settlements(
+    inside: &Arc<Inside>,
+    worker: &str,
+    outcomes: Outcomes,
+    lost: &mut Lost,
+) -> Result<Vec<Settlement>, StoreError> {
     let held = inside.facts.of(outcomes.iter().map(|(key, _)| *key));
     let missing = outcomes.iter().zip(&held).filter(|(_, facts)| facts.is_none()).map(|((key, _), _)| key.id).collect();
     let mut loaded = load(inside, missing).await?;
@@ -133,7 +138,7 @@ async fn settlements(inside: &Arc<Inside>, outcomes: Outcomes, lost: &mut Lost) 
             continue;
         };
         inside.metrics.ran(facts.started_at, now);
-        let decision = settle::decide(&facts, outcome, mix(seed, index as u64));
+        let decision = settle::decide(&facts, outcome, worker, mix(seed, index as u64));
         settlements.push(Settlement { key, facts, decision, then: Vec::new() });
     }
     Ok(settlements)
@@ -164,7 +169,7 @@ async fn load(inside: &Inside, ids: Vec<TaskId>) -> Result<HashMap<TaskId, Facts
 /// Gives tasks back unspent, whoever waits for it.
 pub(crate) async fn release(inside: &Arc<Inside>, keys: Vec<LeaseKey>) -> Result<(), StoreError> {
     let outcomes = keys.into_iter().map(|key| (key, Outcome::Released)).collect();
-    let settle = settlements(inside, outcomes, &mut Lost::default()).await?;
+    let settle = settlements(inside, "", outcomes, &mut Lost::default()).await?;
     inside.commit(Batch { settle, ..Batch::default() }).await.map(drop)
 }
 

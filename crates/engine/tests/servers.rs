@@ -303,6 +303,7 @@ async fn told(stream: &mut TaskStream) -> Vec<String> {
     while let Some(said) = stream.next().await.unwrap() {
         told.extend(said.iter().map(|said| match said {
             Said::Moved(_, event) => event.to.to_string(),
+            Said::Crashing(_, it) => format!("crashing {}", it.task_type),
             Said::Progress(progress) => format!("{:?}", progress.percent.unwrap()),
             Said::Line(_, line) => line.message.to_string(),
             Said::Reset(_) => "reset".into(),

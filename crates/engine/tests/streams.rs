@@ -4,14 +4,16 @@
 #[allow(dead_code, reason = "other tests need the rest")]
 mod world;
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use tasklane_core::event::{Cursor, EventFilter, Position};
+use tasklane_core::event::{Cursor, EventFilter, OfTypes, Position};
 use tasklane_core::hand::Hand;
 use tasklane_core::log::{Level, Line};
-use tasklane_core::outcome::Outcome;
+use tasklane_core::outcome::{Failure, FailureKind, Outcome};
 use tasklane_core::ports::store::LogQuery;
 use tasklane_core::state::State;
+use tasklane_core::task::{Lane, Spec};
 use tasklane_engine::{EventStream, Following, ReportCall, Said, TaskStream};
 use world::World;
 
@@ -27,6 +29,7 @@ async fn told(stream: &mut TaskStream) -> Vec<String> {
 fn word(said: &Said) -> String {
     match said {
         Said::Moved(_, event) => event.to.to_string(),
+        Said::Crashing(_, it) => format!("crashing {} {}", it.task_type, it.tasks),
         Said::Progress(progress) => format!("{:?}", progress.percent),
         Said::Line(_, line) => line.message.to_string(),
         Said::Reset(_) => "reset".into(),
@@ -202,4 +205,96 @@ async fn a_wait_that_is_given_up_loses_nothing() {
 
 fn futures_poll<F: Future>(future: std::pin::Pin<&mut F>) -> std::task::Poll<F::Output> {
     future.poll(&mut std::task::Context::from_waker(std::task::Waker::noop()))
+}
+
+/// Accepts a task of this type and lets it kill three workers.
+async fn crash(world: &World, task_type: &str) {
+    let lane = Lane::new("default", task_type);
+    let spec = Arc::new(Spec { max_attempts: 9, ..Spec::default() });
+    world.submit_with(|new| (new.lane, new.spec) = (lane, spec)).await;
+    for _ in 0..3 {
+        let leased = world.lease_one(Duration::from_secs(5)).await.unwrap();
+        let failure = Failure::new(FailureKind::Killed, "signal 11");
+        world.report(&leased, Outcome::Failed { failure, retry_after: Some(Duration::ZERO) }).await;
+    }
+}
+
+/// What is told until a type is crashing or `many` tasks failed.
+async fn told_until(stream: &mut EventStream, many: usize) -> (Vec<String>, Vec<Cursor>) {
+    let (mut words, mut cursors) = (Vec::new(), Vec::new());
+    while words.iter().filter(|it: &&String| *it == "failed").count() < many {
+        for said in stream.next().await.unwrap().unwrap() {
+            match &said {
+                Said::Moved(_, event) if event.to != State::Failed => continue,
+                Said::Moved(at, _) | Said::Crashing(at, _) => cursors.push(*at),
+                _ => continue,
+            }
+            words.push(word(&said));
+        }
+    }
+    (words, cursors)
+}
+
+async fn crashing(world: &World) -> Vec<String> {
+    let types = world.engine.types().await.unwrap();
+    types.iter().filter(|it| it.crashing.is_some()).map(|it| it.name.to_string()).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_type_whose_tasks_kill_their_workers_is_told_of_once() {
+    let world = World::new();
+    let mut all = world.engine.subscribe(EventFilter::default(), None).await.unwrap();
+    let only = EventFilter { of_types: OfTypes::Wanted, ..EventFilter::default() };
+    let mut only = world.engine.subscribe(only, None).await.unwrap();
+    let tenant = EventFilter { tenant: Some("x".into()), ..EventFilter::default() };
+    let mut tenant = world.engine.subscribe(tenant, None).await.unwrap();
+    crash(&world, "a").await;
+    crash(&world, "a").await;
+    crash(&world, "b").await;
+    assert_eq!(crashing(&world).await, Vec::<String>::new());
+    crash(&world, "a").await;
+    crash(&world, "a").await;
+    let (words, cursors) = told_until(&mut all, 5).await;
+    assert_eq!(words, ["failed", "failed", "failed", "crashing a 3", "failed", "failed"]);
+    assert_eq!(next(&mut only).await, ["crashing a 3"]);
+    assert!(tokio::time::timeout(Duration::from_secs(9), tenant.next()).await.is_err());
+    assert_eq!(crashing(&world).await, ["a"]);
+    let metrics = world.engine.metrics().await;
+    assert!(metrics.contains("tasklane_crash_loops_total{type=\"a\"} 4\n"), "{metrics}");
+    // Whoever goes on from between the two hears it again; behind the task, or where only that was wanted, no more.
+    let again = |at: Cursor| world.engine.subscribe(EventFilter::default(), Some(at));
+    assert_eq!(told_until(&mut again(cursors[3]).await.unwrap(), 2).await.0, ["crashing a 3", "failed", "failed"]);
+    assert_eq!(told_until(&mut again(cursors[4]).await.unwrap(), 1).await.0, ["failed"]);
+    let mut behind = world
+        .engine
+        .subscribe(EventFilter { of_types: OfTypes::Wanted, ..EventFilter::default() }, Some(only.cursor()))
+        .await
+        .unwrap();
+    assert!(tokio::time::timeout(Duration::from_secs(9), behind.next()).await.is_err());
+    // Long after, who reads from the beginning is told the same, and the type counts as mended.
+    tokio::time::sleep(Duration::from_secs(4 * 3600)).await;
+    assert_eq!(crashing(&world).await, Vec::<String>::new());
+    for world in [&world, &world.again()] {
+        let mut old = world.engine.subscribe(EventFilter::default(), Some(Cursor::default())).await.unwrap();
+        assert_eq!(told_until(&mut old, 5).await.0, words);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_server_of_a_store_tells_the_same_of_a_type() {
+    let ([one, other], _bus) = World::several();
+    let mut streams = Vec::new();
+    for world in [&one, &other] {
+        streams.push(world.engine.subscribe(EventFilter::default(), None).await.unwrap());
+    }
+    for world in [&one, &other, &one] {
+        crash(world, "a").await;
+    }
+    let mut told = Vec::new();
+    for stream in &mut streams {
+        told.push(told_until(stream, 3).await);
+    }
+    assert_eq!(told[0].0, ["failed", "failed", "crashing a 3", "failed"]);
+    assert_eq!(told[0], told[1]);
+    assert_eq!((crashing(&one).await, crashing(&other).await), (vec!["a".to_owned()], vec!["a".to_owned()]));
 }

@@ -24,7 +24,7 @@ use crate::shutdown::Signals;
 pub const REQUEST_GRACE: Duration = Duration::from_secs(2);
 /// How long an attempt that is told to stop, as the drain is over, may take to do so.
 pub const STOP_GRACE: Duration = Duration::from_secs(1);
-/// How long a lease of the server's own executors lasts: if the process dies, its tasks wait this long.
+/// How long a lease of the server's own executors lasts: if the process dies, its tasks wait so long at the most.
 pub const LEASE: Duration = Duration::from_secs(30);
 /// Bulks that are carried out at once.
 pub const BULKS: usize = 2;

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use tasklane_core::error::StoreError;
 use tasklane_core::event::Position;
+use tasklane_core::gate::{Gate, GateDetail, GateName};
 use tasklane_core::lease::LeaseKey;
 use tasklane_core::ports::BoxFuture;
 use tasklane_core::ports::store::{
@@ -182,6 +183,14 @@ impl Store for Port {
         })
     }
 
+    fn gates(&self, after: Option<GateName>, most: usize) -> BoxFuture<'_, Result<Vec<Gate>, StoreError>> {
+        self.store.gates(after, most)
+    }
+
+    fn gate(&self, name: GateName) -> BoxFuture<'_, Result<Option<GateDetail>, StoreError>> {
+        self.store.gate(name)
+    }
+
     fn lanes(&self) -> BoxFuture<'_, Result<Vec<LaneCounts>, StoreError>> {
         self.store.lanes()
     }
@@ -233,6 +242,15 @@ impl Store for Port {
 
     fn events(&self, after: Position, limit: usize) -> BoxFuture<'_, Result<EventPage, StoreError>> {
         self.store.events(after, limit)
+    }
+
+    fn crash_loops(
+        &self,
+        after: Position,
+        since: Timestamp,
+        most: usize,
+    ) -> BoxFuture<'_, Result<EventPage, StoreError>> {
+        self.store.crash_loops(after, since, most)
     }
 
     fn stats(&self) -> BoxFuture<'_, Result<StoreStats, StoreError>> {

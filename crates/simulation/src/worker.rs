@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use tasklane_core::lease::{LaneFilter, TypeFilter};
+use tasklane_core::lease::{Home, LaneFilter, TypeFilter};
 use tasklane_core::ports::BoxFuture;
 use tasklane_engine::{LeaseCall, ReportCall, Wish};
 use tasklane_runner::{LeaseSource, Options, Reply, Report, Runner, RunnerHandle, SourceError, Want};
@@ -92,7 +92,8 @@ impl Link {
     fn wish(&self, want: Want) -> Wish {
         let fresh = || format!("{}", self.wishes.fetch_add(1, Ordering::Relaxed)).into();
         let request = self.names.as_ref().map(|unheard| lock(unheard).pop().unwrap_or_else(fresh));
-        Wish { lanes: Arc::clone(&self.lanes), limit: want.limit, length: self.lease, wait: want.wait, request }
+        let (lanes, home) = (Arc::clone(&self.lanes), Home::Apart);
+        Wish { lanes, limit: want.limit, length: self.lease, wait: want.wait, request, home }
     }
 
     fn call(&self, report: Report, wish: Option<Wish>) -> Call {

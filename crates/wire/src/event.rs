@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 use tasklane_core::event::{Cursor, Position, Transition};
+use tasklane_core::limit;
+use tasklane_core::quarantine::Crashing;
 use tasklane_core::state::{Reason, State};
 use tasklane_core::task::{Progress, TaskId};
 use tasklane_core::time::Timestamp;
@@ -53,6 +55,34 @@ pub fn write(out: &mut Vec<u8>, event: &Transition) {
     object.word("reason", event.reason.as_str());
     object.integer("attempt", event.attempt);
     object.word("at", &time::format(event.at));
+    object.end();
+}
+
+/// The name of the event that a type is crashing.
+pub const TYPE_CRASHING: &str = "type.crashing";
+
+/// Tasks of a type kill their workers, as a client reads it. [`write_crashing`] writes the same members.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CrashingShape {
+    /// The type.
+    #[serde(rename = "type")]
+    pub task_type: String,
+    /// The queue of the last of the tasks.
+    pub queue: String,
+    /// How many of its tasks a row of crashes quarantined within ten minutes.
+    pub tasks: u64,
+    /// When the last of them was.
+    #[serde(with = "crate::time::shape")]
+    pub at: Timestamp,
+}
+
+/// Appends that a type is crashing.
+pub fn write_crashing(out: &mut Vec<u8>, crashing: &Crashing) {
+    let mut object = Object::begin(out);
+    object.string("type", &crashing.task_type);
+    object.string("queue", &crashing.queue);
+    object.integer("tasks", crashing.tasks.min(limit::CRASHING_TASKS) as u32);
+    object.word("at", &time::format(crashing.at));
     object.end();
 }
 

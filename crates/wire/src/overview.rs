@@ -56,6 +56,9 @@ pub struct TypeShape {
     pub counts: TotalsShape,
     /// How many workers heard of lately serve it.
     pub workers: usize,
+    /// Its tasks kill their workers: the event `type.crashing` told so within the last hour.
+    #[serde(default)]
+    pub crashing: bool,
 }
 
 /// How many tasks stand in each state, final ones included.

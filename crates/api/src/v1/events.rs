@@ -1,6 +1,6 @@
 //! GET `/v1/events`: what happens to any task, as it happens.
 
-use tasklane_core::event::{Cursor, EventFilter};
+use tasklane_core::event::{Cursor, EventFilter, OfTypes};
 use tasklane_core::state::State;
 use tasklane_wire::event;
 use tasklane_wire::name::{is_name, is_type};
@@ -35,8 +35,16 @@ fn filter(query: &mut Query) -> EventFilter {
         query.findings().push_as(Mistake::NotSupported, format!("?label.{key}"), message);
     }
     let states = query.read("state", "states, with commas between them", |it| list(it, State::from_word));
-    let of_event = |it: &str| it.strip_prefix(PREFIX).and_then(State::from_word);
-    let events = query.read("event", "names such as task.succeeded, with commas between them", |it| list(it, of_event));
+    let of_event = |it: &str| match it.strip_prefix(PREFIX) {
+        Some(state) => State::from_word(state).map(Some),
+        None => (it == event::TYPE_CRASHING).then_some(None),
+    };
+    let events =
+        query.read("event", "names such as task.succeeded and type.crashing, with commas between them", |it| {
+            list(it, of_event)
+        });
+    let asks_for_types = events.as_ref().is_some_and(|it: &Vec<Option<State>>| it.contains(&None));
+    let events = events.map(|it| it.into_iter().flatten().collect());
     if states.is_some() && events.is_some() {
         query.wrong("event", "says the same as `state`; give one of both");
     }
@@ -45,6 +53,7 @@ fn filter(query: &mut Query) -> EventFilter {
         task_type: query.read("type", "a type", |it| is_type(it).then(|| it.into())),
         tenant: query.read("tenant", "a tenant's name", name),
         to: states.or(events).unwrap_or_default(),
+        of_types: if asks_for_types { OfTypes::Wanted } else { OfTypes::WithAll },
     }
 }
 

@@ -1,5 +1,6 @@
 //! POST `/v1/leases`: work for a worker.
 
+use tasklane_core::lease::Home;
 use tasklane_engine::{LeaseCall, Wish};
 use tasklane_wire::json::{Value, validate};
 use tasklane_wire::lease::{LeaseReply, LeaseRequest, Want};
@@ -32,5 +33,5 @@ pub(crate) async fn lease(mut call: Call) -> Answer {
 /// The engine's word for what a worker wants.
 pub(super) fn wish(want: Want) -> Wish {
     let Want { lanes, limit, length, wait, request } = want;
-    Wish { lanes, limit, length, wait, request }
+    Wish { lanes, limit, length, wait, request, home: Home::Apart }
 }

@@ -36,5 +36,6 @@ fn shape(of: &TypeOverview) -> TypeShape {
         queue_count: of.queue_count,
         counts: (&of.counts).into(),
         workers: of.workers,
+        crashing: of.crashing.is_some(),
     }
 }

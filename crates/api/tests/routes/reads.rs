@@ -57,8 +57,9 @@ async fn a_task_without_result_says_how_it_ended() {
     let failure = json!({ "kind": "out_of_memory", "message": "no", "details": { "a": [1] }, "stack": "s" });
     world.report("fail", &leased[0], &failure).await;
     let problem = world.get(&format!("/v1/tasks/{id}/result")).await.problem(422, "task_failed");
-    let failure =
-        json!({ "kind": "out_of_memory", "message": "no", "details": { "a": [1] }, "stack": "s", "retryable": true });
+    let mut failure = failure;
+    failure["message"] = json!("no (worker w; quarantined as the last attempt it had ended like this)");
+    failure["retryable"] = json!(true);
     assert_eq!(problem["failure"], failure);
     assert_eq!(world.task(&id).await["failure"], failure);
 

@@ -406,6 +406,16 @@ pub trait Store: Send + Sync + 'static {
     /// Events after `after`, at most about `limit`.
     fn events(&self, after: Position, limit: usize) -> BoxFuture<'_, Result<EventPage, StoreError>>;
 
+    /// Of the events after `after` and from `since` on those by which a row of crashes quarantined a task
+    /// ([`crate::quarantine::is_crash_loop`]), whole commits until there are `most`: without reading the others one by one.
+    /// With fewer than `most` the page ends where the log does; there is no reset, as what the log has lost is old.
+    fn crash_loops(
+        &self,
+        after: Position,
+        since: Timestamp,
+        most: usize,
+    ) -> BoxFuture<'_, Result<EventPage, StoreError>>;
+
     /// Sizes and counts, without counting rows.
     fn stats(&self) -> BoxFuture<'_, Result<StoreStats, StoreError>>;
 

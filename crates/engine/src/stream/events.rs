@@ -1,11 +1,13 @@
 //! What happens to any task.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tasklane_core::error::StoreError;
 use tasklane_core::event::{Cursor, EventFilter, Position};
 use tasklane_core::ports::store::EventPage;
+use tasklane_core::quarantine::Crashing;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until, timeout};
 
@@ -76,7 +78,8 @@ impl EventStream {
                 self.wait().await;
                 continue;
             }
-            let told = self.told(&page);
+            let crashing = self.inside.crashes.told_by(&self.inside, &page).await?;
+            let told = self.told(&page, &crashing);
             self.at = Cursor { position: page.next, ..Cursor::default() };
             if !told.is_empty() {
                 return Ok(Some(told));
@@ -94,12 +97,20 @@ impl EventStream {
         }
     }
 
-    fn told(&self, page: &EventPage) -> Vec<Said> {
+    /// What is told of a page. That a type is crashing comes before the event that tells it, unless that is filtered out:
+    /// whoever goes on from between them hears it again and misses nothing.
+    fn told(&self, page: &EventPage, crashing: &HashMap<usize, Crashing>) -> Vec<Said> {
         let (mut told, mut events, mut skip) = (Vec::new(), page.events.iter(), self.at.skip);
-        let mut before = self.at.position;
+        let (mut before, mut place) = (self.at.position, 0);
         for (position, count) in &page.commits {
             for (index, event) in events.by_ref().take(*count).enumerate() {
-                if index < skip || !self.filter.shows(event) {
+                place += 1;
+                if index < skip {
+                    continue;
+                }
+                let shows = self.filter.shows(event);
+                let crashing = crashing.get(&(place - 1)).filter(|it| self.filter.shows_crashing(it));
+                if !shows && crashing.is_none() {
                     continue;
                 }
                 // Within a commit the place is before it, and so many further.
@@ -108,7 +119,13 @@ impl EventStream {
                 } else {
                     Cursor { position: before, skip: index + 1, line: None }
                 };
-                told.push(Said::Moved(cursor, event.clone()));
+                if let Some(crashing) = crashing {
+                    let ahead = Cursor { position: before, skip: index, line: None };
+                    told.push(Said::Crashing(if shows { ahead } else { cursor }, crashing.clone()));
+                }
+                if shows {
+                    told.push(Said::Moved(cursor, event.clone()));
+                }
             }
             (skip, before) = (0, *position);
         }

@@ -7,6 +7,7 @@ mod task;
 
 use tasklane_core::event::{Cursor, Transition};
 use tasklane_core::log::LogLine;
+use tasklane_core::quarantine::Crashing;
 use tasklane_core::state::State;
 use tasklane_core::task::Progress;
 
@@ -19,6 +20,8 @@ pub use task::{Following, TaskStream};
 pub enum Said {
     /// A task moved; the first of a task's own stream, without `from`, says where it stands.
     Moved(Cursor, Transition),
+    /// The next event tells that a type is crashing.
+    Crashing(Cursor, Crashing),
     /// A running task says how far it is.
     Progress(Progress),
     /// A running task says something.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tasklane_core::accept::{Deadlines, NewTask, Start, Submission, UniquePolicy};
 use tasklane_core::gate::Limit;
-use tasklane_core::lease::{LaneFilter, LeaseKey, Leased, TypeFilter};
+use tasklane_core::lease::{Home, LaneFilter, LeaseKey, Leased, TypeFilter};
 use tasklane_core::outcome::Outcome;
 use tasklane_core::ports::clock::Clock;
 use tasklane_core::ports::store::SharedStore;
@@ -93,7 +93,7 @@ impl World {
 
     pub fn lease_call(&self, wait: Duration) -> LeaseCall {
         let lanes = Arc::new([LaneFilter { queue: Some("default".into()), types: TypeFilter::Any }]);
-        let wish = Wish { lanes, limit: 1, length: 30 * SECOND, wait, request: None };
+        let wish = Wish { lanes, limit: 1, length: 30 * SECOND, wait, request: None, home: Home::Apart };
         LeaseCall { worker: "w".into(), wish }
     }
 

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use tasklane_core::error::StoreError;
 use tasklane_core::event::Position;
+use tasklane_core::gate::{Gate, GateDetail, GateName};
 use tasklane_core::lease::LeaseKey;
 use tasklane_core::ports::BoxFuture;
 use tasklane_core::ports::store::{
@@ -152,6 +153,14 @@ impl Store for Shared {
         self.ask(|it| it.queues(name))
     }
 
+    fn gates(&self, after: Option<GateName>, most: usize) -> Answer<'_, Vec<Gate>> {
+        self.ask(|it| it.gates(after, most))
+    }
+
+    fn gate(&self, name: GateName) -> Answer<'_, Option<GateDetail>> {
+        self.ask(|it| it.gate(name))
+    }
+
     fn lanes(&self) -> Answer<'_, Vec<LaneCounts>> {
         self.ask(|it| it.lanes())
     }
@@ -196,6 +205,19 @@ impl Store for Shared {
             if page.reset {
                 page.next = page.next.min(upto);
             }
+            Ok(page)
+        })
+    }
+
+    fn crash_loops(&self, after: Position, since: Timestamp, most: usize) -> Answer<'_, EventPage> {
+        let upto = Position(self.bus.readable.load(Ordering::Relaxed));
+        Box::pin(async move {
+            let mut page = self.ask(|it| it.crash_loops(after, since, most)).await?;
+            while page.commits.last().is_some_and(|(position, _)| *position > upto) {
+                let (_, many) = page.commits.pop().unwrap();
+                page.events.truncate(page.events.len() - many);
+            }
+            page.next = page.next.min(upto).max(after);
             Ok(page)
         })
     }

@@ -8,9 +8,11 @@ use tasklane_core::decision::history;
 use tasklane_core::event::Position;
 use tasklane_core::limit;
 use tasklane_core::ports::store::{CancelAsked, EventPage, Standing, StoreStats, TaskFilter, TaskPage};
+use tasklane_core::quarantine::is_crash_loop;
 use tasklane_core::queue::{self, Counted, Counts, LaneCounts, Queue, QueueState};
 use tasklane_core::state::State;
 use tasklane_core::task::{Attempt, Lane, Task, TaskId};
+use tasklane_core::time::Timestamp;
 
 use super::gate::Slots;
 use super::{Kept, Model};
@@ -133,7 +135,7 @@ impl Model {
     }
 
     /// The first of each lane and priority has waited longest there; the oldest of these has waited longest of all.
-    fn oldest(&self, queue: &str) -> Option<tasklane_core::time::Timestamp> {
+    fn oldest(&self, queue: &str) -> Option<Timestamp> {
         let mut firsts = BTreeMap::new();
         for id in self.line(|task| *task.facts.lane.queue == *queue) {
             let task = &self.tasks.get(&id)?.task;
@@ -155,6 +157,24 @@ impl Model {
             page.events.extend(transitions.iter().cloned());
             page.commits.push((*position, transitions.len()));
             page.next = *position;
+        }
+        page
+    }
+
+    pub(super) fn crash_loops(&self, after: Position, since: Timestamp, most: usize) -> EventPage {
+        let mut page = EventPage { next: self.position.max(after), ..EventPage::default() };
+        for (position, at, transitions) in self.log.iter().filter(|(position, ..)| *position > after) {
+            let found = transitions.iter().filter(|it| *at >= since && is_crash_loop(it));
+            let found: Vec<_> = found.cloned().collect();
+            if found.is_empty() {
+                continue;
+            }
+            page.commits.push((*position, found.len()));
+            page.events.extend(found);
+            if page.events.len() >= most {
+                page.next = *position;
+                break;
+            }
         }
         page
     }

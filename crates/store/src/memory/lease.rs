@@ -6,6 +6,7 @@ use tasklane_core::lease::{LeaseRequest, Leased};
 use tasklane_core::limit;
 use tasklane_core::promote;
 use tasklane_core::queue::QueueState;
+use tasklane_core::rescue::Host;
 use tasklane_core::sabotage::{self, Sabotage};
 use tasklane_core::state::State;
 use tasklane_core::task::{Task, TaskId};
@@ -73,6 +74,7 @@ impl Tx<'_> {
             return None;
         }
         kept.settled = None;
+        (kept.home, kept.host) = (request.home, Host::Up);
         task.start(Some(&request.worker), request.lease(index, now), now);
         let waited = task.waited(now);
         self.answers.transitions.push(task.transition(Some(State::Queued), now));

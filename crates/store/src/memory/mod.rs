@@ -8,8 +8,8 @@ use tasklane_core::checkpoint::Checkpoint;
 use tasklane_core::decision::Decision;
 use tasklane_core::error::StoreError;
 use tasklane_core::event::{Position, Transition};
-use tasklane_core::gate::{Definition, Gate, GateDetail, GateName, Starts};
-use tasklane_core::lease::LeaseKey;
+use tasklane_core::gate::{Definition, Gate, GateDetail, GateName, SetBy, Starts};
+use tasklane_core::lease::{Home, LeaseKey};
 use tasklane_core::log::{LogLine, Tally};
 use tasklane_core::ports::BoxFuture;
 use tasklane_core::ports::clock::Clock;
@@ -17,6 +17,7 @@ use tasklane_core::ports::store::{
     Answers, Batch, CancelAsked, EventPage, LogPage, LogQuery, Standing, Store, StoreStats, TaskFilter, TaskPage,
 };
 use tasklane_core::queue::{Counts, LaneCounts, Queue, QueueState};
+use tasklane_core::rescue::Host;
 use tasklane_core::sabotage::{self, Sabotage};
 use tasklane_core::settle::Mark;
 use tasklane_core::state::State;
@@ -56,12 +57,17 @@ struct Kept {
     lines: Vec<LogLine>,
     tallies: BTreeMap<u32, Tally>,
     checkpoints: BTreeMap<Box<str>, Checkpoint>,
+    /// Where the last attempt runs or ran.
+    home: Home,
+    /// Whether the server in which it ran has ended.
+    host: Host,
 }
 
 impl Kept {
     fn new(seq: u64, task: Task) -> Self {
         let (lines, tallies, checkpoints) = (Vec::new(), BTreeMap::new(), BTreeMap::new());
-        Self { seq, task, history: Vec::new(), settled: None, lines, tallies, checkpoints }
+        let (home, host) = (Home::Apart, Host::Up);
+        Self { seq, task, history: Vec::new(), settled: None, lines, tallies, checkpoints, home, host }
     }
 }
 
@@ -115,7 +121,7 @@ impl MemoryStore {
     }
 
     /// What a store does when it is opened again: leases granted before count anew from now
-    /// ([`tasklane_core::lease::Lease::count_anew`]), and sweep begins a new round.
+    /// ([`tasklane_core::lease::Lease::count_anew`]), what ran in the server is cut off, and sweep begins a new round.
     pub fn reopened(&self) {
         if sabotage::is(Sabotage::RescueWithoutGrace) {
             return;
@@ -124,10 +130,27 @@ impl MemoryStore {
         let mut model = self.model();
         model.sweep = sweep::Cursor::default();
         for kept in model.tasks.values_mut() {
-            if let Some(lease) = &mut kept.task.facts.lease {
-                lease.count_anew(now);
+            let Some(lease) = &mut kept.task.facts.lease else { continue };
+            match kept.home {
+                Home::Apart => lease.count_anew(now),
+                Home::InServer => {
+                    kept.host = Host::Ended;
+                    lease.cut_off(now);
+                }
             }
         }
+    }
+
+    /// What a store may do once no task that it keeps names a gate: forget what tasks said of it. Answers whether only they
+    /// did.
+    pub fn forget_gate(&self, name: &GateName) -> bool {
+        let mut model = self.model();
+        let own = model.gates.get(name).is_some_and(|it| it.set_by == SetBy::Task);
+        if own {
+            model.gates.remove(name);
+            model.starts.remove(name);
+        }
+        own
     }
 
     fn model(&self) -> MutexGuard<'_, Model> {
@@ -227,6 +250,15 @@ impl Store for MemoryStore {
 
     fn events(&self, after: Position, limit: usize) -> BoxFuture<'_, Result<EventPage, StoreError>> {
         self.read(|model| model.events(after, limit))
+    }
+
+    fn crash_loops(
+        &self,
+        after: Position,
+        since: Timestamp,
+        most: usize,
+    ) -> BoxFuture<'_, Result<EventPage, StoreError>> {
+        self.read(|model| model.crash_loops(after, since, most))
     }
 
     fn stats(&self) -> BoxFuture<'_, Result<StoreStats, StoreError>> {

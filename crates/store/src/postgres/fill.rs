@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 
+use tasklane_core::lease::Home;
 use tasklane_core::queue::Counted;
 use tasklane_core::state::State;
 use tasklane_core::time::Timestamp;
@@ -76,9 +77,12 @@ const POSITIONS: Statement = Statement {
 
 const TASK_COLUMNS: &str = "id, created, rank, place, queued, due, run_at, started, finished, token, lease_length, lease_until, \
     heard, grace_until, payload_sum, result_sum, lane, scope, attempt, spent, urgency, state, reason, crashes, flags, to_cancel, \
-    settled, origin, worker, spec, failure, progress, hidden, payload, result";
+    settled, origin, worker, spec, failure, progress, hidden, payload, result, inside, inside_attempt";
 
-const TASK_TYPES: [Type; 35] = [
+/// The number of no server: what ran in the one that is left behind ended with it.
+const GONE: i64 = 0;
+
+const TASK_TYPES: [Type; 37] = [
     Type::UUID,
     Type::INT8,
     Type::INT8,
@@ -114,6 +118,8 @@ const TASK_TYPES: [Type; 35] = [
     Type::INT8,
     Type::BYTEA,
     Type::BYTEA,
+    Type::INT8,
+    Type::INT4,
 ];
 
 /// Whether an incomplete database may be filled anew.
@@ -376,7 +382,8 @@ async fn task(into: &mut Into, row: &TaskRow, (lane, scope): (i32, i32)) -> Resu
         | flag(row.has.history, HAS_HISTORY)
         | flag(row.has.keys, HAS_KEYS);
     let json = |it: Option<Result<String>>| it.transpose();
-    let values: [Value<'_>; 35] = [
+    let inside = (running && row.home == Home::InServer).then_some(facts.attempt as i32);
+    let values: [Value<'_>; 37] = [
         &facts.id.0,
         &task.created_at.as_micros(),
         &task.rank.as_micros(),
@@ -412,6 +419,8 @@ async fn task(into: &mut Into, row: &TaskRow, (lane, scope): (i32, i32)) -> Resu
         &micros(task.hidden_at),
         &&*task.payload,
         &task.result.as_deref(),
+        &inside.map(|_| GONE),
+        &inside,
     ];
     Ok(into.as_mut().write(&values).await?)
 }

@@ -6,7 +6,7 @@ use std::sync::PoisonError;
 
 use bytes::Bytes;
 use tasklane_core::checkpoint::Checkpoint;
-use tasklane_core::lease::{LeaseRequest, Leased};
+use tasklane_core::lease::{Home, LeaseRequest, Leased};
 use tasklane_core::limit;
 use tasklane_core::ports::store::Batch;
 use tasklane_core::promote;
@@ -83,13 +83,29 @@ pub(crate) const TAKE_OF_SPANS: Statement = Statement {
 /// Where [`TAKE`] says that the row lies.
 pub(super) const ROW: usize = 31;
 
+/// Starts attempts; `$also` is set besides.
+macro_rules! start {
+    ($also:literal) => {
+        concat!(
+            "UPDATE tasklane.tasks t SET state = 4, reason = 3, attempt = t.attempt + 1, started = $1, heard = $1,
+               token = u.token, lease_length = u.length, lease_until = $1 + u.length, grace_until = NULL, due = NULL,
+               place = NULL, settled = NULL, progress = NULL, worker = u.worker",
+            $also,
+            " FROM unnest($2::text[], $3::bigint[], $4::bigint[], $5::text[]) AS u(row, token, length, worker)
+             WHERE t.ctid = u.row::tid RETURNING pg_current_xact_id()::text::bigint"
+        )
+    };
+}
+
 const START: Statement = Statement {
-    sql: "UPDATE tasklane.tasks t SET state = 4, reason = 3, attempt = t.attempt + 1, started = $1, heard = $1,
-            token = u.token, lease_length = u.length, lease_until = $1 + u.length, grace_until = NULL, due = NULL,
-            place = NULL, settled = NULL, progress = NULL, worker = u.worker
-          FROM unnest($2::text[], $3::bigint[], $4::bigint[], $5::text[]) AS u(row, token, length, worker)
-          WHERE t.ctid = u.row::tid RETURNING pg_current_xact_id()::text::bigint",
+    sql: start!(""),
     types: &[Type::INT8, Type::TEXT_ARRAY, Type::INT8_ARRAY, Type::INT8_ARRAY, Type::TEXT_ARRAY],
+};
+
+/// The same in this server itself.
+const START_INSIDE: Statement = Statement {
+    sql: start!(", inside = $6, inside_attempt = t.attempt + 1"),
+    types: &[Type::INT8, Type::TEXT_ARRAY, Type::INT8_ARRAY, Type::INT8_ARRAY, Type::TEXT_ARRAY, Type::INT8],
 };
 
 /// Candidates of each of several spans beyond twice its share of what is wanted: commits under way hold some of them.
@@ -106,6 +122,8 @@ pub(super) struct Given<'b> {
     tokens: Vec<i64>,
     lengths: Vec<i64>,
     workers: Vec<&'b str>,
+    /// Where they all run.
+    home: Home,
     /// Nothing happens to any of them before this.
     pub due: Option<Timestamp>,
 }
@@ -145,7 +163,8 @@ impl Tx<'_> {
             all.extend(batch.lease.iter().map(wanting));
         }
         // Requests for the same lanes are served together.
-        for run in all.chunk_by_mut(|a, b| a.request.lanes == b.request.lanes) {
+        let alike = |a: &LeaseRequest, b: &LeaseRequest| a.lanes == b.lanes && a.home == b.home;
+        for run in all.chunk_by_mut(|a, b| alike(a.request, b.request)) {
             let lanes = self.lanes_for(run[0].request);
             if self.pass_gates_in(&lanes) {
                 self.lease_gated(run, &lanes).await?;
@@ -173,7 +192,8 @@ impl Tx<'_> {
     }
 
     async fn lease(&mut self, run: &mut [Wanting<'_>], lanes: &[i32]) -> Result<()> {
-        let (mut given, mut looks, mut room) = (Given::default(), 0, None);
+        let home = run.first().map_or(Home::Apart, |it| it.request.home);
+        let (mut given, mut looks, mut room) = (Given { home, ..Given::default() }, 0, None);
         loop {
             let most: usize = run.iter().map(Wanting::wants).sum();
             if most == 0 {
@@ -354,7 +374,14 @@ impl Tx<'_> {
         }
         let now = self.now.as_micros();
         let (rows, tokens, lengths) = (&given.rows[from..], &given.tokens[from..], &given.lengths[from..]);
-        let started = self.session.rows(&START, &[&now, &rows, &tokens, &lengths, &&given.workers[from..]]).await?;
+        let workers = &given.workers[from..];
+        let started = match given.home {
+            Home::Apart => self.session.rows(&START, &[&now, &rows, &tokens, &lengths, &workers]).await?,
+            Home::InServer => {
+                let server = self.shared.server;
+                self.session.rows(&START_INSIDE, &[&now, &rows, &tokens, &lengths, &workers, &server]).await?
+            }
+        };
         if started.len() != rows.len() {
             return Err(Fault::damaged("a task that was locked is not where it was"));
         }

@@ -323,6 +323,15 @@ impl Store for PostgresStore {
         Box::pin(self.reader.read(async move |session| self.reader.events(session, after, limit).await))
     }
 
+    fn crash_loops(
+        &self,
+        after: Position,
+        since: Timestamp,
+        most: usize,
+    ) -> BoxFuture<'_, Result<EventPage, StoreError>> {
+        Box::pin(self.reader.read(async move |session| self.reader.crash_loops(session, (after, since), most).await))
+    }
+
     fn stats(&self) -> BoxFuture<'_, Result<StoreStats, StoreError>> {
         Box::pin(async move {
             let stats = self.reader.read(async move |session| self.reader.stats(session).await).await?;

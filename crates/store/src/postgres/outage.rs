@@ -2,11 +2,15 @@
 //! which none did is an outage, however it came about, and whoever comes back first lets every lease count anew before
 //! anything is rescued.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
+use tasklane_core::task::TaskId;
 use tokio_postgres::types::Type;
+use uuid::Uuid;
 
 use super::error::Result;
+use super::row::Kept;
 use super::session::{Session, Statement};
 use super::tx::{Ended, Tx};
 
@@ -20,6 +24,15 @@ const PULSE: Statement = Statement {
           ON CONFLICT (id) DO UPDATE SET seen = excluded.seen
           RETURNING s.seen - (SELECT max(seen) FROM tasklane.servers)",
     types: &[Type::INT8, Type::TEXT],
+};
+
+/// Those of these tasks whose attempt runs in a server that no server has seen for so long, in microseconds; with null, in
+/// one that is known to have gone.
+const CUT_OFF: Statement = Statement {
+    sql: "SELECT t.id FROM tasklane.tasks t WHERE t.id = ANY($1) AND t.inside_attempt = t.attempt
+            AND NOT EXISTS (SELECT 1 FROM tasklane.servers s WHERE s.id = t.inside
+              AND ($2 IS NULL OR s.seen >= (SELECT max(seen) FROM tasklane.servers) - $2))",
+    types: &[Type::UUID_ARRAY, Type::INT8],
 };
 
 const LEAVE: Statement = Statement { sql: "DELETE FROM tasklane.servers WHERE id = $1", types: &[Type::INT8] };
@@ -54,14 +67,33 @@ impl Tx<'_> {
         Ok(())
     }
 
-    /// Every lease counts from now: [`tasklane_core::lease::Lease::count_anew`].
+    /// Those of these running tasks whose attempt ended with the server it ran in: one that left, or, where `silent` is
+    /// given, was not in touch for so long.
+    pub(super) async fn cut_off(
+        &mut self,
+        running: impl IntoIterator<Item = &Kept>,
+        silent: impl Into<Option<Duration>>,
+    ) -> Result<HashSet<TaskId>> {
+        let ids: Vec<Uuid> = running.into_iter().map(|kept| kept.task.facts.id.0).collect();
+        if ids.is_empty() {
+            return Ok(HashSet::new());
+        }
+        let silent = silent.into().map(|it| it.as_micros() as i64);
+        let rows = self.session.rows(&CUT_OFF, &[&ids, &silent]).await?;
+        rows.iter().map(|row| Ok(TaskId(row.try_get(0)?))).collect()
+    }
+
+    /// Every lease counts from now: [`tasklane_core::lease::Lease::count_anew`]. What ran in a server that left is lost now;
+    /// one that was merely silent may be cut off from the database like all the others were.
     async fn count_anew(&mut self) -> Result<usize> {
         let ids = self.all_running().await?;
         for chunk in ids.chunks(CHUNK) {
             let mut tasks = self.lock_heads(chunk).await?;
+            let ended = self.cut_off(tasks.values(), None).await?;
             for kept in tasks.values_mut() {
+                let id = kept.task.facts.id;
                 if let Some(lease) = &mut kept.task.facts.lease {
-                    lease.count_anew(self.now);
+                    if ended.contains(&id) { lease.cut_off(self.now) } else { lease.count_anew(self.now) }
                 }
             }
             tasks.retain(|_, kept| kept.task.facts.lease.is_some());

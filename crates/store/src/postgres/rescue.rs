@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use tasklane_core::lease::mix;
 use tasklane_core::ports::store::{Answers, Batch};
-use tasklane_core::rescue;
+use tasklane_core::rescue::{self, Host};
 use uuid::Uuid;
 
 use super::alarms::BUNDLE;
 use super::error::Result;
+use super::outage::SILENCE;
 use super::row::Kept;
 use super::tx::Tx;
 
@@ -28,7 +29,11 @@ impl Tx<'_> {
             let is_due = |kept: &Kept| kept.task.facts.due_at().is_some_and(|at| at <= now);
             let due = alarmed.iter().take(batch.rescue).take_while(|it| is_due(it)).count();
             let (due, later) = alarmed.split_at_mut(due);
-            let decide = |kept: &Kept, decided| rescue::decide(&kept.task, now, mix(batch.seed, decided as u64));
+            let ended = self.cut_off(due.iter(), SILENCE).await?;
+            let decide = |kept: &Kept, decided| {
+                let host = if ended.contains(&kept.task.facts.id) { Host::Ended } else { Host::Up };
+                rescue::decide(&kept.task, now, host, mix(batch.seed, decided as u64))
+            };
             let rescued = self.decide_each(due, decide).await?;
             self.answer().rescue = rescued;
             self.look_later(later).await?;

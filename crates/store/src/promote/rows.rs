@@ -3,7 +3,7 @@
 use std::hash::Hasher;
 
 use tasklane_core::gate::{Definition, GateName, Starts};
-use tasklane_core::lease::Token;
+use tasklane_core::lease::{Home, Token};
 use tasklane_core::settle::Mark;
 use tasklane_core::task::{Task, TaskId};
 use xxhash_rust::xxh3::Xxh3;
@@ -45,6 +45,8 @@ pub(crate) struct TaskRow {
     /// What the last attempt was settled with.
     pub settled: Option<Mark>,
     pub has: Has,
+    /// Where the attempt runs, if one does.
+    pub home: Home,
     pub task: Task,
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use tasklane_core::lease::{LeaseRequest, Leased};
+use tasklane_core::lease::{Home, LeaseRequest, Leased};
 use tasklane_core::limit;
 use tasklane_core::ports::store::Batch;
 use tasklane_core::promote;
@@ -222,7 +222,8 @@ impl Tx<'_, '_> {
             seed: giving.request.seed,
             tasks: giving.tasks,
         };
-        self.sql.lease_add(giving.grant, &body.encode())?;
+        let inside = (giving.request.home == Home::InServer).then_some(self.live.opening.0);
+        self.sql.lease_add(giving.grant, &body.encode(), inside)?;
         let ids = giving.leased.iter().map(|leased| leased.facts.id).collect();
         self.live.running.put_grant(giving.grant, ids, giving.due);
         Ok(giving.leased)

@@ -1,5 +1,8 @@
 //! What the writer keeps in memory. All of it can be read from the file again, and is after a commit that failed.
 
+use std::collections::BTreeSet;
+use std::hash::{BuildHasher, RandomState};
+
 use rusqlite::{Connection, OptionalExtension};
 use tasklane_core::event::Position;
 use tasklane_core::state::State;
@@ -39,13 +42,26 @@ pub(crate) struct Live {
     pub commits: u64,
     /// About how many bytes the event log has: after a crash it lacks what was added since the counters were written.
     pub log_bytes: u64,
+    /// Which opening of the file this is.
+    pub opening: Opening,
+}
+
+/// A number that no other opening of the file has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Opening(pub i64);
+
+impl Opening {
+    /// A new one, at random: it need not be secret.
+    pub(crate) fn draw() -> Self {
+        Self(RandomState::new().hash_one(std::process::id()) as i64)
+    }
 }
 
 /// The fact that says how large the event log is.
 pub(crate) const LOG_SIZE: &str = "log_bytes";
 
 impl Live {
-    pub(crate) fn load(db: &Connection) -> Result<Self> {
+    pub(crate) fn load(db: &Connection, opening: Opening) -> Result<Self> {
         let names = Names::load(db)?;
         let position = Position(db.query_row("SELECT coalesce(max(position), 0) FROM log", [], u64_of)?);
         let counters = Counters::load(db, Position(fact(db, COUNTED_TO)?.unwrap_or(0) as u64))?;
@@ -56,7 +72,7 @@ impl Live {
         let granted = grants(db, &names)?.into_iter().flat_map(|(_, grant)| grant.tasks).map(|(seq, _)| seq).max();
         let greatest = db.query_row("SELECT max(id) FROM tasks", [], |row| row.get::<_, Option<[u8; 16]>>(0))?;
         let due = db.query_row("SELECT min(at) FROM due", [], |row| row.get::<_, Option<i64>>(0))?;
-        let running = load_running(db, &names)?;
+        let running = load_running(db, &names, opening)?;
         let mut gauges = Gauges::load(db, &names.strands)?;
         for kept in running.all() {
             names.strands.gates_of(kept.strand).for_each(|gate| gauges.enter(gate));
@@ -76,6 +92,7 @@ impl Live {
             commits: 0,
             log_bytes: fact(db, LOG_SIZE)?.unwrap_or(0) as u64,
             names,
+            opening,
         })
     }
 
@@ -126,8 +143,15 @@ fn load_keyed(db: &Connection) -> Result<Vec<(StrandNo, Place, u64)>> {
     Ok(keyed)
 }
 
+/// The grants to workers in the server itself.
+pub(crate) fn inside(db: &Connection) -> Result<BTreeSet<u64>> {
+    let mut rows = db.prepare("SELECT no FROM leases WHERE inside IS NOT NULL")?;
+    let grants = rows.query_map([], u64_of)?;
+    Ok(grants.collect::<rusqlite::Result<_>>()?)
+}
+
 /// Calls `each` with every running task, its grant and the place in the grant.
-fn load_running(db: &Connection, names: &Names) -> Result<Registry> {
+fn load_running(db: &Connection, names: &Names, opening: Opening) -> Result<Registry> {
     let mut registry = Registry::default();
     let mut find = db.prepare(&format!("SELECT {COLUMNS} FROM tasks WHERE seq = ?"))?;
     for (no, grant) in grants(db, names)? {
@@ -154,6 +178,11 @@ fn load_running(db: &Connection, names: &Names) -> Result<Registry> {
             db.execute("DELETE FROM leases WHERE no = ?", [no as i64])?;
         }
         registry.put_grant(no, ids, grant.started_at);
+    }
+    let mut cut_off = db.prepare("SELECT no FROM leases WHERE inside <> ?")?;
+    let mut cut_off = cut_off.query([opening.0])?;
+    while let Some(row) = cut_off.next()? {
+        registry.cut_off(u64_of(row)?);
     }
     Ok(registry)
 }

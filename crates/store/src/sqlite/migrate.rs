@@ -18,6 +18,7 @@ const STEPS: &[Step] = &[
     Step { name: "0001_tasks", sql: include_str!("../migrations/sqlite/0001_tasks.sql") },
     Step { name: "0002_notes", sql: include_str!("../migrations/sqlite/0002_notes.sql") },
     Step { name: "0003_origin", sql: include_str!("../migrations/sqlite/0003_origin.sql") },
+    Step { name: "0004_inside", sql: include_str!("../migrations/sqlite/0004_inside.sql") },
     Step { name: "0005_gates", sql: include_str!("../migrations/sqlite/0005_gates.sql") },
 ];
 

@@ -26,7 +26,7 @@ use tokio::sync::oneshot;
 
 use self::checkpoint::Checkpoint;
 use self::inspect::look;
-use self::live::Live;
+use self::live::{Live, Opening};
 use self::readers::Readers;
 use self::reserve::Reserve;
 use self::view::View;
@@ -104,7 +104,7 @@ impl SqliteStore {
         let faulty = |fault| OpenError::from_fault(&path, &fault);
         let last = Live::last_stamp(&db).map_err(faulty)?;
         let clock = StoreClock::anchor(Arc::clone(&options.clock), last);
-        let mut live = Live::load(&db).map_err(faulty)?;
+        let mut live = Live::load(&db, Opening::draw()).map_err(faulty)?;
         live.running.count_anew(clock.now());
         let view = Arc::new(RwLock::new(View::of(&live)));
         let readers = Readers::new(path.clone());
@@ -217,6 +217,16 @@ impl Store for SqliteStore {
     fn events(&self, after: Position, limit: usize) -> BoxFuture<'_, Result<EventPage, StoreError>> {
         let view = Arc::clone(&self.view);
         Box::pin(self.readers.read(move |db| inspect::events::events(db, &view, after, limit)))
+    }
+
+    fn crash_loops(
+        &self,
+        after: Position,
+        since: Timestamp,
+        most: usize,
+    ) -> BoxFuture<'_, Result<EventPage, StoreError>> {
+        let view = Arc::clone(&self.view);
+        Box::pin(self.readers.read(move |db| inspect::events::crash_loops(db, &view, (after, since), most)))
     }
 
     fn stats(&self) -> BoxFuture<'_, Result<StoreStats, StoreError>> {

@@ -16,7 +16,10 @@ impl Tx<'_, '_> {
             let random = mix(batch.seed, self.answer().rescue as u64);
             let Some(kept) = self.live.running.get_mut(id) else { continue };
             self.live.names.tell_worker(kept);
-            let Some(decision) = rescue::decide(&kept.task, self.now, random) else { continue };
+            let grant = kept.grant;
+            let host = self.live.running.host_of(grant);
+            let Some(kept) = self.live.running.get(id) else { continue };
+            let Some(decision) = rescue::decide(&kept.task, self.now, host, random) else { continue };
             if let Some(mut kept) = self.live.running.take(id) {
                 self.end_attempt(&mut kept, decision, None)?;
                 self.answer().rescue += 1;

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tasklane_core::lease::{Lease, LeaseKey, Token};
+use tasklane_core::rescue::Host;
 use tasklane_core::state::State;
 use tasklane_core::task::{Task, TaskId};
 use tasklane_core::time::Timestamp;
@@ -34,6 +35,8 @@ pub(crate) struct Registry {
     grants: HashMap<u64, Grant, ById>,
     due: BTreeSet<(Timestamp, u64)>,
     next: u64,
+    /// Grants to workers in a server that ended.
+    cut_off: BTreeSet<u64>,
 }
 
 impl Registry {
@@ -92,7 +95,18 @@ impl Registry {
         }
         self.due.remove(&(entry.due, grant));
         self.grants.remove(&grant);
+        self.cut_off.remove(&grant);
         true
+    }
+
+    /// The server in which the tasks of this grant ran has ended: nobody holds their leases.
+    pub(crate) fn cut_off(&mut self, grant: u64) {
+        self.cut_off.insert(grant);
+    }
+
+    /// What is known of the server in which the tasks of this grant run.
+    pub(crate) fn host_of(&self, grant: u64) -> Host {
+        if self.cut_off.contains(&grant) { Host::Ended } else { Host::Up }
     }
 
     /// Something may happen to a task of this grant as early as `at`.
@@ -142,11 +156,15 @@ impl Registry {
         self.tasks.values().map(|kept| &**kept)
     }
 
-    /// Leases that were granted before an outage count anew from `now`: [`Lease::count_anew`].
+    /// Leases that were granted before an outage count anew from `now`: [`Lease::count_anew`]; what is cut off is lost now.
     pub(crate) fn count_anew(&mut self, now: Timestamp) {
         for kept in self.tasks.values_mut() {
             if let Some(lease) = &mut kept.task.facts.lease {
-                lease.count_anew(now);
+                if self.cut_off.contains(&kept.grant) {
+                    lease.cut_off(now);
+                } else {
+                    lease.count_anew(now);
+                }
             }
         }
         let due = self.due.iter().map(|(_, grant)| *grant).collect::<Vec<_>>();

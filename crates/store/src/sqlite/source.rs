@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, Row};
 use tasklane_core::event::Position;
+use tasklane_core::lease::Home;
 use tasklane_core::queue::Counts;
 use tasklane_core::state::State;
 use tasklane_core::task::{Attempt, TaskId};
@@ -103,15 +104,22 @@ impl Source {
 
     fn tasks(&self, to: impl FnMut(Vec<TaskRow>) -> ControlFlow<()>) -> Result<ControlFlow<()>> {
         let grants = live::grants(&self.db, &self.names)?;
-        let mut leases: HashMap<i64, Vec<(&GrantBody, usize)>> = HashMap::new();
-        for (_, grant) in &grants {
-            grant.tasks.iter().enumerate().for_each(|(at, (seq, _))| leases.entry(*seq).or_default().push((grant, at)));
+        let inside = live::inside(&self.db)?;
+        let mut leases: HashMap<i64, Vec<(&GrantBody, usize, Home)>> = HashMap::new();
+        for (no, grant) in &grants {
+            let home = if inside.contains(no) { Home::InServer } else { Home::Apart };
+            let of_grant = grant.tasks.iter().enumerate();
+            of_grant.for_each(|(at, (seq, _))| leases.entry(*seq).or_default().push((grant, at, home)));
         }
         let one = |row: &Row<'_>| {
             let mut kept = Kept::read_with_payload(row, &self.names)?;
-            let current = |(grant, at): &&(&GrantBody, usize)| is_current(&kept.task, grant.tasks[*at].1);
+            let mut home = Home::Apart;
+            let current = |(grant, at, _): &&(&GrantBody, usize, Home)| is_current(&kept.task, grant.tasks[*at].1);
             match leases.get(&kept.seq).and_then(|leases| leases.iter().find(current)) {
-                Some((grant, at)) => live::resume(&mut kept, grant, *at),
+                Some((grant, at, of_grant)) => {
+                    home = *of_grant;
+                    live::resume(&mut kept, grant, *at);
+                }
                 None if kept.task.facts.state == State::Running => {
                     return Err(Fault::damaged(format!("task {} runs but nobody leased it", kept.task.facts.id)));
                 }
@@ -127,7 +135,7 @@ impl Source {
             };
             let bytes = kept.task.payload.len() + kept.task.result.as_ref().map_or(0, bytes::Bytes::len);
             let Kept { lane, scope, token, settled, task, .. } = kept;
-            Ok((TaskRow { lane, scope, token, settled, has, task }, bytes))
+            Ok((TaskRow { lane, scope, token, settled, has, home, task }, bytes))
         };
         self.gather(TASKS, one, to)
     }

@@ -72,7 +72,7 @@ statements! {
                        WHERE seq = ? AND name <> ?";
     checkpoints: "SELECT name, sum, data FROM checkpoints WHERE seq = ? ORDER BY name";
     checkpoints_remove: "DELETE FROM checkpoints WHERE seq = ?";
-    lease_add: "INSERT INTO leases (no, body) VALUES (?, ?)";
+    lease_add: "INSERT INTO leases (no, body, inside) VALUES (?, ?, ?)";
     lease_remove: "DELETE FROM leases WHERE no = ?";
     log_add: "INSERT INTO log (position, at, body) VALUES (?, ?, ?)";
     counters_put: "INSERT INTO counters (lane, scope, counts) VALUES (?, ?, ?)
@@ -222,8 +222,8 @@ impl Sql<'_> {
         Ok(())
     }
 
-    pub(crate) fn lease_add(&mut self, no: u64, body: &[u8]) -> Result<()> {
-        self.lease_add.execute((no as i64, body))?;
+    pub(crate) fn lease_add(&mut self, no: u64, body: &[u8], inside: Option<i64>) -> Result<()> {
+        self.lease_add.execute((no as i64, body, inside))?;
         Ok(())
     }
 

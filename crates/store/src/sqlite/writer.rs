@@ -187,7 +187,8 @@ impl Writer<'_> {
         tx.finish()?;
         let (answers, changes) = (tx.answers, tx.changes);
         if changes.names || self.view().names.lacks(&self.live.names) {
-            self.view_mut().follow_names(&self.live.names);
+            let strands = self.live.names.strands.changes();
+            self.view_mut().follow_names(&self.live.names, strands);
         }
         self.sql.commit()?;
         let mut view = self.view.write().unwrap_or_else(PoisonError::into_inner);
@@ -200,7 +201,7 @@ impl Writer<'_> {
     fn forget(&mut self) -> Result<()> {
         self.stale = true;
         self.sql.rollback()?;
-        self.live = Live { commits: self.live.commits, ..Live::load(self.sql.db)? };
+        self.live = Live { commits: self.live.commits, ..Live::load(self.sql.db, self.live.opening)? };
         self.live.running.count_anew(self.clock.now());
         *self.view_mut() = View::of(&self.live);
         self.stale = false;

@@ -1,12 +1,13 @@
 //! Rows that others hold, and rows that cannot be read: neither stands in anybody else's way.
 
+use tasklane_core::lease::{Home, LeaseRequest};
 use tasklane_core::outcome::FailureKind;
 use tasklane_core::state::{Reason, State};
 use tasklane_store::postgres::OpenError;
 use tasklane_testkit::postgres;
 use tokio_postgres::NoTls;
 
-use crate::world::{SECOND, World};
+use crate::world::{LEASE, SECOND, World};
 use crate::{open, open_with, refusal};
 
 /// The world on a database of its own, and that one's address.
@@ -136,4 +137,37 @@ async fn a_schema_is_named_so_that_no_name_is_cut_off() {
         assert!(matches!(named(name).await, Err(OpenError::Url(_))), "{name}");
     }
     assert!(matches!(refusal("postgres://[").await, OpenError::Url(_)));
+}
+
+#[tokio::test]
+async fn what_ran_in_a_server_that_is_silent_is_no_crash_and_what_ran_in_none_is() {
+    let (one, url) = alone("cut_off").await;
+    let mut task = one.task("t");
+    task.spec = crate::world::spec(|it| it.max_attempts = 9);
+    let id = one.accept(task).await.id;
+    let other = open(&url).await.unwrap();
+    let sql = |statement: &str| postgres::shared().sql_in(&url, statement).unwrap();
+    for (n, (home, silent, crashes)) in
+        [(Home::InServer, true, 0), (Home::InServer, false, 1), (Home::Apart, true, 2)].into_iter().enumerate()
+    {
+        sql("DELETE FROM tasklane.servers");
+        one.rescue(1).await;
+        let server = sql("SELECT id FROM tasklane.servers");
+        other.rescue(1).await;
+        assert_eq!(one.lease_as(LeaseRequest { home, ..one.request(1) }).await[0].facts.id, id);
+        // As if they had been in touch a minute from now, so that nothing is an outage however long this takes.
+        sql("UPDATE tasklane.servers SET seen = seen + 60000000");
+        if silent {
+            sql(&format!("UPDATE tasklane.servers SET seen = seen - 70000000 WHERE id = {server}"));
+        }
+        one.advance(LEASE);
+        other.advance(LEASE);
+        assert_eq!(other.rescue(9).await, 1);
+        let facts = other.get(id).await.facts;
+        assert_eq!((facts.spent, facts.crashes), (n as u32 + 1, crashes));
+        for world in [&one, &other] {
+            world.advance(3600 * SECOND);
+            world.promote(9).await;
+        }
+    }
 }

@@ -11,7 +11,7 @@ use tasklane_core::checkpoint::Checkpoint;
 use tasklane_core::event::Position;
 use tasklane_core::gate::{Bounds, EVERY_TENANT, GateName, Limit, Rate, SetBy, SetGate};
 use tasklane_core::hand::Hand;
-use tasklane_core::lease::{LaneFilter, LeaseKey, LeaseRequest, Leased, TypeFilter, mix};
+use tasklane_core::lease::{Home, LaneFilter, LeaseKey, LeaseRequest, Leased, TypeFilter, mix};
 use tasklane_core::log::{Level, Line};
 use tasklane_core::outcome::{Failure, FailureKind, Outcome};
 use tasklane_core::ports::store::{Batch, Store, Sweep};
@@ -195,7 +195,7 @@ impl Pair {
             Report::Release => Outcome::Released,
             Report::Cancelled => Outcome::Cancelled,
         };
-        let decision = settle::decide(&leased.facts, outcome, random);
+        let decision = settle::decide(&leased.facts, outcome, "w", random);
         Some(Settlement { key: leased.key(), facts: leased.facts.clone(), decision, then })
     }
 
@@ -213,7 +213,15 @@ impl Pair {
         };
         let seed = mix(5, self.draw());
         let length = Duration::from_secs(length.into());
-        LeaseRequest { worker: format!("w{limit}").into(), lanes: lanes.into(), limit: limit.into(), length, seed }
+        let home = if seed.is_multiple_of(3) { Home::InServer } else { Home::Apart };
+        LeaseRequest {
+            worker: format!("w{limit}").into(),
+            lanes: lanes.into(),
+            limit: limit.into(),
+            length,
+            seed,
+            home,
+        }
     }
 
     pub fn add(&mut self, batch: &mut Batch, command: &Command) {

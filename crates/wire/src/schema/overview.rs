@@ -12,8 +12,9 @@ pub(super) fn schemas() -> Value {
             ("name", of("Name")), ("lanes", list("Lane")), ("running", number()), ("heard_at", of("Moment")),
         ]),
         "WorkerPage": page("Worker"),
-        "Type": object(&["name", "queues", "queue_count", "counts", "workers"], [
+        "Type": object(&["name", "queues", "queue_count", "counts", "workers", "crashing"], [
             ("name", of("TypeName")), ("queues", list("Name")), ("queue_count", number()), ("counts", of("Totals")), ("workers", number()),
+            ("crashing", json!({ "type": "boolean" })),
         ]),
         "TypePage": page("Type"),
         "Stats": object(&["tasks", "queues", "lanes", "workers", "store", "uptime", "version"], [

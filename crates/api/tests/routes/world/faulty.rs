@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use tasklane_core::error::StoreError;
 use tasklane_core::event::Position;
+use tasklane_core::gate::{Gate, GateDetail, GateName};
 use tasklane_core::ports::BoxFuture;
 use tasklane_core::ports::store::{
     Answers, Batch, EventPage, LogPage, LogQuery, Standing, Store, StoreStats, TaskFilter, TaskPage,
@@ -88,12 +89,24 @@ impl Store for Faulty {
         self.inner.knows(lane)
     }
 
+    fn gates(&self, after: Option<GateName>, most: usize) -> Answer<'_, Vec<Gate>> {
+        self.or(|| self.inner.gates(after, most))
+    }
+
+    fn gate(&self, name: GateName) -> Answer<'_, Option<GateDetail>> {
+        self.or(|| self.inner.gate(name))
+    }
+
     fn lanes(&self) -> Answer<'_, Vec<LaneCounts>> {
         self.or(|| self.inner.lanes())
     }
 
     fn events(&self, after: Position, limit: usize) -> Answer<'_, EventPage> {
         self.or(|| self.inner.events(after, limit))
+    }
+
+    fn crash_loops(&self, after: Position, since: Timestamp, most: usize) -> Answer<'_, EventPage> {
+        self.or(|| self.inner.crash_loops(after, since, most))
     }
 
     fn stats(&self) -> Answer<'_, StoreStats> {

@@ -3,6 +3,7 @@
 
 use tasklane_core::event::Position;
 use tasklane_core::ports::store::EventPage;
+use tasklane_core::quarantine::is_crash_loop;
 use tasklane_core::time::Timestamp;
 use tokio_postgres::types::Type;
 
@@ -29,6 +30,14 @@ const READ: Statement = Statement {
             ORDER BY position LIMIT $3) e ON true
           WHERE f.name = 'log_floor' ORDER BY e.position",
     types: &[Type::INT8, Type::INT8, Type::INT8],
+};
+
+/// As [`READ`], of the bodies that hold what the fourth value says.
+const READ_WITH: Statement = Statement {
+    sql: "SELECT e.position, e.at, e.body FROM tasklane.events e
+          WHERE e.position > $1 AND e.position <= $2 AND e.at >= $3 AND position($4 IN e.body) > 0
+          ORDER BY e.position LIMIT $5",
+    types: &[Type::INT8, Type::INT8, Type::INT8, Type::BYTEA, Type::INT8],
 };
 
 /// Commits read at a time.
@@ -73,6 +82,47 @@ impl Reader {
                 page.events.append(&mut events);
             }
             if (rows.len() as i64) < COMMITS {
+                return Ok(page);
+            }
+        }
+    }
+
+    /// The events after a position and from a moment on by which a row of crashes quarantined a task.
+    pub(crate) async fn crash_loops(
+        &self,
+        session: &Session,
+        (after, since): (Position, Timestamp),
+        most: usize,
+    ) -> Result<EventPage> {
+        let last: i64 = session.row(&ENDS, &[&self.shared.base]).await?.try_get(1)?;
+        let last = Position(last as u64);
+        let mut page = EventPage { next: after, ..EventPage::default() };
+        let (mark, since) = (&log::crash_loop()[..], since.as_micros());
+        let mut names = self.shared.book.look();
+        loop {
+            let (from, to) = (page.next.0 as i64, last.0 as i64);
+            let rows = session.rows(&READ_WITH, &[&from, &to, &since, &mark, &COMMITS]).await?;
+            for row in &rows {
+                let at = Timestamp::from_micros(row.try_get(1)?);
+                let body: &[u8] = row.try_get(2)?;
+                let mut events = Vec::new();
+                if log::events(body, at, &*names, &mut events).is_err() {
+                    names = self.shared.book.read_on(session).await?;
+                    events.clear();
+                    log::events(body, at, &*names, &mut events).map_err(Fault::from)?;
+                }
+                page.next = Position(row.try_get::<_, i64>(0)? as u64);
+                events.retain(is_crash_loop);
+                if !events.is_empty() {
+                    page.commits.push((page.next, events.len()));
+                    page.events.append(&mut events);
+                }
+                if page.events.len() >= most {
+                    return Ok(page);
+                }
+            }
+            if (rows.len() as i64) < COMMITS {
+                page.next = page.next.max(last);
                 return Ok(page);
             }
         }

@@ -4,12 +4,14 @@ use tasklane_core::accept::NewTask;
 use tasklane_core::error::StoreError;
 use tasklane_core::event::Position;
 use tasklane_core::hand::Hand;
+use tasklane_core::lease::{LaneFilter, TypeFilter};
 use tasklane_core::limit;
 use tasklane_core::outcome::{FailureKind, Outcome};
-use tasklane_core::ports::store::{Batch, TaskFilter};
+use tasklane_core::ports::store::{Batch, EventPage, TaskFilter};
 use tasklane_core::queue::QueueState;
-use tasklane_core::state::State;
+use tasklane_core::state::{Reason, State};
 use tasklane_core::task::{Lane, Scope, TaskId};
+use tasklane_core::time::Timestamp;
 
 use super::world::{SECOND, World, beginning, spec, success};
 
@@ -222,4 +224,38 @@ pub async fn a_lane_is_known_from_its_first_task_on(world: World) {
     assert!(!world.store.knows(&lane));
     world.accept(task).await;
     assert!(world.store.knows(&lane) && !world.store.knows(&Lane::new("q", "b")));
+}
+
+pub async fn crash_loops_are_found_in_the_log(world: World) {
+    let mut looped = Vec::new();
+    for _ in 0..3 {
+        let mut task = world.task("t");
+        task.spec = spec(|spec| spec.max_attempts = 9);
+        let id = world.accept(task).await.id;
+        world.accept(world.task("u")).await;
+        for _ in 0..3 {
+            let lanes = vec![LaneFilter { queue: None, types: TypeFilter::Only(vec!["t".into()]) }];
+            let leased = world.lease_as(world.request_for(1, lanes)).await.remove(0);
+            world.report(&leased, Outcome::failed(FailureKind::Killed, "killed")).await;
+            world.advance(3600 * SECOND);
+            world.promote(9).await;
+        }
+        looped.push((id, world.get(id).await.finished_at.unwrap()));
+    }
+    let end = world.events_after(Position(0)).await.next;
+    let found = |page: &EventPage| page.events.iter().map(|it| (it.task, it.at)).collect::<Vec<_>>();
+    let all = world.store.crash_loops(Position(0), Timestamp::EPOCH, 99).await.unwrap();
+    assert_eq!((found(&all), all.next, all.reset), (looped.clone(), end, false));
+    assert_eq!(all.commits.iter().map(|(_, many)| many).sum::<usize>(), 3);
+    assert!(all.events.iter().all(|it| (it.to, it.reason) == (State::Failed, Reason::CrashLoop)));
+    let first = world.store.crash_loops(Position(0), Timestamp::EPOCH, 1).await.unwrap();
+    assert_eq!((found(&first), first.next), (looped[..1].to_vec(), all.commits[0].0));
+    let rest = world.store.crash_loops(first.next, Timestamp::EPOCH, 99).await.unwrap();
+    assert_eq!((found(&rest), rest.next), (looped[1..].to_vec(), end));
+    for nth in 0..3 {
+        let late = world.store.crash_loops(Position(0), looped[nth].1, 99).await.unwrap();
+        assert_eq!((found(&late), late.next), (looped[nth..].to_vec(), end));
+    }
+    let none = world.store.crash_loops(end, Timestamp::EPOCH, 99).await.unwrap();
+    assert!(none.events.is_empty() && none.next == end);
 }

@@ -52,7 +52,7 @@ macro_rules! conformance {
                 a_bounded_step_leaves_the_rest;
             sweep: final_tasks_go_after_their_time, too_many_final_tasks_go_oldest_first, hidden_tasks_go_too, a_step_is_bounded,
                 nothing_unfinished_goes;
-            inspect: lists_page_newest_first, lists_filter, attempts_in_order, events_in_order_and_by_position,
+            inspect: lists_page_newest_first, lists_filter, attempts_in_order, events_in_order_and_by_position, crash_loops_are_found_in_the_log,
                 queues_count_without_rows, lanes_count_without_rows, standing_counts_those_ahead, stats_count, a_closed_store_is_away,
                 counts_by_origin_and_tenant, a_lane_is_known_from_its_first_task_on, only_rows_of_the_origin_are_examined;
         }

@@ -39,6 +39,11 @@ pub async fn three_lost_leases_quarantine(world: World) {
     assert_eq!(states, [State::Queued, State::Retrying, State::Failed]);
     let task = world.get(id).await;
     assert_eq!((task.reason, task.quarantined, task.facts.spent), (Reason::CrashLoop, true, 3));
+    let message = task.failure.unwrap().message;
+    assert!(
+        message.starts_with("worker w1 ") && message.contains("(quarantined after 3 attempts in a row"),
+        "{message}"
+    );
     let task = world.hand(id, Hand::Retry).await.unwrap();
     assert_eq!((task.quarantined, task.facts.crashes), (false, 0));
 }

@@ -38,7 +38,9 @@ pub async fn failure_retries_then_fails(world: World) {
     let task = world.get(id).await;
     assert_eq!((task.facts.state, task.reason, task.facts.spent), (State::Failed, Reason::AttemptsSpent, 2));
     assert!(task.quarantined, "the last attempt killed its worker");
-    assert_eq!(task.failure.unwrap().kind, FailureKind::Killed);
+    let failure = task.failure.unwrap();
+    let message = "killed (worker w1; quarantined as the last attempt it had ended like this)";
+    assert_eq!((failure.kind, &*failure.message), (FailureKind::Killed, message));
 }
 
 pub async fn snoozed_and_released_cost_nothing(world: World) {

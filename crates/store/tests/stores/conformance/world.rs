@@ -11,7 +11,7 @@ use tasklane_core::error::HandError;
 use tasklane_core::event::{Position, Transition};
 use tasklane_core::gate::Limit;
 use tasklane_core::hand::Hand;
-use tasklane_core::lease::{LaneFilter, LeaseRequest, Leased, TypeFilter, mix};
+use tasklane_core::lease::{Home, LaneFilter, LeaseRequest, Leased, TypeFilter, mix};
 use tasklane_core::outcome::{FailureKind, Outcome};
 use tasklane_core::ports::store::{Answers, Batch, EventPage, Store};
 use tasklane_core::queue::QueueState;
@@ -89,7 +89,8 @@ impl World {
     }
 
     pub fn request_for(&self, limit: usize, lanes: Vec<LaneFilter>) -> LeaseRequest {
-        LeaseRequest { worker: "w1".into(), lanes: lanes.into(), limit, length: LEASE, seed: mix(7, self.draw()) }
+        let (seed, home) = (mix(7, self.draw()), Home::Apart);
+        LeaseRequest { worker: "w1".into(), lanes: lanes.into(), limit, length: LEASE, seed, home }
     }
 
     pub async fn lease(&self, limit: usize) -> Vec<Leased> {
@@ -107,7 +108,7 @@ impl World {
     }
 
     pub fn settlement(&self, leased: &Leased, outcome: Outcome) -> Settlement {
-        let decision = settle::decide(&leased.facts, outcome, mix(11, self.draw()));
+        let decision = settle::decide(&leased.facts, outcome, "w1", mix(11, self.draw()));
         Settlement { key: leased.key(), facts: leased.facts.clone(), decision, then: Vec::new() }
     }
 
