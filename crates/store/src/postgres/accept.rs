@@ -58,6 +58,8 @@ struct Keys<'k> {
     names: &'k Names,
     /// Lanes that are not numbered yet and will be.
     new_lanes: &'k HashSet<Arc<Lane>>,
+    /// At most so many strands will be.
+    new_strands: usize,
     queues: &'k std::collections::HashMap<Box<str>, QueueState>,
 }
 
@@ -85,8 +87,9 @@ impl Known for Keys<'_> {
         self.names.lanes.len() + self.new_lanes.len()
     }
 
-    fn is_strand_too_many(&mut self, _: &NewTask) -> bool {
-        false
+    fn is_strand_too_many(&mut self, task: &NewTask) -> bool {
+        let strands = &self.names.strands;
+        strands.len() + self.new_strands >= limit::STRANDS && !strands.is_numbered(self.names.lane_no(&task.lane), task)
     }
 }
 
@@ -165,7 +168,9 @@ impl Tx<'_> {
     }
 
     async fn admit(&mut self, submission: &Submission, to: &mut Accepting) -> Result<Result<Vec<Accepted>, Refused>> {
-        let mut known = Keys { held: &to.held, names: &self.names, new_lanes: &to.pending.lanes, queues: &self.queues };
+        let new_strands = to.pending.limited.len();
+        let Accepting { held, pending: Pending { lanes: new_lanes, .. }, .. } = &*to;
+        let mut known = Keys { held, names: &self.names, new_lanes, new_strands, queues: &self.queues };
         let Ok(admissions) = admit(&submission.tasks, self.now, &mut known);
         let admissions = match admissions {
             Ok(admissions) => admissions,

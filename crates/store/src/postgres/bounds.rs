@@ -535,4 +535,37 @@ mod tests {
         land(&mut bounds, early, &[(0, 110)]);
         assert_eq!(plan(&mut bounds), Plan::Spans(vec![span((0, 10), END)]));
     }
+    #[test]
+    fn each_of_several_is_looked_at_by_itself() {
+        let (mut bounds, other) = (whole(&[(0, 9)]), LaneNo(u32::MAX));
+        bounds.arrived(&came((0, 4)));
+        let (spans, mut look) = bounds.plan_each(&[LANE, other], &Arrivals::default(), NOW);
+        let unknown = Span { lane: other, from: BEGINNING, to: END };
+        assert_eq!(spans, [span((0, 4), (0, 4)), span((0, 9), END), unknown]);
+        look.was_whole(Duration::from_millis(1));
+        look.came_short_in(other);
+        bounds.landed(vec![look], &Arrivals::default(), NOW);
+        assert!(bounds.may_hold(LANE) && !bounds.may_hold(other) && bounds.may_hold(LaneNo(7)));
+        let (spans, look) = bounds.plan_each(&[other, LANE], &Arrivals::default(), NOW);
+        assert_eq!((spans, look.is_all_taken()), (vec![span((0, 4), (0, 4)), span((0, 9), END)], true));
+        let mut arrivals = Arrivals::default();
+        arrived(&mut arrivals, other, (0, 1));
+        let (spans, _) = bounds.plan_each(&[other], &arrivals, NOW);
+        assert_eq!(spans, [unknown], "what the commit under way brings in");
+        bounds.arrived(&arrivals);
+        assert!(bounds.may_hold(other));
+    }
+
+    #[test]
+    fn few_of_many_strands_are_looked_at_whole_at_a_time() {
+        let mut bounds = Bounds::default();
+        let strands: Vec<LaneNo> = (0..300).map(LaneNo).collect();
+        let whole = |look: &Look| look.lanes.iter().filter(|it| it.whole).count();
+        let (spans, mut look) = bounds.plan_each(&strands, &Arrivals::default(), NOW);
+        assert_eq!((spans.len(), whole(&look)), (300, WHOLE));
+        look.was_whole(Duration::from_millis(1));
+        bounds.landed(vec![look], &Arrivals::default(), NOW);
+        let (_, look) = bounds.plan_each(&strands, &Arrivals::default(), NOW);
+        assert_eq!(whole(&look), 300 - WHOLE);
+    }
 }

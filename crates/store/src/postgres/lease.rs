@@ -410,11 +410,31 @@ mod tests {
     use tasklane_testkit::{ManualClock, postgres};
 
     use super::*;
+    use crate::postgres::gated::{CANDIDATES, LOCK_GATES, TAKE_CHOSEN};
+    use crate::postgres::slots::HELD;
     use crate::postgres::{Options, PostgresStore};
+
+    /// The same of 1 000 strands with a gate each, which 50 commits have changed the slots of.
+    const FILL_STRANDS: &str =
+        "INSERT INTO tasklane.tasks (id, created, rank, place, lane, scope, urgency, state, reason, payload_sum, payload)
+           SELECT ('00000000-0000-0000-0000-' || lpad(n::text, 12, '0'))::uuid, n, n, n, -1 - n % 1000, 1, 0, 3, 1, 0, '1'
+           FROM generate_series(1, 30000) n;
+         INSERT INTO tasklane.gates (kind, tenant, key, set_by, bounds, version)
+           SELECT 3, '', n::text, 1, '{}', 1 FROM generate_series(1, 1000) n;
+         INSERT INTO tasklane.held (gate, n) SELECT 1 + n % 1000, 1 FROM generate_series(1, 50000) n";
 
     /// 30 lanes of 1 000 tasks, of which the planner was told nothing.
     const FILL: &str = "INSERT INTO tasklane.tasks (id, created, rank, place, lane, scope, urgency, state, reason, payload_sum, payload)
         SELECT gen_random_uuid(), n, n, n, n % 30, 1, 0, 3, 1, 0, '1' FROM generate_series(1, 30000) n";
+
+    async fn filled(with: &str) -> Arc<PostgresStore> {
+        let clock = ManualClock::at(Timestamp::from_micros(1));
+        let schema = postgres::fresh_schema_name().into();
+        let options = Options { schema, ..Options::new(postgres::shared().url(), Arc::clone(&clock) as Arc<_>) };
+        let store = PostgresStore::open(options).await.unwrap();
+        store.sessions.get().await.unwrap().batch(with).await.unwrap();
+        store
+    }
 
     async fn plan(store: &PostgresStore, statement: &Statement, values: &[Value<'_>]) -> String {
         let session = store.sessions.get().await.unwrap();
@@ -425,11 +445,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_lease_goes_by_its_index_and_reads_hardly_more_than_it_takes() {
-        let clock = ManualClock::at(Timestamp::from_micros(1));
-        let schema = postgres::fresh_schema_name().into();
-        let options = Options { schema, ..Options::new(postgres::shared().url(), Arc::clone(&clock) as Arc<_>) };
-        let store = PostgresStore::open(options).await.unwrap();
-        store.sessions.get().await.unwrap().batch(FILL).await.unwrap();
+        let store = filled(FILL).await;
         let one = plan(&store, &TAKE, &[&3, &500_i64, &(1_i64 << 20), &0_i16, &5_i64]).await;
         assert!(
             one.contains("using tasks_takeable") && !one.contains("Seq Scan") && !one.contains("rows=1000 "),
@@ -441,5 +457,25 @@ mod tests {
         let many = plan(&store, &TAKE_OF_SPANS, &values).await;
         assert!(many.contains("using tasks_takeable") && many.contains("using tasks_pkey"), "{many}");
         assert!(!many.contains("Seq Scan") && !many.contains("rows=1000 "), "{many}");
+    }
+    #[tokio::test]
+    async fn a_lease_with_gates_goes_by_its_indexes_and_reads_hardly_more_than_it_takes() {
+        let store = filled(FILL_STRANDS).await;
+        let strands: Vec<i32> = (1..=1000).map(|n: i32| -n).collect();
+        let (urgencies, places, most) = (vec![0_i16; 1000], vec![0_i64; 1000], vec![4_i64; 1000]);
+        let (last, end) = (vec![END.0; 1000], vec![END.1; 1000]);
+        let found = plan(&store, &CANDIDATES, &[&strands, &urgencies, &places, &last, &end, &most]).await;
+        assert!(found.contains("using tasks_takeable") && found.contains("rows=4000 "), "{found}");
+        let ids: Vec<Uuid> = (1..=500).map(Uuid::from_u128).collect();
+        let taken = plan(&store, &TAKE_CHOSEN, &[&ids, &(1_i64 << 20)]).await;
+        assert!(taken.contains("using tasks_pkey"), "{taken}");
+        let gates: Vec<i32> = (1..=100).collect();
+        let locked = plan(&store, &LOCK_GATES, &[&gates]).await;
+        assert!(locked.contains("using gates_pkey") && locked.contains("rows=100 "), "{locked}");
+        let held = plan(&store, &HELD, &[&gates]).await;
+        assert!(held.contains("using held_gate") && held.contains("rows=5000 "), "{held}");
+        for plan in [found, taken, locked, held] {
+            assert!(!plan.contains("Seq Scan") && !plan.contains("rows=30000 "), "{plan}");
+        }
     }
 }

@@ -335,7 +335,8 @@ impl Store for PostgresStore {
     fn stats(&self) -> BoxFuture<'_, Result<StoreStats, StoreError>> {
         Box::pin(async move {
             let stats = self.reader.read(async move |session| self.reader.stats(session).await).await?;
-            Ok(StoreStats { commits: self.flights.commits(), ..stats })
+            let slots_regained = self.shared.regained.load(std::sync::atomic::Ordering::Relaxed);
+            Ok(StoreStats { commits: self.flights.commits(), slots_regained, ..stats })
         })
     }
 

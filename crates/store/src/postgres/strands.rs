@@ -187,12 +187,27 @@ impl Strands {
         self.by_digest.get(&(lane, digest(tenant, keys))).copied()
     }
 
+    /// How many there are.
+    pub(crate) fn len(&self) -> usize {
+        self.strands.len()
+    }
+
+    fn strand_for(&self, lane: Option<LaneNo>, new: &NewTask) -> Option<&Arc<Strand>> {
+        let keys = new.limits.iter().map(|it| &*it.key);
+        self.strands.get(&self.strand_no(lane?, &new.scope.tenant, keys)?)
+    }
+
+    /// Whether the strand of this task has a number.
+    pub(crate) fn is_numbered(&self, lane: Option<LaneNo>, new: &NewTask) -> bool {
+        self.strand_for(lane, new).is_some()
+    }
+
     /// Whether the strand of this task has a number and nothing is to be said of its gates.
     pub(crate) fn is_known(&self, lane: Option<LaneNo>, new: &NewTask) -> bool {
-        let keys = new.limits.iter().map(|it| &*it.key);
-        let strand = lane.and_then(|lane| self.strand_no(lane, &new.scope.tenant, keys));
-        let Some(strand) = strand.and_then(|no| self.strands.get(&no)) else { return false };
-        new.limits.iter().zip(&strand.gates).all(|(limit, gate)| !changes(self.own(*gate), limit))
+        let is_said = |strand: &Arc<Strand>| {
+            new.limits.iter().zip(&strand.gates).all(|(limit, gate)| !changes(self.own(*gate), limit))
+        };
+        self.strand_for(lane, new).is_some_and(is_said)
     }
 
     /// A lane and its strands.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use tasklane_core::accept::{NewTask, Start, Submission, UniquePolicy};
 use tasklane_core::gate::{Bounds, GateName, Limit, SetBy, SetGate};
-use tasklane_core::lease::{LaneFilter, LeaseRequest, TypeFilter, mix};
+use tasklane_core::lease::{Home, LaneFilter, LeaseRequest, TypeFilter, mix};
 use tasklane_core::outcome::Outcome;
 use tasklane_core::ports::store::{Answers, Batch, Store};
 use tasklane_core::settle::{self, Settlement};
@@ -76,7 +76,7 @@ impl Servers {
     fn request(&self, limit: usize) -> LeaseRequest {
         let seed = mix(7, self.seed.fetch_add(1, Ordering::SeqCst) as u64);
         let lanes = vec![LaneFilter { queue: None, types: TypeFilter::Any }].into();
-        LeaseRequest { worker: "w".into(), lanes, limit, length: Duration::from_secs(60), seed }
+        LeaseRequest { worker: "w".into(), lanes, limit, length: Duration::from_secs(60), seed, home: Home::Apart }
     }
 
     /// Runs what it gets, and asks for more in the commit that ends it, until nothing is left. `most` tasks run at a time.
@@ -100,7 +100,7 @@ impl Servers {
             for leased in answers.lease.into_iter().flatten() {
                 let running = self.running.fetch_add(1, Ordering::SeqCst) + 1;
                 assert!(running <= most, "{running} run where {most} may");
-                let decision = settle::decide(&leased.facts, Outcome::Succeeded(Bytes::from_static(b"1")), 1);
+                let decision = settle::decide(&leased.facts, Outcome::Succeeded(Bytes::from_static(b"1")), "w", 1);
                 settle.push(Settlement { key: leased.key(), facts: leased.facts, decision, then: Vec::new() });
             }
             if settle.is_empty() && self.left.load(Ordering::SeqCst) > 0 {
