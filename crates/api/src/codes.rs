@@ -29,14 +29,14 @@ const CAUSES: &[(&str, &str, &str)] = &[
         "Call the server from a program, or from a page it serves itself.",
     ),
     (
-        "not_found",
-        "No route of this version has that path.",
-        "See the API reference; a newer route needs a newer server.",
-    ),
-    (
         "gate_not_found",
         "Nobody said anything of a gate of this name, and no task named it. A gate of a key is one of a tenant.",
         "See `tasklane gate ls` for those there are.",
+    ),
+    (
+        "not_found",
+        "No route of this version has that path.",
+        "See the API reference; a newer route needs a newer server.",
     ),
     (
         "queue_not_found",

@@ -35,8 +35,8 @@ codes! {
     INCOMPLETE_BODY = 400 "incomplete_body" "The body broke off";
     MALFORMED_JSON = 400 "malformed_json" "The body is not JSON";
     ORIGIN_NOT_ALLOWED = 403 "origin_not_allowed" "Not from that page";
-    NOT_FOUND = 404 "not_found" "No such route";
     GATE_NOT_FOUND = 404 "gate_not_found" "No such gate";
+    NOT_FOUND = 404 "not_found" "No such route";
     QUEUE_NOT_FOUND = 404 "queue_not_found" "No such queue";
     TASK_NOT_FOUND = 404 "task_not_found" "No such task";
     TYPE_NOT_FOUND = 404 "type_not_found" "No such type";

@@ -133,7 +133,7 @@ async fn a_file_of_the_first_schema_is_brought_up_to_date() {
     let db = Connection::open(dir.path().join(DATABASE)).unwrap();
     db.execute_batch(
         "DROP INDEX tasks_origin; ALTER TABLE tasks DROP COLUMN origin;
-         ALTER TABLE leases DROP COLUMN inside; DROP TABLE logs; DROP TABLE checkpoints;
+         ALTER TABLE leases DROP COLUMN inside; DROP TABLE logs; DROP TABLE checkpoints; DROP TABLE strands; DROP TABLE gates;
          DELETE FROM migrations WHERE name != '0001_tasks'; PRAGMA user_version = 1",
     )
     .unwrap();
@@ -417,7 +417,7 @@ async fn a_gate_is_forgotten_with_the_last_task_that_named_it() {
         world.commit(Batch { sweep, ..Batch::default() }).await;
     };
     let first = world.run(limited(&world, 2)).await;
-    let second = world.run(limited(&world, 1)).await;
+    let second = world.run(limited(&world, 2)).await;
     world.report(&first, success("1")).await;
     world.advance(SECOND);
     sweep().await;

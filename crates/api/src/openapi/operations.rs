@@ -197,7 +197,8 @@ pub(crate) const OPERATIONS: &[Operation] = &[
     operation(Get, "/v1/queues/{queue}", "A queue.").answers(&[(200, Json("Queue"))]).problems(NO_QUEUE),
     operation(Put, "/v1/queues/{queue}", "Say what the gate of a queue lets through; makes the queue if need be.")
         .takes(Takes("QueueSettings"))
-        .answers(&[(200, Json("Queue"))]),
+        .answers(&[(200, Json("Queue"))])
+        .problems(NO_QUEUE),
     control("/v1/queues/{queue}:pause", "Give nothing; submits are accepted."),
     control("/v1/queues/{queue}:resume", "Give and take again."),
     control("/v1/queues/{queue}:drain", "Take nothing new; the rest runs."),
