@@ -19,8 +19,8 @@ use super::error::Result;
 use super::gate::{Mine, Room};
 use super::lease::{Given, ROW, Taken, Wanting, weight};
 use super::row::columns;
-use super::session::Statement;
-use super::slots::HELD;
+use super::session::{Statement, Value};
+use super::slots::{CHANGES, FOLD_MINE, HELD};
 use super::strands::GateNo;
 use super::tx::Tx;
 use crate::encoding::{LaneNo, gate as coded};
@@ -32,7 +32,7 @@ pub(crate) const CANDIDATES: Statement = Statement {
           CROSS JOIN LATERAL (SELECT lane, id, due, urgency, place FROM tasklane.tasks WHERE lane = s.lane AND place IS NOT NULL
               AND (urgency, place) >= (s.urgency, s.place) AND (urgency, place) <= (s.last_urgency, s.last_place)
             ORDER BY urgency, place, id LIMIT s.most) c
-          ORDER BY c.urgency, c.place, c.id",
+          ORDER BY c.urgency, c.place, c.id LIMIT $7",
     types: &[
         Type::INT4_ARRAY,
         Type::INT2_ARRAY,
@@ -40,6 +40,7 @@ pub(crate) const CANDIDATES: Statement = Statement {
         Type::INT2_ARRAY,
         Type::INT8_ARRAY,
         Type::INT8_ARRAY,
+        Type::INT8,
     ],
 };
 
@@ -70,6 +71,8 @@ const SPANS: usize = 2000;
 const SPARE: usize = 3;
 /// Most candidates of one, however often more were looked for.
 const EACH: usize = 20_000;
+/// Candidates beyond twice of what is wanted: some of their gates turn out to be full.
+const BEYOND: usize = 200;
 /// Looks of one commit at the same lanes; then whoever waits looks again after it.
 const PASSES: u32 = 8;
 
@@ -98,6 +101,8 @@ struct Found {
     all: Vec<Candidate>,
     /// How many of each strand, unless there may be more.
     of_whole: HashMap<LaneNo, usize, RandomState>,
+    /// There may be more behind the last.
+    is_cut: bool,
 }
 
 /// What earlier looks of the same lease were in vain for.
@@ -174,7 +179,8 @@ impl Tx<'_> {
         let Plan { spans, mut look, later } = self.plan(lanes, began, vain);
         let mut found = self.find(&spans, most.min(look.room()), passes).await?;
         found.of_whole.retain(|strand, _| !later.contains(strand));
-        let walk = self.choose(&found.all, most, &vain.tasks).await?;
+        let mut walk = self.choose(&found.all, most, &vain.tasks).await?;
+        walk.is_cut |= found.is_cut;
         let rows = self.session.rows(&TAKE_CHOSEN, &[&walk.chosen, &(limit::LEASE_BYTES as i64)]).await?;
         look.was_whole(self.shared.time.elapsed().saturating_sub(began));
         let taken = self.taken(&rows).await?;
@@ -198,7 +204,7 @@ impl Tx<'_> {
         self.start(given, from).await?;
         vain.tasks.extend(walk.chosen.iter().filter(|id| !ids.contains(*id)));
         vain.strands.extend(found.of_whole.iter().filter(|(_, n)| **n == 0).map(|(strand, _)| *strand));
-        let is_last = later.is_empty() && (walk.chosen.is_empty() || (is_all && !walk.is_cut));
+        let is_last = later.is_empty() && !walk.is_cut && (walk.chosen.is_empty() || is_all);
         if is_last {
             self.look_again(run, walk.busy.into_iter());
         }
@@ -238,24 +244,27 @@ impl Tx<'_> {
     }
 
     async fn find(&mut self, spans: &[Span], most: usize, passes: u32) -> Result<Found> {
-        let mut found = Found { all: Vec::new(), of_whole: HashMap::default() };
+        let mut found = Found { all: Vec::new(), of_whole: HashMap::default(), is_cut: false };
         if spans.is_empty() {
             return Ok(found);
         }
         let share = (2 * most / spans.len() + SPARE).saturating_mul(4_usize.saturating_pow(passes)).min(EACH);
-        let limits: Vec<i64> = spans.iter().map(|span| self.at_most(span.lane, share) as i64).collect();
+        let limits: Vec<i64> = spans.iter().map(|span| self.at_most(span.lane, share, passes) as i64).collect();
         let lanes: Vec<i32> = spans.iter().map(|it| it.lane.0 as i32).collect();
         let (urgencies, places): (Vec<i16>, Vec<i64>) = spans.iter().map(|it| it.from).unzip();
         let (last_urgencies, last_places): (Vec<i16>, Vec<i64>) = spans.iter().map(|it| it.to).unzip();
-        let rows = self
-            .session
-            .rows(&CANDIDATES, &[&lanes, &urgencies, &places, &last_urgencies, &last_places, &limits])
-            .await?;
+        let beyond = (2 * most + BEYOND).saturating_mul(4_usize.saturating_pow(passes)) as i64;
+        let values: [Value<'_>; 7] = [&lanes, &urgencies, &places, &last_urgencies, &last_places, &limits, &beyond];
+        let rows = self.session.rows(&CANDIDATES, &values).await?;
+        found.is_cut = rows.len() as i64 == beyond;
         let mut seen = vec![0; spans.len()];
         for row in &rows {
             let candidate = self.candidate(row)?;
             seen[candidate.span] += 1;
             found.all.push(Candidate { is_last: seen[candidate.span] == limits[candidate.span], ..candidate });
+        }
+        if found.is_cut {
+            return Ok(found);
         }
         for (at, span) in spans.iter().enumerate() {
             *found.of_whole.entry(span.lane).or_default() += seen[at] as usize;
@@ -274,13 +283,14 @@ impl Tx<'_> {
         Ok(Candidate { strand: LaneNo(strand as u32), id: row.try_get(1)?, span, is_over, is_last: false })
     }
 
-    /// No more of a strand can start than this, and no more than `share` are wanted.
-    fn at_most(&self, strand: LaneNo, share: usize) -> usize {
+    /// No more of a strand can start than this, and no more than `share` are wanted; more where earlier looks were in vain.
+    fn at_most(&self, strand: LaneNo, share: usize, passes: u32) -> usize {
         let strands = &self.names.strands;
         let most =
             |bounds: Bounds| bounds.max_running.unwrap_or(u32::MAX).min(bounds.rate.map_or(u32::MAX, |it| it.count));
         let most = strands.gates_of(strand).filter_map(|gate| strands.bounds(gate)).map(most).min();
-        most.map_or(share, |most| share.min(most as usize)).max(1)
+        let more = 4_usize.saturating_pow(passes);
+        most.map_or(share, |most| share.min((most as usize).saturating_mul(more))).max(1)
     }
 
     /// Goes through the candidates, and asks for the gates of those that may start until it is known who does.
@@ -382,13 +392,15 @@ impl Tx<'_> {
         self.session.prepare(&LOCK_GATES).await?;
         self.session.prepare(&HELD).await?;
         // Counted by a statement of its own, which sees all that was committed before the gates were locked.
-        let values: [super::session::Value<'_>; 1] = [&numbers];
+        let values: [Value<'_>; 1] = [&numbers];
         let (locked, held) =
             tokio::join!(biased; self.session.rows(&LOCK_GATES, &values), self.session.rows(&HELD, &values));
         let (locked, held) = (locked?, held?);
-        let mut running: HashMap<GateNo, i64> = HashMap::new();
+        let (mut running, mut many) = (HashMap::new(), HashSet::new());
         for row in &held {
-            running.insert(GateNo(row.try_get(0)?), row.try_get(1)?);
+            let (gate, n, changes) = (row.try_get(0)?, row.try_get(1)?, row.try_get::<_, i64>(2)?);
+            running.insert(GateNo(gate), n);
+            many.extend((changes > CHANGES).then_some(gate));
         }
         self.count_wide(gates, &mut running).await?;
         for gate in gates {
@@ -401,7 +413,9 @@ impl Tx<'_> {
             let mine = self.mine(row, gate, running, word)?;
             self.gates.rooms.insert(gate, Room::Mine(mine));
         }
-        Ok(())
+        many.retain(|gate| matches!(self.gates.rooms.get(&GateNo(*gate)), Some(Room::Mine(_))));
+        let many: Vec<i32> = many.into_iter().collect();
+        if many.is_empty() { Ok(()) } else { self.session.run(&FOLD_MINE, &[&many]).await }
     }
 
     fn mine(&self, row: &Row, gate: GateNo, running: i64, word: u64) -> Result<Mine> {

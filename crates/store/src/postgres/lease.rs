@@ -411,7 +411,7 @@ mod tests {
 
     use super::*;
     use crate::postgres::gated::{CANDIDATES, LOCK_GATES, TAKE_CHOSEN};
-    use crate::postgres::slots::HELD;
+    use crate::postgres::slots::{FOLD_MINE, HELD};
     use crate::postgres::{Options, PostgresStore};
 
     /// The same of 1 000 strands with a gate each, which 50 commits have changed the slots of.
@@ -464,7 +464,7 @@ mod tests {
         let strands: Vec<i32> = (1..=1000).map(|n: i32| -n).collect();
         let (urgencies, places, most) = (vec![0_i16; 1000], vec![0_i64; 1000], vec![4_i64; 1000]);
         let (last, end) = (vec![END.0; 1000], vec![END.1; 1000]);
-        let found = plan(&store, &CANDIDATES, &[&strands, &urgencies, &places, &last, &end, &most]).await;
+        let found = plan(&store, &CANDIDATES, &[&strands, &urgencies, &places, &last, &end, &most, &1200_i64]).await;
         assert!(found.contains("using tasks_takeable") && found.contains("rows=4000 "), "{found}");
         let ids: Vec<Uuid> = (1..=500).map(Uuid::from_u128).collect();
         let taken = plan(&store, &TAKE_CHOSEN, &[&ids, &(1_i64 << 20)]).await;
@@ -473,8 +473,10 @@ mod tests {
         let locked = plan(&store, &LOCK_GATES, &[&gates]).await;
         assert!(locked.contains("using gates_pkey") && locked.contains("rows=100 "), "{locked}");
         let held = plan(&store, &HELD, &[&gates]).await;
+        let folded = plan(&store, &FOLD_MINE, &[&gates]).await;
+        assert!(folded.contains("using held_gate"), "{folded}");
         assert!(held.contains("using held_gate") && held.contains("rows=5000 "), "{held}");
-        for plan in [found, taken, locked, held] {
+        for plan in [found, taken, locked, held, folded] {
             assert!(!plan.contains("Seq Scan") && !plan.contains("rows=30000 "), "{plan}");
         }
     }

@@ -17,18 +17,31 @@ pub(crate) const APPEND: Statement = Statement {
     types: &[Type::INT4_ARRAY, Type::INT8_ARRAY],
 };
 
-/// How many slots of each of these gates are held.
+/// How many slots of each of these gates are held, and by how many changes.
 pub(crate) const HELD: Statement = Statement {
-    sql: "SELECT gate, sum(n)::bigint FROM tasklane.held WHERE gate = ANY($1) GROUP BY gate",
+    sql: "SELECT gate, sum(n)::bigint, count(*) FROM tasklane.held WHERE gate = ANY($1) GROUP BY gate",
     types: &[Type::INT4_ARRAY],
 };
 
 const COUNT: Statement = Statement { sql: "SELECT count(*) FROM tasklane.held", types: &[] };
 
-/// Like that of the counters.
+/// Changes of a gate from which on they are worth folding.
+pub(crate) const CHANGES: i64 = 8;
+
+/// Adds up the changes of these gates, which are locked: only who has a gate takes changes of it away, as whoever counts it
+/// meanwhile would see neither the changes nor their sum.
+pub(crate) const FOLD_MINE: Statement = Statement {
+    sql: "WITH taken AS (DELETE FROM tasklane.held WHERE gate = ANY($1) RETURNING gate, n)
+          INSERT INTO tasklane.held (gate, n) SELECT gate, sum(n)::bigint FROM taken GROUP BY 1 HAVING sum(n) <> 0",
+    types: &[Type::INT4_ARRAY],
+};
+
+/// The same of gates that nobody has.
 const FOLD: Statement = Statement {
-    sql: "WITH held AS MATERIALIZED (SELECT pg_try_advisory_xact_lock('tasklane.held'::regclass::oid::int, 0) AS mine),
-          taken AS (DELETE FROM tasklane.held WHERE (SELECT mine FROM held) RETURNING gate, n)
+    sql: "WITH many AS MATERIALIZED (SELECT gate FROM tasklane.held GROUP BY gate HAVING count(*) > 2 LIMIT 500),
+          mine AS MATERIALIZED (
+            SELECT no FROM tasklane.gates WHERE no IN (SELECT gate FROM many) FOR UPDATE SKIP LOCKED),
+          taken AS (DELETE FROM tasklane.held WHERE gate IN (SELECT no FROM mine) RETURNING gate, n)
           INSERT INTO tasklane.held (gate, n) SELECT gate, sum(n)::bigint FROM taken GROUP BY 1 HAVING sum(n) <> 0",
     types: &[],
 };
@@ -81,7 +94,7 @@ pub(crate) async fn append(session: &Session, rows: &Rows) -> Result<()> {
     if rows.is_empty() { Ok(()) } else { session.run(&APPEND, &[&rows.gates, &rows.n]).await }
 }
 
-/// Adds up what has been appended, as [`super::counters::fold`] does.
+/// Adds up what has been appended, as [`super::counters::fold`] does; leases do so themselves.
 pub(crate) async fn fold(session: &Session, most: i64) -> Result<i64> {
     let rows: i64 = session.row(&COUNT, &[]).await?.try_get(0)?;
     if rows <= most {
