@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, PoisonError};
 
 use foldhash::fast::RandomState;
-use tasklane_core::gate::{self, Bounds, Starts};
+use tasklane_core::gate::{Bounds, Starts};
 use tasklane_core::queue::QueueState;
 use tasklane_core::sabotage::{self, Sabotage};
 use tasklane_core::state::State;
@@ -15,6 +15,7 @@ use tasklane_core::time::Timestamp;
 use tokio_postgres::types::Type;
 
 use super::error::Result;
+use super::rooms::Room;
 use super::row::micros;
 use super::session::Statement;
 use super::slots::Full;
@@ -63,33 +64,6 @@ struct Freed {
     slots: usize,
     /// Nobody counted how much it got.
     anew: bool,
-}
-
-/// A gate that this commit asked for.
-pub(crate) enum Room {
-    /// Another commit has it.
-    Busy,
-    Mine(Mine),
-}
-
-/// A gate that is this commit's.
-pub(crate) struct Mine {
-    pub bounds: Bounds,
-    pub running: i64,
-    pub starts: Starts,
-    pub taken: bool,
-    /// What had been heard of gates before it was counted.
-    pub word: u64,
-}
-
-impl Mine {
-    pub(crate) fn room(&self, at: Timestamp) -> usize {
-        gate::room(&self.bounds, self.running.max(0).unsigned_abs(), &self.starts, at) as usize
-    }
-
-    fn opens_at(&self, at: Timestamp) -> Option<Timestamp> {
-        self.bounds.rate.and_then(|rate| self.starts.opens_at(rate, at))
-    }
 }
 
 impl Tx<'_> {

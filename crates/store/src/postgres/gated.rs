@@ -6,7 +6,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, PoisonError};
 
 use foldhash::fast::RandomState;
-use tasklane_core::gate::{Bounds, Definition, Starts};
+use tasklane_core::gate::Bounds;
 use tasklane_core::limit;
 use tasklane_core::sabotage::{self, Sabotage};
 use tokio_postgres::Row;
@@ -14,16 +14,14 @@ use tokio_postgres::types::Type;
 use uuid::Uuid;
 
 use super::bounds::{Look, Span};
-use super::counters::RUNNING_IN;
 use super::error::Result;
-use super::gate::{Mine, Room};
 use super::lease::{Given, ROW, Taken, Wanting, weight};
+use super::rooms::Room;
 use super::row::columns;
 use super::session::{Statement, Value};
-use super::slots::{CHANGES, FOLD_MINE, HELD};
 use super::strands::GateNo;
 use super::tx::Tx;
-use crate::encoding::{LaneNo, gate as coded};
+use crate::encoding::LaneNo;
 
 /// The first few of each span, without locks.
 pub(crate) const CANDIDATES: Statement = Statement {
@@ -57,12 +55,6 @@ pub(crate) const TAKE_CHOSEN: Statement = Statement {
         ", t.row::text FROM weighed t WHERE coalesce(t.before, 0) < $2 ORDER BY t.urgency, t.rank, t.id"
     ),
     types: &[Type::UUID_ARRAY, Type::INT8],
-};
-
-/// Gates that no other commit has. Nobody waits.
-pub(crate) const LOCK_GATES: Statement = Statement {
-    sql: "SELECT no, set_by, bounds, starts FROM tasklane.gates WHERE no = ANY($1) ORDER BY no FOR UPDATE SKIP LOCKED",
-    types: &[Type::INT4_ARRAY],
 };
 
 /// Most parts of lanes and strands that one look goes through.
@@ -383,71 +375,6 @@ impl Tx<'_> {
         let bounds = self.names.strands.bounds(gate).unwrap_or_default();
         let most = bounds.max_running.unwrap_or(u32::MAX).min(bounds.rate.map_or(u32::MAX, |it| it.count));
         most as usize
-    }
-
-    /// Asks for gates: those that no other commit has are this one's until it is over, and are counted.
-    async fn ask_for(&mut self, gates: &[GateNo]) -> Result<()> {
-        let word = self.shared.fullness.lock().unwrap_or_else(PoisonError::into_inner).word();
-        let numbers: Vec<i32> = gates.iter().map(|it| it.0).collect();
-        self.session.prepare(&LOCK_GATES).await?;
-        self.session.prepare(&HELD).await?;
-        // Counted by a statement of its own, which sees all that was committed before the gates were locked.
-        let values: [Value<'_>; 1] = [&numbers];
-        let (locked, held) =
-            tokio::join!(biased; self.session.rows(&LOCK_GATES, &values), self.session.rows(&HELD, &values));
-        let (locked, held) = (locked?, held?);
-        let (mut running, mut many) = (HashMap::new(), HashSet::new());
-        for row in &held {
-            let (gate, n, changes) = (row.try_get(0)?, row.try_get(1)?, row.try_get::<_, i64>(2)?);
-            running.insert(GateNo(gate), n);
-            many.extend((changes > CHANGES).then_some(gate));
-        }
-        self.count_wide(gates, &mut running).await?;
-        for gate in gates {
-            self.gates.rooms.insert(*gate, Room::Busy);
-        }
-        for row in &locked {
-            let gate = GateNo(row.try_get(0)?);
-            let own = self.gates.held.get(&gate).copied().unwrap_or(0);
-            let running = running.get(&gate).copied().unwrap_or(0) + own;
-            let mine = self.mine(row, gate, running, word)?;
-            self.gates.rooms.insert(gate, Room::Mine(mine));
-        }
-        many.retain(|gate| matches!(self.gates.rooms.get(&GateNo(*gate)), Some(Room::Mine(_))));
-        let many: Vec<i32> = many.into_iter().collect();
-        if many.is_empty() { Ok(()) } else { self.session.run(&FOLD_MINE, &[&many]).await }
-    }
-
-    fn mine(&self, row: &Row, gate: GateNo, running: i64, word: u64) -> Result<Mine> {
-        let set_by = row.try_get::<_, Option<i16>>(1)?.map(coded::set_by).transpose()?;
-        let bounds: Bounds = coded::read(row.try_get(2)?)?;
-        let own = set_by.map(|set_by| Definition { bounds, set_by });
-        let bounds = self.names.strands.in_force_over(gate, own).map(|it| it.bounds).unwrap_or_default();
-        let starts: Option<&str> = row.try_get(3)?;
-        let starts = starts.map_or_else(|| Ok(Starts::default()), coded::read)?;
-        Ok(Mine { bounds, running, starts, taken: false, word })
-    }
-
-    /// Of gates of queues and types the counters tell how many run.
-    async fn count_wide(&mut self, gates: &[GateNo], running: &mut HashMap<GateNo, i64>) -> Result<()> {
-        let names = Arc::clone(&self.names);
-        let wide: Vec<GateNo> = gates.iter().copied().filter(|gate| names.strands.is_wide(*gate)).collect();
-        if wide.is_empty() {
-            return Ok(());
-        }
-        let lanes_of: Vec<(GateNo, Vec<LaneNo>)> =
-            wide.iter().map(|gate| (*gate, names.passing(*gate).into_iter().map(|(lane, _)| lane).collect())).collect();
-        let lanes: Vec<i32> = lanes_of.iter().flat_map(|(_, lanes)| lanes).map(|lane| lane.0 as i32).collect();
-        let mut counted: HashMap<LaneNo, i64> = HashMap::new();
-        for row in self.session.rows(&RUNNING_IN, &[&lanes]).await? {
-            counted.insert(LaneNo(row.try_get::<_, i32>(0)? as u32), row.try_get(1)?);
-        }
-        for (gate, lanes) in lanes_of {
-            let committed: i64 = lanes.iter().filter_map(|lane| counted.get(lane)).sum();
-            let own = self.running_in(&lanes);
-            running.insert(gate, committed + own);
-        }
-        Ok(())
     }
 
     async fn taken(&mut self, rows: &[Row]) -> Result<Vec<Taken>> {

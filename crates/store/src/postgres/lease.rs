@@ -410,7 +410,8 @@ mod tests {
     use tasklane_testkit::{ManualClock, postgres};
 
     use super::*;
-    use crate::postgres::gated::{CANDIDATES, LOCK_GATES, TAKE_CHOSEN};
+    use crate::postgres::gated::{CANDIDATES, TAKE_CHOSEN};
+    use crate::postgres::rooms::LOCK_GATES;
     use crate::postgres::slots::{FOLD_MINE, HELD};
     use crate::postgres::{Options, PostgresStore};
 
