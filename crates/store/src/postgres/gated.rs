@@ -7,6 +7,7 @@ use std::sync::{Arc, PoisonError};
 
 use foldhash::fast::RandomState;
 use tasklane_core::gate::Bounds;
+use tasklane_core::lease::Home;
 use tasklane_core::limit;
 use tasklane_core::sabotage::{self, Sabotage};
 use tokio_postgres::Row;
@@ -139,7 +140,8 @@ impl Tx<'_> {
 
     /// Serves requests for lanes of which some have gates.
     pub(super) async fn lease_gated(&mut self, run: &mut [Wanting<'_>], lanes: &[i32]) -> Result<()> {
-        let (mut given, mut vain, mut passes) = (Given::default(), Vain::default(), 0);
+        let home = run.first().map_or(Home::Apart, |it| it.request.home);
+        let (mut given, mut vain, mut passes) = (Given { home, ..Given::default() }, Vain::default(), 0);
         while run.iter().any(|it| it.wants() > 0) {
             let pass = self.pass(run, lanes, &mut given, &mut vain, passes).await?;
             passes += 1;

@@ -123,7 +123,7 @@ pub(super) struct Given<'b> {
     lengths: Vec<i64>,
     workers: Vec<&'b str>,
     /// Where they all run.
-    home: Home,
+    pub home: Home,
     /// Nothing happens to any of them before this.
     pub due: Option<Timestamp>,
 }
@@ -144,7 +144,7 @@ pub(super) struct Taken {
 /// A request of a caller and what it got.
 pub(super) struct Wanting<'b> {
     caller: usize,
-    request: &'b LeaseRequest,
+    pub request: &'b LeaseRequest,
     leased: Vec<Leased>,
     bytes: usize,
 }

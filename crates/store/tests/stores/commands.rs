@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-/// Whether tasks pass gates and somebody sets them: not where a database is held against the model, as these have none yet.
+/// Whether tasks pass gates and somebody sets them: not yet where the embedded store is promoted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Gates {
     Without,
