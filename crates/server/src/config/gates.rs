@@ -187,7 +187,7 @@ impl Said<'_> {
     fn bounds(self) -> Result<Bounds, StartError> {
         let half = |found: &Found, other: &str| {
             let text = found.text.as_deref().unwrap_or_default();
-            Err(StartError::setting(&found.name(), text, &format!("a rate without {other} beside it")))
+            Err(StartError::setting(&found.name(), text, &format!("a rate with its {other}")))
         };
         let rate = match (self.count, self.per) {
             (Some((count, _)), Some((per, _))) => Some(Rate { count, per }),
@@ -230,8 +230,8 @@ mod tests {
         for (text, told) in [
             ("[gates.queue.\"~bulk\"]\nmax_running = 1\n", "the name of a queue"),
             ("[gates.type.\"a b\"]\nmax_running = 1\n", "the name of a type"),
-            ("[gates.key.k]\nrate_count = 1\n", "without rate_per"),
-            ("[gates.key.k]\nrate_per = \"1s\"\n", "without rate_count"),
+            ("[gates.key.k]\nrate_count = 1\n", "not a rate with its rate_per"),
+            ("[gates.key.k]\nrate_per = \"1s\"\n", "not a rate with its rate_count"),
             ("[gates.key.k]\nrate_count = 1\nrate_per = \"10ms\"\n", "from 1s to 366d"),
             ("[gates.key.k]\nmax_running = -1\n", "from 0 to 1000000"),
             ("[gates.key.k]\nrate = 1\n", "gates.key.k.rate"),
