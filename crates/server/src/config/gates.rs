@@ -235,7 +235,7 @@ mod tests {
             ("[gates.key.k]\nrate_count = 1\nrate_per = \"10ms\"\n", "from 1s to 366d"),
             ("[gates.key.k]\nmax_running = -1\n", "from 0 to 1000000"),
             ("[gates.key.k]\nrate = 1\n", "gates.key.k.rate"),
-            ("[gates.tenant.k]\nmax_running = 1\n", "gates.tenant.k"),
+            ("[gates.tenant.k]\nmax_running = 1\n", "gates.tenant"),
         ] {
             let refusal = gates(text).unwrap_err().to_string();
             assert!(refusal.contains("tasklane.toml:") && refusal.contains(told), "{text}: {refusal}");
