@@ -9,14 +9,22 @@ use super::operation::{Operation, Parameter};
 use crate::error::{
     BAD_CURSOR, Code, GATE_NOT_FOUND, ID_TAKEN, IDEMPOTENCY_MISMATCH, INVALID, INVALID_TRANSITION, NOT_FOUND,
     NOT_READY, NOT_SUPPORTED, QUEUE_DRAINING, QUEUE_NOT_FOUND, TASK_FAILED, TASK_NOT_FINISHED, TASK_NOT_FOUND,
-    TOO_MANY_LANES, TOO_MANY_STREAMS, TOO_MANY_TASKS, TYPE_NOT_FOUND, UNIQUE_HELD,
+    TOO_MANY_GATES, TOO_MANY_LANES, TOO_MANY_STREAMS, TOO_MANY_TASKS, TYPE_NOT_FOUND, UNIQUE_HELD,
 };
 use crate::limits;
 use crate::route::Verb::{self, Delete, Get, Post, Put};
 
 /// What may be wrong with a new task, whoever makes it.
-const SUBMIT: &[Code] =
-    &[ID_TAKEN, UNIQUE_HELD, QUEUE_DRAINING, IDEMPOTENCY_MISMATCH, INVALID, NOT_SUPPORTED, TOO_MANY_LANES];
+const SUBMIT: &[Code] = &[
+    ID_TAKEN,
+    UNIQUE_HELD,
+    QUEUE_DRAINING,
+    IDEMPOTENCY_MISMATCH,
+    INVALID,
+    NOT_SUPPORTED,
+    TOO_MANY_LANES,
+    TOO_MANY_GATES,
+];
 const BATCH: &[Code] = &[
     ID_TAKEN,
     UNIQUE_HELD,
@@ -25,6 +33,7 @@ const BATCH: &[Code] = &[
     INVALID,
     NOT_SUPPORTED,
     TOO_MANY_LANES,
+    TOO_MANY_GATES,
     TOO_MANY_TASKS,
 ];
 const NO_TASK: &[Code] = &[TASK_NOT_FOUND];
@@ -188,7 +197,8 @@ pub(crate) const OPERATIONS: &[Operation] = &[
     operation(Get, "/v1/queues/{queue}", "A queue.").answers(&[(200, Json("Queue"))]).problems(NO_QUEUE),
     operation(Put, "/v1/queues/{queue}", "Say what the gate of a queue lets through; makes the queue if need be.")
         .takes(Takes("QueueSettings"))
-        .answers(&[(200, Json("Queue"))]),
+        .answers(&[(200, Json("Queue"))])
+        .problems(NO_QUEUE),
     control("/v1/queues/{queue}:pause", "Give nothing; submits are accepted."),
     control("/v1/queues/{queue}:resume", "Give and take again."),
     control("/v1/queues/{queue}:drain", "Take nothing new; the rest runs."),

@@ -44,7 +44,7 @@ async fn tasks_name_gates_and_wait_for_them() {
     assert_eq!(blocked["items"][0]["id"], json!(second));
     let queue = world.get("/v1/queues/q").await.expect(200).json();
     assert_eq!((&queue["counts"]["blocked"], &queue["counts"]["queued"]), (&json!(1), &json!(0)));
-    world.report("succeeded", &leased[0], &json!({})).await;
+    world.report("succeed", &leased[0], &json!({})).await;
     assert_eq!(world.lease(5).await.len(), 1, "the slot is free again");
 }
 

@@ -83,6 +83,10 @@ impl Known for Keys<'_> {
     fn lanes(&self) -> usize {
         self.names.lanes.len() + self.new_lanes.len()
     }
+
+    fn is_strand_too_many(&mut self, _: &NewTask) -> bool {
+        false
+    }
 }
 
 /// Who holds what, and what a commit accepts.

@@ -56,6 +56,7 @@ impl Pair {
                     wakes_in_time(&model, &store);
                 }
                 self.same(model, store);
+                self.forget_gates().await;
             }
         }
     }
@@ -116,6 +117,18 @@ impl Pair {
         }
         self.last = store.position;
         self.leased.extend(model.lease.into_iter().flatten());
+    }
+
+    /// The store may forget gates that only tasks spoke of that it no longer keeps.
+    async fn forget_gates(&self) {
+        let (ours, theirs) = (self.model.gates(None, 99).await.unwrap(), self.store.gates(None, 99).await.unwrap());
+        let gone = ours.into_iter().filter(|ours| theirs.iter().all(|it| it.name != ours.name));
+        for gate in gone {
+            let filter = || TaskFilter { hidden: Hidden::With, ..TaskFilter::default() };
+            let kept = self.model.list(filter(), None, 9999).await.unwrap().tasks;
+            let is_named = kept.iter().any(|task| task.facts.passes().any(|name| name == gate.name));
+            assert!(!is_named && self.model.forget_gate(&gate.name), "{gate:?} was forgotten");
+        }
     }
 
     /// The whole log, once it shows the last commit: a shared store shows one when those that began before it have ended.
