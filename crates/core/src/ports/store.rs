@@ -278,6 +278,9 @@ pub struct StoreStats {
     pub wal_bytes: u64,
     /// Commits since start.
     pub commits: u64,
+    /// Slots of gates that were not held by what runs, and were set right since start: none but for a fault. Of a shared
+    /// store those that this server set right.
+    pub slots_regained: u64,
     /// How far the machine's wall clock was behind the last stamp in the store when it was opened.
     pub clock_behind: Duration,
 }

@@ -5,7 +5,7 @@
 //! What comes in before it is known: this server's own commits say so, other servers' hints do, and a hint that was lost is
 //! made up for by looking at the whole lane now and then, the less often the longer that takes.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::time::Duration;
 
 use foldhash::fast::RandomState;
@@ -21,6 +21,8 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 const LOOK_AT_LEAST: Duration = Duration::from_secs(10);
 /// Arrivals in a lane that are remembered for looks under way.
 const REMEMBERED: usize = 64;
+/// Most strands that one look looks at whole.
+const WHOLE: usize = 200;
 /// Most urgencies before the frontier that are told apart; a lane of more is looked at whole.
 const RANGES: usize = 100;
 
@@ -100,6 +102,18 @@ impl Known {
         self.epoch += 1;
     }
 
+    /// The parts that may hold something; `own` came in by the commit under way.
+    fn parts(&self, lane: LaneNo, own: &Arrivals, spans: &mut Vec<Span>) {
+        match own.get(&lane) {
+            None => spans.extend(self.standing.spans(lane)),
+            Some(came) => {
+                let mut standing = self.standing.clone();
+                standing.let_in(came);
+                spans.extend(standing.spans(lane));
+            }
+        }
+    }
+
     fn is_to_be_looked_at_whole(&self, now: Duration) -> bool {
         now >= self.whole_again || self.standing.before.len() > RANGES
     }
@@ -150,15 +164,27 @@ impl Standing {
     }
 }
 
+/// A lane of a look, with its epoch and how many arrivals it had had when the look began.
+struct Seen {
+    lane: LaneNo,
+    epoch: u64,
+    arrivals: u64,
+    whole: bool,
+}
+
 /// A look at lanes, until its commit is over.
+#[derive(Default)]
 pub(crate) struct Look {
-    /// The lanes, with the epoch of each and how many arrivals it had had when the look began.
-    lanes: Vec<(LaneNo, u64, u64)>,
+    lanes: Vec<Seen>,
     /// Places that were taken.
     taken: HashMap<LaneNo, BTreeMap<i16, i64>, RandomState>,
     /// Fewer were found than were wanted.
     short: bool,
-    /// The whole lanes were looked at, for so long.
+    /// Of these lanes all was taken.
+    emptied: HashSet<LaneNo, RandomState>,
+    /// Not all that was found was taken.
+    left: bool,
+    /// Those that were to be looked at whole were, for so long.
     whole: Option<Duration>,
     /// More were locked than were taken.
     cut: bool,
@@ -195,7 +221,17 @@ impl Look {
 
     /// Not all that was found was taken.
     pub(crate) fn left_some(&mut self) {
-        self.short = false;
+        (self.short, self.left) = (false, true);
+    }
+
+    /// Of this lane there was no more.
+    pub(crate) fn came_short_in(&mut self, lane: LaneNo) {
+        self.emptied.insert(lane);
+    }
+
+    /// Whether all that was found was taken, as far as is known.
+    pub(crate) fn is_all_taken(&self) -> bool {
+        !self.left && !self.cut
     }
 
     /// All of the lanes were looked at, for so long.
@@ -220,27 +256,46 @@ pub(crate) struct Bounds {
 impl Bounds {
     /// How to look at these lanes at `now`, by a clock that does not go back; `own` came in by the commit under way.
     pub(crate) fn plan(&mut self, lanes: &[i32], own: &Arrivals, now: Duration) -> (Plan, Look) {
-        let (mut spans, mut whole) = (Vec::new(), false);
-        let mut look =
-            Look { lanes: Vec::new(), taken: HashMap::default(), short: false, whole: None, cut: false, payload: 0 };
+        let (mut spans, mut whole, mut look) = (Vec::new(), false, Look::default());
         for lane in lanes.iter().map(|no| LaneNo(*no as u32)) {
             let known = self.lanes.entry(lane).or_default();
-            look.lanes.push((lane, known.epoch, known.arrivals));
+            look.lanes.push(Seen { lane, epoch: known.epoch, arrivals: known.arrivals, whole: true });
             let before = spans.len();
-            match own.get(&lane) {
-                None => spans.extend(known.standing.spans(lane)),
-                Some(came) => {
-                    let mut standing = known.standing.clone();
-                    standing.let_in(came);
-                    spans.extend(standing.spans(lane));
-                }
-            }
+            known.parts(lane, own, &mut spans);
             whole |= known.is_to_be_looked_at_whole(now);
             if spans.len() > before {
                 look.payload = look.payload.max(known.payload);
             }
         }
         (if whole { Plan::Whole } else { Plan::Spans(spans) }, look)
+    }
+
+    /// How to look at each of these lanes and strands by itself: a few of them whole, where it is time, of the others what
+    /// may hold something. [`Look::was_whole`] is of the few.
+    pub(crate) fn plan_each(&mut self, lanes: &[LaneNo], own: &Arrivals, now: Duration) -> (Vec<Span>, Look) {
+        let (mut spans, mut whole, mut look) = (Vec::new(), 0, Look::default());
+        for lane in lanes.iter().copied() {
+            let known = self.lanes.entry(lane).or_default();
+            let is_whole = whole < WHOLE && known.is_to_be_looked_at_whole(now);
+            let before = spans.len();
+            if is_whole {
+                whole += 1;
+                spans.push(Span { lane, from: BEGINNING, to: END });
+            } else {
+                known.parts(lane, own, &mut spans);
+            }
+            if spans.len() > before {
+                look.lanes.push(Seen { lane, epoch: known.epoch, arrivals: known.arrivals, whole: is_whole });
+                look.payload = look.payload.max(known.payload);
+            }
+        }
+        (spans, look)
+    }
+
+    /// Whether something may stand in this lane or strand.
+    pub(crate) fn may_hold(&self, lane: LaneNo) -> bool {
+        let standing = self.lanes.get(&lane).map(|known| &known.standing);
+        standing.is_none_or(|it| !it.empty || !it.before.is_empty())
     }
 
     /// A commit is over: what was taken by it and what came in.
@@ -273,17 +328,17 @@ impl Bounds {
 
     /// The commit of a look failed: what it held back is still there.
     pub(crate) fn failed(&mut self, looks: &[Look]) {
-        for (lane, ..) in looks.iter().flat_map(|look| &look.lanes) {
+        for Seen { lane, .. } in looks.iter().flat_map(|look| &look.lanes) {
             self.lanes.entry(*lane).or_default().begin_anew();
         }
     }
 
     fn looked(&mut self, look: &Look, now: Duration) {
-        for (lane, epoch, before) in &look.lanes {
+        for Seen { lane, epoch, arrivals: before, whole } in &look.lanes {
             let Some(known) = self.lanes.get_mut(lane).filter(|known| known.epoch == *epoch) else { continue };
             let since: Vec<Ranges> =
                 known.lately.iter().filter(|(version, _)| version > before).map(|(_, came)| came.clone()).collect();
-            if let Some(took) = look.whole {
+            if let Some(took) = look.whole.filter(|_| *whole) {
                 known.whole_again = now + (took * SHARE).clamp(LOOK_EVERY, LOOK_AT_LEAST);
                 known.epoch += 1;
                 known.standing = Standing::unknown();
@@ -295,7 +350,8 @@ impl Bounds {
                 known.begin_anew();
                 continue;
             }
-            known.standing.took(look.taken.get(lane).unwrap_or(&BTreeMap::new()), look.short);
+            let short = look.short || look.emptied.contains(lane);
+            known.standing.took(look.taken.get(lane).unwrap_or(&BTreeMap::new()), short);
             since.iter().for_each(|came| known.standing.let_in(came));
         }
     }
@@ -478,5 +534,38 @@ mod tests {
         land(&mut bounds, all, &[(0, 10)]);
         land(&mut bounds, early, &[(0, 110)]);
         assert_eq!(plan(&mut bounds), Plan::Spans(vec![span((0, 10), END)]));
+    }
+    #[test]
+    fn each_of_several_is_looked_at_by_itself() {
+        let (mut bounds, other) = (whole(&[(0, 9)]), LaneNo(u32::MAX));
+        bounds.arrived(&came((0, 4)));
+        let (spans, mut look) = bounds.plan_each(&[LANE, other], &Arrivals::default(), NOW);
+        let unknown = Span { lane: other, from: BEGINNING, to: END };
+        assert_eq!(spans, [span((0, 4), (0, 4)), span((0, 9), END), unknown]);
+        look.was_whole(Duration::from_millis(1));
+        look.came_short_in(other);
+        bounds.landed(vec![look], &Arrivals::default(), NOW);
+        assert!(bounds.may_hold(LANE) && !bounds.may_hold(other) && bounds.may_hold(LaneNo(7)));
+        let (spans, look) = bounds.plan_each(&[other, LANE], &Arrivals::default(), NOW);
+        assert_eq!((spans, look.is_all_taken()), (vec![span((0, 4), (0, 4)), span((0, 9), END)], true));
+        let mut arrivals = Arrivals::default();
+        arrived(&mut arrivals, other, (0, 1));
+        let (spans, _) = bounds.plan_each(&[other], &arrivals, NOW);
+        assert_eq!(spans, [unknown], "what the commit under way brings in");
+        bounds.arrived(&arrivals);
+        assert!(bounds.may_hold(other));
+    }
+
+    #[test]
+    fn few_of_many_strands_are_looked_at_whole_at_a_time() {
+        let mut bounds = Bounds::default();
+        let strands: Vec<LaneNo> = (0..300).map(LaneNo).collect();
+        let whole = |look: &Look| look.lanes.iter().filter(|it| it.whole).count();
+        let (spans, mut look) = bounds.plan_each(&strands, &Arrivals::default(), NOW);
+        assert_eq!((spans.len(), whole(&look)), (300, WHOLE));
+        look.was_whole(Duration::from_millis(1));
+        bounds.landed(vec![look], &Arrivals::default(), NOW);
+        let (_, look) = bounds.plan_each(&strands, &Arrivals::default(), NOW);
+        assert_eq!(whole(&look), 300 - WHOLE);
     }
 }

@@ -268,7 +268,7 @@ proptest! {
     }
 
     #[test]
-    fn postgres_answers_as_the_model(steps in proptest::collection::vec(step(Gates::Without), 1..60)) {
+    fn postgres_answers_as_the_model(steps in proptest::collection::vec(step(Gates::With), 1..60)) {
         hold_together(Database::postgres(), &steps);
     }
 

@@ -17,3 +17,4 @@ async fn make() -> World {
 }
 
 crate::conformance!(super::make);
+crate::conformance_of_gates!(super::make);

@@ -59,7 +59,7 @@ macro_rules! conformance {
     };
 }
 
-/// The rules of gates, as tests of the store that `$make` makes. The databases have none yet.
+/// The rules of gates, as tests of the store that `$make` makes. SQLite has none yet.
 #[macro_export]
 macro_rules! conformance_of_gates {
     ($make:expr) => {
