@@ -141,7 +141,7 @@ impl Tx<'_> {
     /// Serves requests for lanes of which some have gates.
     pub(super) async fn lease_gated(&mut self, run: &mut [Wanting<'_>], lanes: &[i32]) -> Result<()> {
         let home = run.first().map_or(Home::Apart, |it| it.request.home);
-        let (mut given, mut vain, mut passes) = (Given { home, ..Given::default() }, Vain::default(), 0);
+        let (mut given, mut vain, mut passes) = (Given::at(home), Vain::default(), 0);
         while run.iter().any(|it| it.wants() > 0) {
             let pass = self.pass(run, lanes, &mut given, &mut vain, passes).await?;
             passes += 1;

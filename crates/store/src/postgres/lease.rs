@@ -123,9 +123,16 @@ pub(super) struct Given<'b> {
     lengths: Vec<i64>,
     workers: Vec<&'b str>,
     /// Where they all run.
-    pub home: Home,
+    home: Home,
     /// Nothing happens to any of them before this.
     pub due: Option<Timestamp>,
+}
+
+impl Given<'_> {
+    /// Nothing yet; all of it will run there.
+    pub(super) fn at(home: Home) -> Self {
+        Self { home, ..Self::default() }
+    }
 }
 
 /// Whether the lanes that were looked at have more.
@@ -193,7 +200,7 @@ impl Tx<'_> {
 
     async fn lease(&mut self, run: &mut [Wanting<'_>], lanes: &[i32]) -> Result<()> {
         let home = run.first().map_or(Home::Apart, |it| it.request.home);
-        let (mut given, mut looks, mut room) = (Given { home, ..Given::default() }, 0, None);
+        let (mut given, mut looks, mut room) = (Given::at(home), 0, None);
         loop {
             let most: usize = run.iter().map(Wanting::wants).sum();
             if most == 0 {

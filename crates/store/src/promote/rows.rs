@@ -19,7 +19,6 @@ pub(crate) const BYTES: usize = 4 << 20;
 /// Some rows of one kind.
 pub(crate) enum Chunk {
     /// Before the tasks that pass them.
-    #[allow(dead_code, reason = "the embedded store does not hand its gates on yet")]
     Gates(Vec<GateRow>),
     Tasks(Vec<TaskRow>),
     Attempts(Vec<AttemptRow>),

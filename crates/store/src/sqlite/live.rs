@@ -124,6 +124,13 @@ pub(crate) fn grants(db: &Connection, names: &Names) -> Result<Vec<(u64, GrantBo
     Ok(grants)
 }
 
+/// The grants to workers in the server itself.
+pub(crate) fn inside(db: &Connection) -> Result<BTreeSet<u64>> {
+    let mut rows = db.prepare("SELECT no FROM leases WHERE inside IS NOT NULL")?;
+    let grants = rows.query_map([], u64_of)?;
+    Ok(grants.collect::<rusqlite::Result<_>>()?)
+}
+
 /// The strands with keys that have anything queued: the first place of each, and how many.
 fn load_keyed(db: &Connection) -> Result<Vec<(StrandNo, Place, u64)>> {
     let mut rows = db.prepare(
@@ -141,13 +148,6 @@ fn load_keyed(db: &Connection) -> Result<Vec<(StrandNo, Place, u64)>> {
         }
     }
     Ok(keyed)
-}
-
-/// The grants to workers in the server itself.
-pub(crate) fn inside(db: &Connection) -> Result<BTreeSet<u64>> {
-    let mut rows = db.prepare("SELECT no FROM leases WHERE inside IS NOT NULL")?;
-    let grants = rows.query_map([], u64_of)?;
-    Ok(grants.collect::<rusqlite::Result<_>>()?)
 }
 
 /// Calls `each` with every running task, its grant and the place in the grant.

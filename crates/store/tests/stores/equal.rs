@@ -18,7 +18,7 @@ use tasklane_store::promote::{self, Replace};
 use tasklane_store::sqlite::{Options, SqliteStore};
 use tasklane_testkit::{self as testkit};
 
-use crate::commands::{Command, Gates, New, Report, Step, step};
+use crate::commands::{Command, New, Report, Step, step};
 use crate::gated::Told;
 use crate::pair::{Database, Pair, in_schema};
 
@@ -258,24 +258,24 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: cases(), max_shrink_iters: 400, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn the_model_keeps_the_laws_of_gates(steps in proptest::collection::vec(step(Gates::With), 1..60)) {
+    fn the_model_keeps_the_laws_of_gates(steps in proptest::collection::vec(step(), 1..60)) {
         hold_together(Database::Model(OnceLock::new()), &steps);
     }
 
     #[test]
-    fn sqlite_answers_as_the_model(steps in proptest::collection::vec(step(Gates::With), 1..60)) {
+    fn sqlite_answers_as_the_model(steps in proptest::collection::vec(step(), 1..60)) {
         hold_together(Database::sqlite(), &steps);
     }
 
     #[test]
-    fn postgres_answers_as_the_model(steps in proptest::collection::vec(step(Gates::With), 1..60)) {
+    fn postgres_answers_as_the_model(steps in proptest::collection::vec(step(), 1..60)) {
         hold_together(Database::postgres(), &steps);
     }
 
     #[test]
     fn a_promoted_store_goes_on_as_the_model(
-        before in proptest::collection::vec(step(Gates::Without), 1..60),
-        after in proptest::collection::vec(step(Gates::Without), 1..30),
+        before in proptest::collection::vec(step(), 1..60),
+        after in proptest::collection::vec(step(), 1..30),
     ) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
