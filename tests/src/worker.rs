@@ -17,6 +17,9 @@ const LOOK: Duration = Duration::from_millis(20);
 struct Work {
     #[serde(default)]
     hold: bool,
+    /// How long it takes besides.
+    #[serde(default)]
+    millis: u64,
 }
 
 #[tokio::main(flavor = "current_thread")]
@@ -45,6 +48,7 @@ async fn run(
     while work.hold && attempt == 1 && !gate.exists() {
         tokio::time::sleep(LOOK).await;
     }
+    tokio::time::sleep(Duration::from_millis(work.millis)).await;
     ledger.write(&format!("ended {id} {attempt} {name}"));
     Ok(format!("attempt {attempt} by {name}"))
 }

@@ -17,6 +17,7 @@ mod command_line_streams;
 mod config;
 mod disk_full;
 mod follow;
+mod gates;
 mod http_target;
 mod keys;
 mod many_servers;

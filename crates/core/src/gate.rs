@@ -247,6 +247,11 @@ impl Starts {
         })
     }
 
+    /// When the next of the starts no longer counts, so that there is more room; `None`: all of it is there.
+    pub fn grows_at(&self, rate: Rate, now: Timestamp) -> Option<Timestamp> {
+        self.counted(rate, now).map(|(at, _)| at.plus(rate.per)).next()
+    }
+
     /// Starts that still count.
     fn counted(&self, rate: Rate, now: Timestamp) -> impl Iterator<Item = (Timestamp, u32)> + '_ {
         self.0.iter().copied().filter(move |(at, _)| at.plus(rate.per) > now)

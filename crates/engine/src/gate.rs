@@ -1,9 +1,11 @@
 //! Gates by hand and by configuration: what they let through, and how they are.
 
+use std::collections::BTreeMap;
+
 use tasklane_core::error::StoreError;
 use tasklane_core::gate::{Bounds, EVERY_TENANT, Gate, GateDetail, GateName, SetBy, SetGate};
 use tasklane_core::limit;
-use tasklane_core::ports::store::Batch;
+use tasklane_core::ports::store::{Batch, Store};
 
 use crate::handle::Engine;
 
@@ -44,28 +46,16 @@ impl Engine {
     }
 
     /// Makes the gates of the configuration (of queues, of types, and of keys for every tenant) what it says, but where
-    /// somebody said otherwise by hand; those that are no longer in it are forgotten.
+    /// somebody said otherwise by hand; those that are no longer in it are forgotten. What holds already is not written.
     ///
     /// # Errors
     /// The store did not answer.
     pub async fn configure_gates(&self, wanted: Vec<(GateName, Bounds)>) -> Result<(), StoreError> {
-        let mut gone = Vec::new();
-        let mut after = None;
-        loop {
-            let page = self.gates(after, limit::PAGE_ITEMS).await?;
-            after = page.last().map(|gate| gate.name.clone());
-            let is_gone = |gate: &Gate| {
-                is_configurable(&gate.name)
-                    && gate.set_by == SetBy::Config
-                    && wanted.iter().all(|(name, _)| *name != gate.name)
-            };
-            gone.extend(page.iter().filter(|gate| is_gone(gate)).map(|gate| gate.name.clone()));
-            if page.len() < limit::PAGE_ITEMS {
-                break;
-            }
-        }
-        let gone = gone.into_iter().map(|name| (name, None));
-        let all = wanted.into_iter().map(|(name, bounds)| (name, Some(bounds))).chain(gone);
+        let said: BTreeMap<GateName, Bounds> = configurable(&*self.inside().store).await?;
+        let gone = said.keys().filter(|name| wanted.iter().all(|(it, _)| it != *name));
+        let gone: Vec<_> = gone.map(|name| (name.clone(), None)).collect();
+        let new = wanted.into_iter().filter(|(name, bounds)| said.get(name) != Some(bounds));
+        let all = new.map(|(name, bounds)| (name, Some(bounds))).chain(gone);
         let all: Vec<SetGate> = all.map(|(name, bounds)| SetGate { name, by: SetBy::Config, bounds }).collect();
         if !all.is_empty() {
             self.say_of_gates(all).await?;
@@ -79,8 +69,31 @@ impl Engine {
     }
 }
 
+/// What the configuration said at an earlier start.
+async fn configurable(store: &dyn Store) -> Result<BTreeMap<GateName, Bounds>, StoreError> {
+    let mut said = BTreeMap::new();
+    let mut after = None;
+    loop {
+        let page = store.gates(after, limit::PAGE_ITEMS).await?;
+        let last = page.last().filter(|_| page.len() == limit::PAGE_ITEMS).map(|gate| gate.name.clone());
+        let by_config = page.into_iter().filter(|gate| is_configurable(&gate.name) && gate.set_by == SetBy::Config);
+        said.extend(by_config.map(|gate| (gate.name, gate.bounds)));
+        after = match last {
+            Some(last) if is_configurable(&last) => Some(last),
+            // Between the gates of types and those of every tenant stand keys of nobody, which may be many.
+            Some(last) if last < of_every_tenant() => Some(of_every_tenant()),
+            _ => return Ok(said),
+        };
+    }
+}
+
+/// A name that stands before all gates of keys of every tenant, and names none.
+pub(crate) fn of_every_tenant() -> GateName {
+    GateName::Key { tenant: EVERY_TENANT.into(), key: "".into() }
+}
+
 /// Whether a configuration can speak of this gate.
-fn is_configurable(name: &GateName) -> bool {
+pub(crate) fn is_configurable(name: &GateName) -> bool {
     match name {
         GateName::Queue(_) | GateName::Type(_) => true,
         GateName::Key { tenant, .. } => **tenant == *EVERY_TENANT,

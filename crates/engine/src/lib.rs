@@ -34,6 +34,7 @@ mod why;
 // What the stations share.
 mod commit;
 mod facts;
+mod gate_levels;
 mod ids;
 mod inside;
 mod metrics;

@@ -80,6 +80,32 @@ pub struct LimitShape<'a> {
     pub bounds: Bounds,
 }
 
+impl LimitsShape {
+    /// At most so many run at a time.
+    #[must_use]
+    pub fn running(most: u32) -> Self {
+        Self::default().and_running(most)
+    }
+
+    /// At most so many start in any span of this length.
+    #[must_use]
+    pub fn starting(count: u32, per: Duration) -> Self {
+        Self::default().and_starting(count, per)
+    }
+
+    /// The same, with at most so many that run at a time.
+    #[must_use]
+    pub fn and_running(self, most: u32) -> Self {
+        Self { max_running: Some(most), ..self }
+    }
+
+    /// The same, with at most so many that start in any span of this length.
+    #[must_use]
+    pub fn and_starting(self, count: u32, per: Duration) -> Self {
+        Self { rate: Some(RateShape { count, per }), ..self }
+    }
+}
+
 impl From<&Bounds> for LimitsShape {
     fn from(bounds: &Bounds) -> Self {
         let rate = bounds.rate.map(|Rate { count, per }| RateShape { count, per });
@@ -289,6 +315,7 @@ mod tests {
             LimitsShape { max_running: Some(0), rate: Some(RateShape { count: 3, per: rate.per }) }
         );
         assert_eq!(Bounds::from(&LimitsShape::from(&read)), read);
+        assert_eq!(LimitsShape::starting(3, rate.per).and_running(0), LimitsShape::from(&read));
         let (_, wrong) = bounds(r#"{"max_running":-1,"rate":{"count":0,"per":"1ms"},"x":1}"#);
         assert_eq!(
             wrong,
