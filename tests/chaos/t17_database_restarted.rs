@@ -1,34 +1,40 @@
-//! PostgreSQL goes away and comes back, and single connections of it are cut.
+//! T17: PostgreSQL goes away and comes back, single connections of it are cut, and it has none to spare.
+//!
+//! Seen red: with leases that end with an outage (`RescueWithoutGrace`), attempts under way are interrupted.
 
 use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
+use tasklane_stories::harness::PATIENCE;
+use tasklane_stories::harness::fleet::Fleet;
+use tasklane_stories::harness::ground::{Ground, Store};
+use tasklane_stories::harness::load::under_load;
+use tasklane_stories::harness::producer::Caller;
+use tasklane_stories::harness::run::{Run, chaos};
 use tasklane_testkit::postgres::End;
 use tasklane_testkit::process::until;
-use tasklane_testkit::story::story;
 
-use super::fleet::Fleet;
-use super::load::under_load;
-use super::producer::Caller;
-use super::{PATIENCE, say, setting};
-
-/// What is promised is 5 s on a machine that has nothing else to do; past this it is stuck.
-const RESUMED: Duration = Duration::from_secs(15);
+/// How soon work goes on after the database is back.
+const RESUMED: Duration = Duration::from_secs(5);
+/// Past this it is stuck.
+const STUCK: Duration = Duration::from_secs(30);
 
 #[test]
-fn a_restarted_database_costs_nothing_but_the_while() {
-    story("many_servers::restarted", || {
-        let (fleet, mut slowest) = (Fleet::start(2, 2), Duration::ZERO);
-        let restarts = if setting("TASKLANE_STORY_SECONDS").is_some() { 10 } else { 3 };
+fn postgres() {
+    chaos("t17_database_restarted::postgres", Store::Postgres, |run| {
+        let (fleet, mut slowest) = (Fleet::start(Ground::postgres(), 2, 2), Duration::ZERO);
+        let restarts = run.form.of(3, 50);
         let figures = under_load(&fleet, 50, |_| {
             for nth in 0..restarts {
-                thread::sleep(Duration::from_millis(700));
+                thread::sleep(Duration::from_millis(500) + run.choices.moment(400));
                 slowest = slowest.max(restart(&fleet, nth));
+                run.line.faults += 1;
             }
         });
-        say(&format!("many_servers::restarted: {restarts} restarts, resumed within {slowest:?}, {figures:?}"));
+        run.within("work_again_ms", slowest, RESUMED);
+        run.found(&figures);
         assert_eq!(figures.interrupted, 0, "an outage ended leases: {figures:?}");
         assert!(figures.refused > 0, "{figures:?}");
     });
@@ -36,7 +42,7 @@ fn a_restarted_database_costs_nothing_but_the_while() {
 
 /// Restarts PostgreSQL; answers how long after its return every server took work and a worker did some.
 fn restart(fleet: &Fleet, nth: u32) -> Duration {
-    fleet.cluster.stop(if nth.is_multiple_of(2) { End::Immediate } else { End::Fast });
+    fleet.cluster().stop(if nth.is_multiple_of(2) { End::Immediate } else { End::Fast });
     for server in 0..fleet.servers.len() {
         let ready = || fleet.connect(server)?.call("GET", "/ready", &[], b"").ok();
         until("/ready to be red", PATIENCE, || ready().filter(|it| it.status == 503));
@@ -45,7 +51,7 @@ fn restart(fleet: &Fleet, nth: u32) -> Duration {
         let seconds = reply.clone().problem(503, "store_away").header("retry-after").map(str::to_owned);
         assert!(seconds.is_some_and(|it| it.parse::<u64>().is_ok()), "{reply:?}");
     }
-    fleet.cluster.start_again();
+    fleet.cluster().start_again();
     resumed(fleet)
 }
 
@@ -53,44 +59,45 @@ fn restart(fleet: &Fleet, nth: u32) -> Duration {
 pub fn resumed(fleet: &Fleet) -> Duration {
     let (back, effects) = (Instant::now(), fleet.ledger.of("effect").len());
     for server in 0..fleet.servers.len() {
-        until("a server to take a task", RESUMED, || {
+        until("a server to take a task", STUCK, || {
             let task = json!({ "type": "story.unheard", "queue": "aside" });
             fleet.connect(server)?.json("POST", "/v1/tasks", &task).ok().filter(|it| it.status == 201)
         });
-        until("a server to be ready", RESUMED, || fleet.ask(server, "/ready"));
+        until("a server to be ready", STUCK, || fleet.ask(server, "/ready"));
     }
-    until("work to go on", RESUMED, || (fleet.ledger.of("effect").len() > effects).then_some(()));
+    until("work to go on", STUCK, || (fleet.ledger.of("effect").len() > effects).then_some(()));
     back.elapsed()
 }
 
 #[test]
-fn a_listener_that_is_cut_off_listens_again() {
-    story("many_servers::listener", || {
-        let fleet = Fleet::start(2, 1);
+fn listener() {
+    chaos("t17_database_restarted::listener", Store::Postgres, |run| {
+        let fleet = Fleet::start(Ground::postgres(), 2, 1);
         let figures = under_load(&fleet, 30, |over| {
-            thread::sleep(Duration::from_secs(1));
             let listeners = "application_name = 'tasklane' AND (query LIKE 'LISTEN%' OR query LIKE '%pg_notify%')";
-            for _ in 0..2 {
+            for _ in 0..run.form.of(2, 20) {
+                thread::sleep(Duration::from_millis(500) + run.choices.moment(500));
                 let cut = until("both to listen", PATIENCE, || {
-                    (fleet.cluster.sessions(listeners).len() >= 2).then(|| fleet.cluster.terminate(listeners))
+                    (fleet.cluster().sessions(listeners).len() >= 2).then(|| fleet.cluster().terminate(listeners))
                 });
                 assert!(cut >= 2, "{cut}");
+                run.line.faults += 1;
                 resumed(&fleet);
             }
-            until("both to listen again", PATIENCE, || (fleet.cluster.sessions(listeners).len() >= 2).then_some(()));
+            until("both to listen again", PATIENCE, || (fleet.cluster().sessions(listeners).len() >= 2).then_some(()));
             // Every other session, too: each is made anew.
-            fleet.cluster.terminate("application_name = 'tasklane'");
+            fleet.cluster().terminate("application_name = 'tasklane'");
             resumed(&fleet);
             assert!(!over.load(Ordering::Relaxed));
         });
-        say(&format!("many_servers::listener: {figures:?}"));
+        run.found(&figures);
         assert_eq!(figures.interrupted, 0, "{figures:?}");
-        woken(&fleet);
+        woken(&fleet, run);
     });
 }
 
 /// Hints cross again: a worker parked at one server gets what is submitted to the other.
-fn woken(fleet: &Fleet) {
+fn woken(fleet: &Fleet, run: &mut Run) {
     let over = false.into();
     let wish = json!({ "worker": "w", "lanes": [{ "types": ["story.woken"] }], "limit": 1, "wait": "20s" });
     let mut slowest = Duration::ZERO;
@@ -107,5 +114,5 @@ fn woken(fleet: &Fleet) {
             assert_eq!(leased["tasks"].as_array().unwrap().len(), 1);
         });
     }
-    say(&format!("many_servers::listener: woken by the other server within {slowest:?}"));
+    run.figure("woken_by_the_other_ms", slowest.as_secs_f64() * 1000.0);
 }

@@ -1,0 +1,13 @@
+//! Fault stories: the real program, struck under load, with what is promised of it measured. One fault a file, by the numbers
+//! of the table of promises (docs/reference/guarantees.md). They need the machine for themselves, so they run one at a time:
+//! `cargo test --profile ci -p tasklane-stories --test chaos -- --test-threads=1`.
+
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+mod t01_server_killed;
+mod t04_disk_full;
+mod t09_worker_killed;
+mod t10_worker_frozen;
+mod t17_database_restarted;
+mod t18_database_promoted;
+mod t21_clocks;
