@@ -1,4 +1,4 @@
-//! Why a server does not start: each with its cause, a remedy and the exit code of the process.
+//! Why a server does not start, or serves no more: each with its cause, a remedy and the exit code of the process.
 
 use std::io;
 use std::net::SocketAddr;
@@ -26,7 +26,7 @@ pub mod exit {
     pub const INTERRUPTED: u8 = 130;
 }
 
-/// Why a server does not start.
+/// Why a server does not start, or serves no more.
 #[derive(Debug, Error)]
 pub enum StartError {
     /// A setting cannot be read.
@@ -105,6 +105,12 @@ pub enum StartError {
     /// The database did not open.
     #[error(transparent)]
     Database(#[from] postgres::OpenError),
+    /// The store can do nothing more until it is opened anew.
+    #[error("{why}")]
+    Broken {
+        /// What the store says.
+        why: String,
+    },
     /// Somebody asked it to stop while it waited for the database.
     #[error("{name} came while the database was waited for")]
     Asked {
@@ -146,6 +152,9 @@ impl StartError {
             Self::File { .. } => "mend it, or name another file with --config".into(),
             Self::Target { .. } => "bind the type to another URL, or allow the address with outbound.allow".into(),
             Self::LogFile { .. } => "name another file with --log-file, or none".into(),
+            Self::Broken { .. } => {
+                "see to the disk, then start the server again: what was answered is kept, what was not may be there or not".into()
+            }
             Self::Store(_) | Self::Database(_) | Self::Asked { .. } => return None,
             Self::Runtime(_) => "look at the limits of processes and open files (ulimit -a)".into(),
         })
@@ -160,7 +169,7 @@ impl StartError {
             | Self::Target { .. }
             | Self::NotLoopback { .. }
             | Self::NoKeys { .. } => exit::USAGE,
-            Self::LogFile { .. } => exit::DISK,
+            Self::LogFile { .. } | Self::Broken { .. } => exit::DISK,
             Self::Asked { .. } => exit::INTERRUPTED,
             Self::PortTaken { .. } => exit::CONFLICT,
             Self::Store(error) => exit_of(error),
