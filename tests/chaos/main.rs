@@ -5,9 +5,15 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 mod t01_server_killed;
+mod t02_power_cut;
+mod t03_sync_failed;
 mod t04_disk_full;
+mod t05_slow_disk;
+mod t08_pinned_reader;
 mod t09_worker_killed;
 mod t10_worker_frozen;
+mod t12_long_tasks;
+mod t15_rolling;
 mod t17_database_restarted;
 mod t18_database_promoted;
 mod t21_clocks;

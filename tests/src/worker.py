@@ -23,8 +23,9 @@ def write(line):
 
 
 @app.task(name="story")
-def story(hold=False, freeze=0, *, ctx=CTX):
+def story(hold=False, freeze=0, seconds=0, *, ctx=CTX):
     write(f"started {ctx.id} {ctx.attempt} {name}")
+    time.sleep(seconds)
     if freeze and ctx.attempt == 1:
         ctypes.PyDLL(None).sleep(freeze)  # Holds the interpreter, as a long regular expression would.
     while hold and ctx.attempt == 1 and not os.path.exists(gate):

@@ -12,7 +12,7 @@ use tasklane_testkit::Ledger;
 
 const USAGE: &str = "story-worker URL NAME LEDGER GATE [MODE [LEASE]]";
 const LOOK: Duration = Duration::from_millis(20);
-/// Tasks at a time.
+/// Tasks at a time, unless STORY_SLOTS says otherwise.
 const SLOTS: usize = 4;
 
 #[derive(Deserialize)]
@@ -37,8 +37,9 @@ async fn main() -> Result<(), Error> {
         async move { run(&inside.0, &inside.1, &inside.2, &context, &work).await }
     };
     let client = Client::builder().url(url).build()?;
+    let slots = std::env::var("STORY_SLOTS").ok().and_then(|it| it.parse().ok()).unwrap_or(SLOTS);
     let queue = std::env::var("STORY_QUEUE").expect("STORY_QUEUE names the queue that it serves");
-    client.worker().queue(&queue).name(&name).slots(SLOTS).lease(lease).handle("story", handle).run().await?;
+    client.worker().queue(&queue).name(&name).slots(slots).lease(lease).handle("story", handle).run().await?;
     Ok(())
 }
 

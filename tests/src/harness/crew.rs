@@ -1,9 +1,9 @@
 //! Workers of the two SDKs as processes of their own, which write what they do into a ledger.
 
-use std::cell::Cell;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use serde_json::{Value, json};
 use tasklane_testkit::process::{self, Signal, until};
@@ -33,7 +33,7 @@ pub struct Scene {
     pub ledger: Ledger,
     /// How long the workers' leases are, as they are told it; none: two seconds.
     pub lease: Option<&'static str>,
-    round: Cell<u32>,
+    round: AtomicU32,
     dir: TempDir,
     _ground: Ground,
 }
@@ -58,18 +58,18 @@ impl Scene {
         let options = ground.server(dir.path());
         let options = environment.iter().fold(options, |options, (name, value)| options.with_env(name, *value));
         let ledger = Ledger::open(&dir.path().join("ledger"));
-        Self { server: options.start(), ledger, lease: None, round: Cell::new(0), dir, _ground: ground }
+        Self { server: options.start(), ledger, lease: None, round: AtomicU32::new(0), dir, _ground: ground }
     }
 
     /// What is submitted from now on is only for workers that are started from now on: nobody who was killed just now, and
     /// whose wish may still be parked, is given any of it.
     pub fn next_round(&self) {
-        self.round.set(self.round.get() + 1);
+        self.round.fetch_add(1, Ordering::Relaxed);
     }
 
     /// The queue of this round.
     pub fn queue(&self) -> String {
-        format!("round-{}", self.round.get())
+        format!("round-{}", self.round.load(Ordering::Relaxed))
     }
 
     /// Starts a worker of that name.

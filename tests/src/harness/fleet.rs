@@ -7,7 +7,7 @@ use serde_json::Value;
 use tasklane_testkit::http::Connection;
 use tasklane_testkit::postgres::Cluster;
 use tasklane_testkit::service::Service;
-use tasklane_testkit::{Ledger, Server, WorkerProcess};
+use tasklane_testkit::{Ledger, Server, Signal, WorkerProcess};
 
 use super::ground::Ground;
 use super::target;
@@ -58,7 +58,7 @@ impl Fleet {
     pub fn cluster(&self) -> &Cluster {
         match &self.ground {
             Ground::Postgres(cluster, _) => cluster,
-            Ground::Sqlite => panic!("this fleet has no PostgreSQL"),
+            Ground::Sqlite | Ground::SqliteAt(_) => panic!("this fleet has no PostgreSQL"),
         }
     }
 
@@ -83,6 +83,19 @@ impl Fleet {
     pub fn kill_server(&self, nth: usize) {
         self.up.fetch_sub(1, Ordering::Relaxed);
         self.servers[nth].write().unwrap().kill();
+    }
+
+    /// Asks a server to end, and waits until it has.
+    pub fn stop_server(&self, nth: usize) {
+        self.up.fetch_sub(1, Ordering::Relaxed);
+        assert_eq!(self.servers[nth].write().unwrap().stop().code(), Some(0));
+    }
+
+    /// Asks a worker to end, and waits until it has.
+    pub fn stop_worker(&self, nth: usize) {
+        let mut worker = self.workers[nth].write().unwrap().take().unwrap();
+        worker.signal(Signal::Term);
+        assert_eq!(worker.wait_end().code(), Some(0));
     }
 
     /// Starts one that was killed, without waiting for it.

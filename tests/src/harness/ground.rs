@@ -1,6 +1,6 @@
 //! What a fleet keeps its tasks in.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use tasklane_testkit::ServerOptions;
 use tasklane_testkit::postgres::{Cluster, Options};
@@ -37,6 +37,8 @@ impl Store {
 pub enum Ground {
     /// A file in the server's own directory.
     Sqlite,
+    /// A file in that directory.
+    SqliteAt(PathBuf),
     /// The database of that URL, in that cluster.
     Postgres(Cluster, String),
 }
@@ -61,6 +63,7 @@ impl Ground {
     pub fn server(&self, dir: &Path) -> ServerOptions {
         match self {
             Self::Sqlite => ServerOptions::without_executors().in_dir(&dir.join("data")),
+            Self::SqliteAt(data) => ServerOptions::without_executors().in_dir(data),
             Self::Postgres(_, url) => on(url),
         }
     }

@@ -6,9 +6,11 @@
 pub mod checker;
 pub mod choices;
 pub mod crew;
+pub mod disk;
 pub mod fleet;
 pub mod ground;
 pub mod load;
+pub mod need;
 pub mod producer;
 pub mod reporter;
 pub mod run;
@@ -16,6 +18,7 @@ pub mod stall;
 pub mod stuck;
 pub mod table;
 pub mod target;
+pub mod trace;
 
 use std::io::Write;
 use std::time::Duration;
