@@ -1,6 +1,6 @@
 //! T12: tasks that take many times as long as their lease run once, also where they keep the machine or the interpreter busy.
 //!
-//! Seen red: with a worker that does not renew, each runs again.
+//! Seen red: with a server that does not heed renewals, each runs again.
 
 use serde_json::json;
 use tasklane_stories::harness::crew::{Scene, Sdk};

@@ -1,7 +1,7 @@
 //! T15: servers and workers are asked to end and started again, one after the other, under load: they finish what they have
 //! or give it back unspent, and nothing is done twice.
 //!
-//! Seen red: with workers that are killed instead, attempts are interrupted.
+//! Not seen red yet: that takes a drain without release.
 
 use std::thread;
 use std::time::{Duration, Instant};

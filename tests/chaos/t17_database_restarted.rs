@@ -51,6 +51,10 @@ fn restart(fleet: &Fleet, nth: u32) -> Duration {
         let seconds = reply.clone().problem(503, "store_away").header("retry-after").map(str::to_owned);
         assert!(seconds.is_some_and(|it| it.parse::<u64>().is_ok()), "{reply:?}");
     }
+    if nth == 1 {
+        // Longer than leases last.
+        thread::sleep(Duration::from_secs(6));
+    }
     fleet.cluster().start_again();
     resumed(fleet)
 }

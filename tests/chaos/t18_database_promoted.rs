@@ -1,6 +1,6 @@
 //! T18: the primary dies and its synchronous standby takes its place: whatever was answered is there.
 //!
-//! Seen red: without waiting for the standby, acknowledged tasks are gone (`lost`).
+//! Not seen red yet: that takes commits that do not wait for the standby.
 
 use std::thread;
 use std::time::{Duration, Instant};
