@@ -8,19 +8,24 @@ pub fn payload(t: i64) -> String {
     format!(r#"{{"user":123456,"kind":"welcome-email","to":"someone@example.com","ref":"b7c1d9e0f2","t":{t}}}"#)
 }
 
-/// Over how many queues and tenants tasks are spread, in turn.
+/// Over how many queues, tenants and gates tasks are spread, in turn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Spread {
     /// Queues; where there is one, it is the default one.
     pub queues: usize,
     /// Tenants; where there is one, it is nobody.
     pub tenants: usize,
+    /// Gates that let [`AT_A_TIME`] run; where there is none, tasks pass none.
+    pub gates: usize,
 }
 
 impl Spread {
-    /// One queue and nobody's.
-    pub const NONE: Self = Self { queues: 1, tenants: 1 };
+    /// One queue, nobody's, no gates.
+    pub const NONE: Self = Self { queues: 1, tenants: 1, gates: 0 };
 }
+
+/// How many tasks a gate lets run at a time.
+const AT_A_TIME: usize = 4;
 
 /// A new task as the body of a submit has it.
 pub fn new_task() -> String {
@@ -33,7 +38,11 @@ fn nth_task(n: usize, spread: Spread) -> String {
         many => format!(r#""{word}":"{word}-{}","#, n % many),
     };
     let (queue, tenant) = (named("queue", spread.queues), named("tenant", spread.tenants));
-    format!(r#"{{{queue}{tenant}"type":"{TASK_TYPE}","payload":{}}}"#, payload(0))
+    let gate = match spread.gates {
+        0 => String::new(),
+        many => format!(r#""limits":[{{"key":"gate-{}","max_running":{AT_A_TIME}}}],"#, n % many),
+    };
+    format!(r#"{{{queue}{tenant}{gate}"type":"{TASK_TYPE}","payload":{}}}"#, payload(0))
 }
 
 /// `count` of them as a JSON array.
@@ -54,10 +63,12 @@ mod tests {
     }
 
     #[test]
-    fn batches_are_spread_over_queues_and_tenants_in_turn() {
+    fn batches_are_spread_in_turn() {
         let tasks = |spread| -> Vec<serde_json::Value> { serde_json::from_str(&batch(3, spread)).unwrap() };
-        assert!(tasks(Spread::NONE).iter().all(|it| it["queue"].is_null() && it["tenant"].is_null()));
-        let spread = tasks(Spread { queues: 2, tenants: 3 });
+        assert!(tasks(Spread::NONE).iter().all(|it| ["queue", "tenant", "limits"].iter().all(|key| it[key].is_null())));
+        let spread = tasks(Spread { queues: 2, tenants: 3, gates: 2 });
+        let gates: Vec<_> = spread.iter().map(|it| it["limits"][0]["key"].as_str().unwrap()).collect();
+        assert_eq!(gates, ["gate-0", "gate-1", "gate-0"]);
         let named = |word: &str| spread.iter().map(|it| it[word].as_str().unwrap()).collect::<Vec<_>>();
         assert_eq!(named("queue"), ["queue-0", "queue-1", "queue-0"]);
         assert_eq!(named("tenant"), ["tenant-0", "tenant-1", "tenant-2"]);

@@ -1,6 +1,7 @@
 //! The worker that stories kill and freeze: `story-worker URL NAME LEDGER GATE [MODE [LEASE]]`. Its handler writes what it
 //! does into a ledger outside the system. A first attempt whose payload says `"hold": true` waits until the file GATE is
-//! there, and one that says `"seconds"` works so long. MODE is a Python worker's. It serves the queue STORY_QUEUE.
+//! there, and one that says `"seconds"` works so long. MODE is a Python worker's. It serves the queue STORY_QUEUE,
+//! or all.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -38,8 +39,11 @@ async fn main() -> Result<(), Error> {
     };
     let client = Client::builder().url(url).build()?;
     let slots = std::env::var("STORY_SLOTS").ok().and_then(|it| it.parse().ok()).unwrap_or(SLOTS);
-    let queue = std::env::var("STORY_QUEUE").expect("STORY_QUEUE names the queue that it serves");
-    client.worker().queue(&queue).name(&name).slots(slots).lease(lease).handle("story", handle).run().await?;
+    let mut worker = client.worker().name(&name).slots(slots).lease(lease).handle("story", handle);
+    if let Ok(queue) = std::env::var("STORY_QUEUE") {
+        worker = worker.queue(&queue);
+    }
+    worker.run().await?;
     Ok(())
 }
 

@@ -77,7 +77,6 @@ fn what_is_not_built_is_not_supported() {
         let members = [
             ("depends_on", json!(["0190b6a0-0000-7000-8000-000000000000"])),
             ("group", json!("g")),
-            ("limits", json!([{ "key": "k", "max_running": 1 }])),
             ("callback", json!({ "url": "http://127.0.0.1:1/" })),
         ];
         for (member, value) in members {

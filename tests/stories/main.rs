@@ -15,6 +15,7 @@ mod command_line_reads;
 mod command_line_streams;
 mod config;
 mod follow;
+mod gates;
 mod http_target;
 mod keys;
 mod many_servers;

@@ -40,6 +40,7 @@ const LINES: &[Entry] = &[
     ("end_to_end", BOTH, end_to_end::run),
     ("tenants", BOTH, spread::tenants),
     ("lanes", BOTH, spread::lanes),
+    ("gates", BOTH, spread::gates),
     ("pipeline", BOTH, pipeline::run),
     ("python_worker", SQLITE, python_worker::run),
     ("latency", BOTH, latency::run),

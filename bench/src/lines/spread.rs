@@ -1,4 +1,4 @@
-//! `end_to_end` with its tasks spread over many: 100 tenants, then 1 000 lanes, compared with all of them in one lane of
+//! `end_to_end` with its tasks spread over many: 100 tenants, then 1 000 lanes, then 1 000 gates of four, compared with all of them in one lane of
 //! nobody's.
 
 use crate::Failure;
@@ -9,6 +9,7 @@ use crate::settings::Settings;
 
 const TENANTS: usize = 100;
 const LANES: usize = 1000;
+const GATES: usize = 1000;
 
 /// Prints the line `tenants`.
 pub fn tenants(settings: &Settings) -> Result<(), Failure> {
@@ -20,6 +21,11 @@ pub fn lanes(settings: &Settings) -> Result<(), Failure> {
     run(settings, "lanes", Spread { queues: LANES, ..Spread::NONE })
 }
 
+/// Prints the line `gates`.
+pub fn gates(settings: &Settings) -> Result<(), Failure> {
+    run(settings, "gates", Spread { gates: GATES, ..Spread::NONE })
+}
+
 fn run(settings: &Settings, name: &'static str, spread: Spread) -> Result<(), Failure> {
     let one = match settings.known.end_to_end.get() {
         known if known.is_finite() => known,
@@ -29,7 +35,8 @@ fn run(settings: &Settings, name: &'static str, spread: Spread) -> Result<(), Fa
     Line { name, by: "per_second" }.measure(settings, || {
         let sample = measure(settings, 1, spread)?;
         let ratio = sample.number("per_second") / one;
-        Ok(sample! { "tenants": spread.tenants, "lanes": spread.queues }.with(sample).with(sample! { "ratio": ratio }))
+        let spread = sample! { "tenants": spread.tenants, "lanes": spread.queues, "gates": spread.gates };
+        Ok(spread.with(sample).with(sample! { "ratio": ratio }))
     })?;
     Ok(())
 }

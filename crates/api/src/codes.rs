@@ -29,6 +29,11 @@ const CAUSES: &[(&str, &str, &str)] = &[
         "Call the server from a program, or from a page it serves itself.",
     ),
     (
+        "gate_not_found",
+        "Nobody said anything of a gate of this name, and no task named it. A gate of a key is one of a tenant.",
+        "See `tasklane gate ls` for those there are.",
+    ),
+    (
         "not_found",
         "No route of this version has that path.",
         "See the API reference; a newer route needs a newer server.",
@@ -116,6 +121,12 @@ const CAUSES: &[(&str, &str, &str)] = &[
         "task_failed",
         "The task ended without a result; `failure` tells its kind and message.",
         "See `tasklane get ID`; once the cause is mended: `tasklane retry ID`.",
+    ),
+    (
+        "too_many_gates",
+        "Tasks name so many different keys in their limits that the server keeps no more combinations of queue, type, tenant \
+         and keys: 200 000. One is forgotten some time after the last task that has it is no longer kept.",
+        "Name fewer keys; or keep final tasks for a shorter time.",
     ),
     (
         "too_many_lanes",

@@ -35,6 +35,7 @@ codes! {
     INCOMPLETE_BODY = 400 "incomplete_body" "The body broke off";
     MALFORMED_JSON = 400 "malformed_json" "The body is not JSON";
     ORIGIN_NOT_ALLOWED = 403 "origin_not_allowed" "Not from that page";
+    GATE_NOT_FOUND = 404 "gate_not_found" "No such gate";
     NOT_FOUND = 404 "not_found" "No such route";
     QUEUE_NOT_FOUND = 404 "queue_not_found" "No such queue";
     TASK_NOT_FOUND = 404 "task_not_found" "No such task";
@@ -55,6 +56,7 @@ codes! {
     INVALID = 422 "invalid" "The request is invalid";
     NOT_SUPPORTED = 422 "not_supported" "Not supported by this version";
     TASK_FAILED = 422 "task_failed" "The task has no result";
+    TOO_MANY_GATES = 429 "too_many_gates" "Too many keys of limits";
     TOO_MANY_LANES = 429 "too_many_lanes" "Too many queues and types";
     TOO_MANY_STREAMS = 429 "too_many_streams" "Too many open streams";
     INTERNAL = 500 "internal" "The server failed";
@@ -227,6 +229,10 @@ impl From<Refusal> for Refused {
                 let detail = format!("{text}; put what varies into labels or the payload");
                 Self::new(TOO_MANY_LANES, detail).quota("lanes", limit, AFTER_SWEEP)
             }
+            Refusal::TooManyGates { limit } => {
+                let detail = format!("{text}; name fewer keys, or wait until tasks that named others are gone");
+                Self::new(TOO_MANY_GATES, detail).quota("gates", limit, AFTER_SWEEP)
+            }
             Refusal::DiskFull => disk_full(),
         }
     }
@@ -312,6 +318,7 @@ mod tests {
             Refused::from(StoreError::DiskFull),
             Refused::from(Refusal::DiskFull),
             Refused::from(Refusal::TooManyLanes { limit: 1 }),
+            Refused::from(Refusal::TooManyGates { limit: 1 }),
             too_busy(),
         ];
         let quota = Refused::from(Refusal::TooManyLanes { limit: 7 }).into_response("r");

@@ -30,6 +30,7 @@ impl Seen {
             Method::GET => "GET",
             Method::HEAD => "HEAD",
             Method::POST => "POST",
+            Method::PUT => "PUT",
             Method::DELETE => "DELETE",
             _ => "other",
         };

@@ -16,10 +16,10 @@ use crate::openapi;
 use crate::request_id::RequestIds;
 use crate::route::{Access, Handler, Route, Verb, groups};
 use crate::service;
-use crate::v1::{events, leases, queues, reports, stats, tasks, types, workers};
+use crate::v1::{events, gates, leases, queues, reports, stats, tasks, types, workers};
 
 use Access::{Admin, Everyone, Read, Submit, Work};
-use Verb::{Delete, Get, Post};
+use Verb::{Delete, Get, Post, Put};
 
 const fn route(verb: Verb, path: &'static str, access: Access, handler: Handler) -> Route {
     Route { verb, path, access, handler, dialect: None }
@@ -56,10 +56,15 @@ const ROUTES: &[Route] = &[
     route(Post, "/v1/reports", Work, |it| Box::pin(reports::report(it))),
     route(Get, "/v1/queues", Read, |it| Box::pin(queues::list(it))),
     route(Get, "/v1/queues/{queue}", Read, |it| Box::pin(queues::get(it))),
+    route(Put, "/v1/queues/{queue}", Admin, |it| Box::pin(queues::put(it))),
     route(Post, "/v1/queues/{queue}:pause", Admin, |it| Box::pin(queues::pause(it))),
     route(Post, "/v1/queues/{queue}:resume", Admin, |it| Box::pin(queues::resume(it))),
     route(Post, "/v1/queues/{queue}:drain", Admin, |it| Box::pin(queues::drain(it))),
     route(Post, "/v1/queues/{queue}:purge", Admin, |it| Box::pin(queues::purge(it))),
+    route(Get, "/v1/gates", Read, |it| Box::pin(gates::list(it))),
+    route(Get, "/v1/gates/{gate}", Read, |it| Box::pin(gates::get(it))),
+    route(Put, "/v1/gates/{gate}", Admin, |it| Box::pin(gates::put(it))),
+    route(Delete, "/v1/gates/{gate}", Admin, |it| Box::pin(gates::delete(it))),
     route(Get, "/v1/types", Read, |it| Box::pin(types::list(it))),
     route(Get, "/v1/types/{type}", Read, |it| Box::pin(types::get(it))),
     route(Get, "/v1/workers", Read, |it| Box::pin(workers::list(it))),

@@ -5,8 +5,8 @@ use tasklane_server::Environment;
 
 use crate::output::{Colour, Format};
 use crate::{
-    atropos, bench, cancel, completion, config, db, dev, doctor, explain, get, health, logs, ls, queue, reference,
-    rerun, result, retry, serve, stats, submit, top, types, watch, why, worker,
+    atropos, bench, cancel, completion, config, db, dev, doctor, explain, gate, get, health, logs, ls, queue,
+    reference, rerun, result, retry, serve, stats, submit, top, types, watch, why, worker,
 };
 
 /// Options that every command takes stand together.
@@ -66,6 +66,7 @@ pub(crate) enum Command {
     Retry(retry::Retry),
     Rerun(rerun::Rerun),
     Queue(queue::Queue),
+    Gate(gate::Gate),
     Type(types::Types),
     Worker(worker::Worker),
     Stats(stats::Stats),
@@ -105,7 +106,7 @@ mod tests {
     fn every_command_has_an_example_that_parses() {
         let mut found = Vec::new();
         leaves(&Arguments::command(), "", &mut found);
-        assert!(found.len() >= 34, "{}", found.len());
+        assert!(found.len() >= 38, "{}", found.len());
         for (path, command) in found {
             let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
             let examples: Vec<_> = help.lines().map(str::trim).filter(|line| line.starts_with(&path)).collect();

@@ -66,6 +66,7 @@ fn words(task: &Task) -> Vec<Named> {
         ("priority", if task.priority == 0 { String::new() } else { task.priority.to_string() }),
         ("tenant", task.tenant.clone().unwrap_or_default()),
         ("labels", labels.collect::<Vec<_>>().join(" ")),
+        ("limits", task.limits.iter().map(|it| &*it.key).collect::<Vec<_>>().join(" ")),
         ("unique key", task.unique_key.clone().unwrap_or_default()),
         ("rerun of", task.rerun_of.clone().unwrap_or_default()),
         ("worker", task.worker.clone().unwrap_or_default()),
@@ -106,11 +107,12 @@ mod tests {
         let body =
             br#"{"id":"i","type":"t","queue":"q","state":"failed","reason":"attempts_spent","attempt":3,"spent":3,
             "max_attempts":3,"payload":{"n":1},"failure":{"kind":"error","message":"no\u0007"},
-            "created_at":"2026-01-31T11:00:00Z","quarantined":true,"run_at":"2026-01-31T11:30:00Z"}"#;
+            "created_at":"2026-01-31T11:00:00Z","quarantined":true,"limits":[{"key":"smtp"},{"key":"u-7"}],"run_at":"2026-01-31T11:30:00Z"}"#;
         let now = tasklane_wire::time::parse("2026-01-31T12:00:00Z").unwrap();
         let lines = table(&Task::read(body).unwrap(), now).lines(Paint::Text);
         let text = lines.join("\n");
-        for part in ["✗ failed", "attempt  3/3", "(1h ago)", r#"{"n":1}"#, "error: no\\u{7}", "quarantined"] {
+        for part in ["✗ failed", "attempt  3/3", "(1h ago)", r#"{"n":1}"#, "error: no\\u{7}", "quarantined", "smtp u-7"]
+        {
             assert!(text.contains(part), "{part} in\n{text}");
         }
         assert!(!text.contains("run at"), "{text}");

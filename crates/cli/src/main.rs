@@ -28,6 +28,7 @@ mod watch;
 mod why;
 
 // Other nouns.
+mod gate;
 mod queue;
 mod types;
 mod work;
@@ -44,6 +45,7 @@ mod bar;
 mod failure;
 mod follow;
 mod interrupt;
+mod limits;
 mod listing;
 mod moment;
 mod output;
@@ -133,6 +135,7 @@ async fn talk(command: Command, remote: &Remote, output: &Output) -> Result<Exit
         Command::Retry(command) => command.run(remote, output).await,
         Command::Rerun(command) => command.run(remote, output).await,
         Command::Queue(command) => command.run(remote, output).await,
+        Command::Gate(command) => command.run(remote, output).await,
         Command::Type(command) => command.run(remote, output).await,
         Command::Worker(command) => command.run(remote, output).await,
         Command::Stats(command) => command.run(remote, output).await,

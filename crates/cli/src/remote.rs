@@ -57,6 +57,16 @@ impl<'a> Call<'a> {
         Self { method: Method::POST, ..Self::get(path) }
     }
 
+    /// Makes what is at `path` below `/v1` what is sent.
+    pub(crate) fn put(path: impl IntoIterator<Item = &'a str>) -> Self {
+        Self { method: Method::PUT, ..Self::get(path) }
+    }
+
+    /// Takes away what is at `path` below `/v1`.
+    pub(crate) fn delete(path: impl IntoIterator<Item = &'a str>) -> Self {
+        Self { method: Method::DELETE, ..Self::get(path) }
+    }
+
     /// With this in the query, if there is any.
     pub(crate) fn query(mut self, name: &'a str, value: Option<impl ToString>) -> Self {
         self.query.extend(value.map(|it| (name, it.to_string())));

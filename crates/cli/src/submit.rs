@@ -9,6 +9,7 @@ use serde_json::value::RawValue;
 use crate::failure::{Exit, Failure};
 use crate::follow;
 use crate::interrupt;
+use crate::limits::{self, Limit};
 use crate::output::{Output, Tone};
 use crate::payload;
 use crate::remote::{Call, Remote, task_id};
@@ -24,6 +25,7 @@ Examples:
   tasklane submit mail.send -f mail.json --queue mail --priority high
   echo '{\"n\": 1}' | tasklane submit count - --delay 10m --max-attempts 5
   tasklane submit invoice.pay '{\"invoice\":17}' --idempotency-key invoice-17
+  tasklane submit mail.send -f mail.json --limit smtp=3 --rate smtp=100/1m
 
 A value is JSON where it is JSON (pages=3, on=true, list=[1,2]), else a string. With --wait the result is printed;
 the exit code is 3 if the task does not succeed, 6 if it is not finished in the given time.")]
@@ -82,6 +84,12 @@ pub(crate) struct Submit {
     /// What to do if the key is held: return the holder, reject, or replace its payload and time
     #[arg(long, value_enum, requires = "unique", value_name = "POLICY", hide_possible_values = true)]
     unique_policy: Option<UniquePolicy>,
+    /// Of the tasks that name this key, at most so many run at a time; KEY alone names it and limits nothing
+    #[arg(long = "limit", value_name = "KEY=N", value_parser = limits::of_key)]
+    limits: Vec<Limit>,
+    /// Of the tasks that name this key, at most so many start in any span of a time, such as smtp=100/1m
+    #[arg(long = "rate", value_name = "KEY=N/TIME", value_parser = limits::rate_of_key)]
+    rates: Vec<Limit>,
     /// Its id, a UUID; the same submit with the same id is harmless
     #[arg(long, value_name = "UUID", value_parser = task_id)]
     id: Option<String>,
@@ -143,6 +151,7 @@ impl Submit {
             tenant: self.tenant.as_deref(),
             labels: labels(&self.labels)?,
             unique: self.unique.as_deref().map(|key| Unique { key, policy: self.unique_policy }),
+            limits: limits::joined(self.limits.iter().chain(&self.rates)).map_err(Failure::usage)?,
         };
         serde_json::to_vec(&new).map_err(|error| Failure::new(Exit::Failed, error.to_string()))
     }
@@ -205,6 +214,8 @@ struct NewTask<'a> {
     labels: serde_json::Map<String, serde_json::Value>,
     #[serde(skip_serializing_if = "Option::is_none")]
     unique: Option<Unique<'a>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    limits: Vec<Limit>,
 }
 
 #[derive(Serialize)]
@@ -248,6 +259,11 @@ mod tests {
             r#""unique":{"key":"k"}}"#
         );
         assert_eq!(request(&words), want);
+        let words = ["t", "--limit", "k=3", "--rate", "k=5/1s", "--limit", "open"];
+        let want =
+            r#"{"type":"t","limits":[{"key":"k","max_running":3,"rate":{"count":5,"per":"1s"}},{"key":"open"}]}"#;
+        assert_eq!(request(&words), want);
+        assert_eq!(parsed(&["t", "--limit", "k=1", "--limit", "k=2"]).request().unwrap_err().exit, Exit::Usage);
         assert_eq!(request(&["t", "-p", "high"]), r#"{"type":"t","priority":"high"}"#);
     }
 

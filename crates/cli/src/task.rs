@@ -47,6 +47,8 @@ pub(crate) struct Task {
     pub(crate) progress: Option<Progress>,
     pub(crate) labels: Option<std::collections::BTreeMap<String, String>>,
     pub(crate) unique_key: Option<String>,
+    #[serde(default)]
+    pub(crate) limits: Vec<NamedGate>,
     pub(crate) worker: Option<String>,
     pub(crate) run_at: Option<String>,
     pub(crate) start_deadline: Option<String>,
@@ -60,6 +62,12 @@ pub(crate) struct Task {
     pub(crate) cancel_requested: bool,
     #[serde(default)]
     pub(crate) quarantined: bool,
+}
+
+/// A gate that it passes by its key.
+#[derive(Debug, Deserialize)]
+pub(crate) struct NamedGate {
+    pub(crate) key: String,
 }
 
 /// How it failed.

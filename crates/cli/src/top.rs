@@ -11,6 +11,7 @@ use tasklane_server::clock::MachineClock;
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::failure::{Exit, Failure};
+use crate::gate;
 use crate::interrupt;
 use crate::listing;
 use crate::moment;
@@ -23,9 +24,12 @@ use crate::table::{Cell, Table};
 use crate::task::{Progress, Task, read, state_cell};
 use crate::worker;
 
-/// Tasks and workers that are shown.
+/// Tasks, workers and gates that are shown.
 const TASKS: usize = 12;
 const WORKERS: usize = 8;
+const GATES: usize = 8;
+/// Gates that are looked at for those: of queues and types come first.
+const LOOKED_AT: usize = 200;
 
 /// Watch a server at work: queues, running tasks, workers
 #[derive(Debug, Args)]
@@ -91,6 +95,7 @@ struct Seen {
     running: Vec<Box<RawValue>>,
     /// `None`: the server does not tell.
     workers: Option<Vec<Box<RawValue>>>,
+    gates: Option<Vec<Box<RawValue>>>,
     stats: Option<String>,
     at: Timestamp,
 }
@@ -103,10 +108,12 @@ struct Page {
 async fn look(remote: &Remote) -> Result<Seen, Failure> {
     let running = remote.call(Call::get(["tasks"]).query("state", Some("running")).query("limit", Some(TASKS))).await?;
     let stats = remote.call(Call::get(["stats"])).await;
+    let gates = remote.call(Call::get(["gates"]).query("limit", Some(LOOKED_AT))).await;
     Ok(Seen {
         queues: listing::gather(remote, "queues").await?,
         running: read::<Page>(&running)?.items,
         workers: told(listing::gather(remote, "workers").await)?,
+        gates: told(gates)?.map(|it| read::<Page>(&it)).transpose()?.map(|it| it.items),
         stats: told(stats)?.map(|it| String::from_utf8_lossy(&it).into_owned()),
         at: MachineClock::start().wall(),
     })
@@ -125,8 +132,9 @@ impl Seen {
         let list =
             |items: &[Box<RawValue>]| format!("[{}]", items.iter().map(|it| it.get()).collect::<Vec<_>>().join(","));
         let workers = self.workers.as_ref().map(|it| format!(",\"workers\":{}", list(it))).unwrap_or_default();
+        let gates = self.gates.as_ref().map(|it| format!(",\"gates\":{}", list(it))).unwrap_or_default();
         let stats = self.stats.as_ref().map(|it| format!(",\"stats\":{it}")).unwrap_or_default();
-        format!("{{\"queues\":{},\"running\":{}{workers}{stats}}}", list(&self.queues), list(&self.running))
+        format!("{{\"queues\":{},\"running\":{}{workers}{gates}{stats}}}", list(&self.queues), list(&self.running))
     }
 }
 
@@ -149,6 +157,12 @@ fn picture(seen: &Seen, url: &str, output: &Output) -> Result<Vec<String>, Failu
     if let Some(workers) = &seen.workers {
         let shown = &workers[..workers.len().min(WORKERS)];
         part(worker::table(listing::shapes(shown)?, seen.at), "no workers", workers.is_empty());
+    }
+    // Most servers have none; those that nothing passes only take room.
+    let gates = gate::busiest(seen.gates.as_deref().unwrap_or_default(), GATES)?;
+    if !gates.is_empty() {
+        lines.push(String::new());
+        lines.extend(gate::table(&gates, seen.at).lines(paint));
     }
     Ok(lines)
 }
@@ -184,16 +198,20 @@ mod tests {
                 r#"{"id":"i","type":"t","queue":"mail","state":"running","progress":{"percent":40,"message":"p"}}"#,
             )],
             workers: None,
+            gates: None,
             stats: None,
             at: tasklane_wire::time::parse("2026-01-31T12:00:00Z").unwrap(),
         };
         let text = picture(&seen, "http://x", &output).unwrap().join("\n");
         assert!(text.contains("mail") && text.contains("40 %  p") && !text.contains("WORKER"), "{text}");
-        assert!(!seen.json().contains("workers"));
+        assert!(!seen.json().contains("workers") && !seen.json().contains("gates"));
+        let gate = r#"{"name":"queue:mail","max_running":1,"set_by":"config","running":1,"waiting":3,"full":true}"#;
+        seen.gates = Some(vec![raw(gate)]);
         seen.workers = Some(vec![]);
         seen.stats = Some(r#"{"tasks":{"queued":3}}"#.into());
         let text = picture(&seen, "http://x", &output).unwrap().join("\n");
         assert!(text.contains("no workers") && text.contains("tasks queued 3"), "{text}");
+        assert!(text.contains("queue:mail") && text.contains("‖ full") && seen.json().contains("gates"), "{text}");
         assert!(serde_json::from_str::<serde_json::Value>(&seen.json()).is_ok());
     }
 }

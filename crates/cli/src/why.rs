@@ -35,6 +35,8 @@ struct Answer {
 #[derive(Deserialize)]
 struct Reason {
     #[serde(default)]
+    code: String,
+    #[serde(default)]
     message: String,
     #[serde(default)]
     remedy: String,
@@ -66,6 +68,9 @@ fn lines(answer: &Answer, now: Timestamp) -> Vec<String> {
         if !reason.remedy.is_empty() {
             lines.push(format!("    {}", visible(&reason.remedy)));
         }
+        if reason.code == "gate_full" {
+            lines.push("    see and change it: tasklane gate ls, tasklane gate set".to_owned());
+        }
     }
     lines
 }
@@ -95,6 +100,14 @@ mod tests {
                 "    tasklane queue resume q",
             ]
         );
+    }
+
+    #[test]
+    fn a_full_gate_leads_to_its_commands() {
+        let body = r#"{"state":"blocked","reasons":[{"code":"gate_full","message":"the gate of key \"k\" lets 1",
+            "remedy":"it opens by itself"}]}"#;
+        let last = "    see and change it: tasklane gate ls, tasklane gate set";
+        assert_eq!(told(body), ["‖ blocked", "- the gate of key \"k\" lets 1", "    it opens by itself", last]);
     }
 
     #[test]

@@ -5,9 +5,11 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::Serialize;
 use tasklane_core::accept::{Moment, Start};
+use tasklane_core::gate::Bounds;
 use tasklane_core::retry::Retry;
 use tasklane_core::task::TaskId;
 use tasklane_core::time::Timestamp;
+use tasklane_wire::gate::{LimitShape, LimitsShape};
 use tasklane_wire::json;
 use tasklane_wire::task::{NewTask as Shape, UniqueShape};
 
@@ -124,6 +126,25 @@ impl NewTask {
     pub fn unique(mut self, key: impl Into<String>, policy: UniquePolicy) -> Self {
         self.shape.unique = Some(UniqueShape { key: Cow::Owned(key.into()), policy, held_for: None });
         self
+    }
+
+    /// Of the tasks of its tenant that name this key, no more run or start than this. It holds for all of them, until a
+    /// task says something else or somebody does by hand.
+    pub fn limit(mut self, key: impl Into<String>, limits: LimitsShape) -> Self {
+        self.pass(key.into(), (&limits).into());
+        self
+    }
+
+    /// It passes the gate of this key as that is: what was said of it, by tasks, by the configuration or by hand, holds
+    /// for this task too.
+    pub fn gate(mut self, key: impl Into<String>) -> Self {
+        self.pass(key.into(), Bounds::default());
+        self
+    }
+
+    fn pass(&mut self, key: String, bounds: Bounds) {
+        self.shape.limits.retain(|it| it.key != key);
+        self.shape.limits.push(LimitShape { key: Cow::Owned(key), bounds });
     }
 
     /// A key that makes it harmless to submit the same task again within 24 hours.

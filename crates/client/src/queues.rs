@@ -1,11 +1,13 @@
 //! Reading queues and steering them.
 
+use serde_json::json;
+use tasklane_wire::gate::LimitsShape;
 use tasklane_wire::queue::QueueShape;
 use tasklane_wire::task::Page;
 
 use crate::client::Client;
 use crate::error::Error;
-use crate::transport::segment;
+use crate::transport::{Call, segment};
 
 impl Client {
     /// Every queue that ever had a task.
@@ -52,5 +54,15 @@ impl Client {
     /// As [`Client::queue`].
     pub async fn drain(&self, queue: &str) -> Result<QueueShape, Error> {
         self.act(format!("/v1/queues/{}:drain", segment(queue))).await
+    }
+
+    /// Of this queue no more run or start than this; `None` takes its limits away, unless the configuration has some. A
+    /// queue that is not there yet is made.
+    ///
+    /// # Errors
+    /// As the server says.
+    pub async fn set_queue_limits(&self, queue: &str, limits: Option<LimitsShape>) -> Result<QueueShape, Error> {
+        let body = json!({ "limits": limits }).to_string();
+        self.transport.send(Call::put(format!("/v1/queues/{}", segment(queue)), body)).await?.json()
     }
 }

@@ -62,6 +62,11 @@ impl Call {
         Self { body: Some(json.into()), ..Self::act(path) }
     }
 
+    /// A JSON body that becomes what is there.
+    pub(crate) fn put(path: impl Into<String>, json: impl Into<Bytes>) -> Self {
+        Self { method: Method::PUT, ..Self::post(path, json) }
+    }
+
     /// The answer must begin within this, where the client itself is more patient; how long it is, is another matter.
     pub(crate) fn within(mut self, most: Duration) -> Self {
         self.within = Some(most);

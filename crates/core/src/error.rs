@@ -38,6 +38,12 @@ pub enum Refusal {
         /// The limit that was reached ([`crate::limit::LANES`]).
         limit: usize,
     },
+    /// The server keeps no more strands (queue, type and tenant with the same keys of gates).
+    #[error("the server already keeps {limit} combinations of queue, type, tenant and limits")]
+    TooManyGates {
+        /// The limit that was reached ([`crate::limit::STRANDS`]).
+        limit: usize,
+    },
     /// No room on the disk; what was accepted before stays.
     #[error("the disk is full")]
     DiskFull,

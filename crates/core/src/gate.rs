@@ -2,6 +2,7 @@
 //! have room; it takes a slot of each then, and gives them back when its attempt ends, however it ends.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
@@ -30,6 +31,18 @@ pub enum GateName {
         /// As the tasks say it.
         key: Box<str>,
     },
+}
+
+/// For people: the kind, and the name; the tenant only where it is somebody's.
+impl fmt::Display for GateName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Queue(queue) => write!(f, "the gate of queue {queue:?}"),
+            Self::Type(task_type) => write!(f, "the gate of type {task_type:?}"),
+            Self::Key { tenant, key } if tenant.is_empty() => write!(f, "the gate of key {key:?}"),
+            Self::Key { tenant, key } => write!(f, "the gate of key {key:?} of tenant {tenant:?}"),
+        }
+    }
 }
 
 impl GateName {
@@ -232,6 +245,11 @@ impl Starts {
             left = left.saturating_sub(n);
             (left < rate.count).then(|| at.plus(rate.per))
         })
+    }
+
+    /// When the next of the starts no longer counts, so that there is more room; `None`: all of it is there.
+    pub fn grows_at(&self, rate: Rate, now: Timestamp) -> Option<Timestamp> {
+        self.counted(rate, now).map(|(at, _)| at.plus(rate.per)).next()
     }
 
     /// Starts that still count.

@@ -73,6 +73,11 @@ pub const RETRY_DELAYS: usize = 100;
 pub const LANES: usize = 100_000;
 /// Most limits of a task: keys of gates that it names.
 pub const LIMITS: usize = 10;
+/// Most strands a server keeps: what tasks of one queue, type and tenant with the same keys are. A submit that would make one
+/// more is refused; about as many more as one submission has tasks may come at once.
+pub const STRANDS: usize = 200_000;
+/// Most tasks that a gate may let run at a time.
+pub const SLOTS: u32 = 1_000_000;
 /// How many starts a rate may let through in its time.
 pub const RATE_COUNT: RangeInclusive<u32> = 1..=1_000_000;
 /// The time of a rate.

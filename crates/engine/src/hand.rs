@@ -67,6 +67,16 @@ pub(crate) async fn control(inside: &Arc<Inside>, name: &str, to: QueueState) ->
     Ok(named(inside.store.queues(Some(name.into())).await?))
 }
 
+/// A queue, made if it never had a task.
+pub(crate) async fn make_queue(inside: &Arc<Inside>, name: &str) -> Result<Option<Queue>, StoreError> {
+    let find = async || inside.store.queues(Some(name.into())).await.map(|it| it.into_iter().next());
+    if let Some(queue) = find().await? {
+        return Ok(Some(queue));
+    }
+    inside.commit(Batch { control: vec![(name.into(), QueueState::Active)], ..Batch::default() }).await?;
+    find().await
+}
+
 /// The task, when it is final or `wait` is over.
 pub(crate) async fn wait(inside: &Arc<Inside>, id: TaskId, wait: Duration) -> Result<Option<Task>, StoreError> {
     let until = Instant::now() + wait;

@@ -206,6 +206,14 @@ impl Engine {
         hand::control(&self.inside, queue, to).await
     }
 
+    /// A queue, made if it never had a task.
+    ///
+    /// # Errors
+    /// The store did not answer.
+    pub async fn make_queue(&self, queue: &str) -> Result<Option<Queue>, StoreError> {
+        hand::make_queue(&self.inside, queue).await
+    }
+
     /// How many tasks the interface `origin` accepted (`""` is `/v1`), for this tenant or for all.
     ///
     /// # Errors

@@ -21,6 +21,7 @@ mod settle;
 // Beside the road.
 pub mod bulk;
 mod cancels;
+mod gate;
 mod hand;
 mod hints;
 mod housekeeping;
@@ -33,6 +34,7 @@ mod why;
 // What the stations share.
 mod commit;
 mod facts;
+mod gate_levels;
 mod ids;
 mod inside;
 mod metrics;

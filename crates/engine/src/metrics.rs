@@ -21,13 +21,14 @@ use tasklane_core::state::{Reason, State};
 use tasklane_core::task::Lane;
 use tasklane_core::time::Timestamp;
 
+use crate::gate_levels;
 use crate::inside::{Inside, lock};
 
 /// Most queues shown, in the order of their names; a server with more shows the rest by `/v1/queues`.
 const QUEUES: usize = 1_000;
 
-type Labels = Vec<(&'static str, String)>;
-type Level = Gauge<f64, AtomicU64>;
+pub(crate) type Labels = Vec<(&'static str, String)>;
+pub(crate) type Level = Gauge<f64, AtomicU64>;
 
 /// Most types with a counter of their own; those that come later count as one, `~other`, which no type is named.
 const TYPES: usize = 200;
@@ -148,6 +149,9 @@ pub(crate) async fn render(inside: &Arc<Inside>) -> String {
     if let (Ok(queues), Ok(stats)) = (inside.store.queues(None).await, inside.store.stats().await) {
         queue_levels(&mut registry, &queues, inside.store.now());
         store_levels(&mut registry, &stats);
+    }
+    if let Ok(gates) = gate_levels::look(&*inside.store).await {
+        gate_levels::levels(&mut registry, &gates);
     }
     let mut text = String::new();
     // Writing to a String cannot fail.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use tasklane_core::error::StoreError;
+use tasklane_core::gate::{Gate, Rate};
 use tasklane_core::ports::store::Standing;
 use tasklane_core::queue::QueueState;
 use tasklane_core::state::State;
@@ -11,6 +12,8 @@ use tasklane_core::task::{Task, TaskId};
 use crate::calls::{Why, WhyReason};
 use crate::inside::Inside;
 
+/// How many holders of a full gate are named.
+const HOLDERS: usize = 3;
 /// How many tasks ahead are counted; past it the answer is "more than".
 const AHEAD: u64 = 10_000;
 
@@ -19,9 +22,13 @@ pub(crate) async fn why(inside: &Arc<Inside>, id: TaskId) -> Result<Option<Why>,
     let Some(standing) = inside.store.standing(id, AHEAD).await? else { return Ok(None) };
     let mut reasons = Vec::new();
     reasons.extend(time(&standing));
-    if matches!(standing.task.facts.state, State::Queued | State::Scheduled | State::Retrying) {
+    let waits = [State::Blocked, State::Queued, State::Scheduled, State::Retrying];
+    if waits.contains(&standing.task.facts.state) {
         reasons.extend(queue(&standing));
         reasons.extend(worker(inside, &standing));
+    }
+    for full in &standing.gates {
+        reasons.push(gate(inside, full).await?);
     }
     reasons.extend(quarantine(&standing.task));
     if standing.task.facts.state == State::Queued {
@@ -83,6 +90,34 @@ fn worker(inside: &Inside, standing: &Standing) -> Option<WhyReason> {
             lane.queue
         ),
         remedy: "start a worker that leases this queue and type".to_owned(),
+        opens_at: None,
+    })
+}
+
+/// Why a gate is full, and who could open it.
+async fn gate(inside: &Inside, gate: &Gate) -> Result<WhyReason, StoreError> {
+    let name = &gate.name;
+    let full_by_rate = gate.bounds.rate.filter(|_| gate.opens_at.is_some());
+    if let Some(Rate { count, per }) = full_by_rate {
+        return Ok(WhyReason {
+            code: "gate_full",
+            message: format!("{name} lets {count} tasks start in {} seconds, and so many did", per.as_secs_f64()),
+            remedy: "it opens by itself; a higher rate makes that sooner".to_owned(),
+            opens_at: gate.opens_at,
+        });
+    }
+    let most = gate.bounds.max_running.unwrap_or(0);
+    let holders = inside.store.gate(name.clone()).await?.map(|it| it.holders).unwrap_or_default();
+    let shown: Vec<String> = holders.iter().take(HOLDERS).map(|(id, _)| id.to_string()).collect();
+    let held_by = if shown.is_empty() { String::new() } else { format!(", such as {}", shown.join(", ")) };
+    let remedy = match most {
+        0 => "nothing passes it until its limit is raised",
+        _ => "it opens when one of those that run ends; a higher limit makes that sooner",
+    };
+    Ok(WhyReason {
+        code: "gate_full",
+        message: format!("{name} lets {most} tasks run at a time, and {} do{held_by}", gate.running),
+        remedy: remedy.to_owned(),
         opens_at: None,
     })
 }

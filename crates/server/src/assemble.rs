@@ -59,6 +59,11 @@ impl Server {
             name = signals.next() => return Err(StartError::Asked { name }),
         };
         let engine = Engine::start(store, options);
+        // Before anybody may lease.
+        if let Err(error) = engine.configure_gates(config.gates.clone()).await {
+            engine.stop().await;
+            return Err(StartError::Gates(error));
+        }
         let mut runners = vec![run_bulks(&engine)];
         runners.extend(executors.map(|it| run(it, &engine, config.executors.slots)));
         let options = api_options(&config);

@@ -4,6 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use tasklane_core::error::StoreError;
 use tasklane_store::postgres;
 use tasklane_store::sqlite::OpenError;
 use thiserror::Error;
@@ -111,6 +112,9 @@ pub enum StartError {
         /// What the store says.
         why: String,
     },
+    /// The limits of the configuration could not be set.
+    #[error("the gates of the configuration were not set: {0}")]
+    Gates(StoreError),
     /// Somebody asked it to stop while it waited for the database.
     #[error("{name} came while the database was waited for")]
     Asked {
@@ -155,6 +159,8 @@ impl StartError {
             Self::Broken { .. } => {
                 "see to the disk, then start the server again: what was answered is kept, what was not may be there or not".into()
             }
+            Self::Gates(StoreError::DiskFull) => "free some space, or take what is new below [gates] out".into(),
+            Self::Gates(_) => "start it again; what was in force before still is".into(),
             Self::Store(_) | Self::Database(_) | Self::Asked { .. } => return None,
             Self::Runtime(_) => "look at the limits of processes and open files (ulimit -a)".into(),
         })
@@ -169,7 +175,8 @@ impl StartError {
             | Self::Target { .. }
             | Self::NotLoopback { .. }
             | Self::NoKeys { .. } => exit::USAGE,
-            Self::LogFile { .. } | Self::Broken { .. } => exit::DISK,
+            Self::LogFile { .. } | Self::Broken { .. } | Self::Gates(StoreError::DiskFull) => exit::DISK,
+            Self::Gates(_) => exit::UNREACHABLE,
             Self::Asked { .. } => exit::INTERRUPTED,
             Self::PortTaken { .. } => exit::CONFLICT,
             Self::Store(error) => exit_of(error),

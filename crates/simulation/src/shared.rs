@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use tasklane_core::error::StoreError;
 use tasklane_core::event::Position;
+use tasklane_core::gate::{Gate, GateDetail, GateName};
 use tasklane_core::lease::LeaseKey;
 use tasklane_core::ports::BoxFuture;
 use tasklane_core::ports::store::{
@@ -180,6 +181,14 @@ impl Store for Port {
             self.reach().await?;
             self.read(self.store.queues(name)).await
         })
+    }
+
+    fn gates(&self, after: Option<GateName>, most: usize) -> BoxFuture<'_, Result<Vec<Gate>, StoreError>> {
+        self.store.gates(after, most)
+    }
+
+    fn gate(&self, name: GateName) -> BoxFuture<'_, Result<Option<GateDetail>, StoreError>> {
+        self.store.gate(name)
     }
 
     fn lanes(&self) -> BoxFuture<'_, Result<Vec<LaneCounts>, StoreError>> {

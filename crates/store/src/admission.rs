@@ -26,6 +26,8 @@ pub(crate) trait Known {
     fn lane(&mut self, lane: &Arc<Lane>) -> (Option<QueueState>, bool);
     /// How many lanes there are.
     fn lanes(&self) -> usize;
+    /// Whether a task would make one strand more than [`limit::STRANDS`].
+    fn is_strand_too_many(&mut self, task: &NewTask) -> bool;
 }
 
 /// Keys claimed by earlier tasks of the same submission.
@@ -58,6 +60,9 @@ pub(crate) fn admit<K: Known>(
                 return Ok(Err(Refused { index, refusal: Refusal::TooManyLanes { limit: limit::LANES } }));
             }
             claimed.lanes.push(Arc::clone(&task.lane));
+        }
+        if admission == Admission::Insert && !task.limits.is_empty() && known.is_strand_too_many(task) {
+            return Ok(Err(Refused { index, refusal: Refusal::TooManyGates { limit: limit::STRANDS } }));
         }
         if !alone {
             claim(&mut claimed, task, admission, now);

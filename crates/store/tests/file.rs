@@ -14,10 +14,12 @@ use conformance::world::{LEASE, SECOND, World, beginning, id, spec, success};
 use rusqlite::Connection;
 use tasklane_core::accept::{NewTask, UniquePolicy};
 use tasklane_core::error::{Refusal, StoreError};
+use tasklane_core::gate::{Bounds, GateName, Limit, SetBy, SetGate};
 use tasklane_core::hand::Hand;
 use tasklane_core::lease::{Home, LeaseRequest};
 use tasklane_core::ports::clock::Clock;
-use tasklane_core::ports::store::{Batch, Store};
+use tasklane_core::ports::store::{Batch, Store, Sweep};
+use tasklane_core::retention::Retention;
 use tasklane_core::settle::Settled;
 use tasklane_core::state::{Reason, State};
 use tasklane_core::task::Unique;
@@ -369,4 +371,72 @@ async fn what_ran_in_the_server_is_cut_off_by_its_end_and_nothing_else_is() {
         assert_eq!(world.get(apart).await.facts.state, State::Running);
         assert_eq!(world.lease_as(inside(&world)).await[0].facts.id, id);
     }
+}
+
+/// A task that names a key.
+fn limited(world: &World, most: u32) -> NewTask {
+    let bounds = Bounds { max_running: Some(most), rate: None };
+    NewTask { limits: Limit::share([Limit { key: "k".into(), bounds }]), ..world.task("t") }
+}
+
+fn key() -> GateName {
+    GateName::Key { tenant: "".into(), key: "k".into() }
+}
+
+/// Rows of a table.
+fn rows(dir: &Path, table: &str) -> u32 {
+    let db = Connection::open(dir.join(DATABASE)).unwrap();
+    db.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get(0)).unwrap()
+}
+
+#[tokio::test]
+async fn gates_and_what_waits_for_them_are_there_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let world = open(dir.path());
+    for _ in 0..3 {
+        world.accept(limited(&world, 1)).await;
+    }
+    let running = world.lease(9).await;
+    world.store.close().await;
+    assert_eq!(sqlite::check(&dir.path().join(DATABASE)).unwrap().problems, Vec::<String>::new());
+    let again = open_at(dir.path(), &ManualClock::at(world.store.now()));
+    let gate = again.store.gate(key()).await.unwrap().unwrap().gate;
+    assert_eq!((gate.running, gate.waiting, gate.bounds.max_running), (1, 2, Some(1)));
+    assert!(again.lease(9).await.is_empty());
+    assert_eq!(again.settle(world.settlement(&running[0], success("1"))).await, Settled::Held);
+    assert_eq!(again.lease(9).await.len(), 1);
+}
+
+#[tokio::test]
+async fn a_gate_is_forgotten_with_the_last_task_that_named_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let world = open(dir.path());
+    let sweep = async || {
+        let retention = Retention { succeeded: SECOND, ..Retention::default() };
+        let sweep = Some(Sweep { retention, limit: 9, disk: None });
+        world.commit(Batch { sweep, ..Batch::default() }).await;
+    };
+    let first = world.run(limited(&world, 2)).await;
+    let second = world.run(limited(&world, 2)).await;
+    world.report(&first, success("1")).await;
+    world.advance(SECOND);
+    sweep().await;
+    sweep().await;
+    assert_eq!(world.store.gate(key()).await.unwrap().unwrap().gate.running, 1, "a task is left that names it");
+    world.report(&second, success("1")).await;
+    world.advance(SECOND);
+    sweep().await;
+    sweep().await;
+    assert_eq!(world.store.gate(key()).await.unwrap(), None);
+    assert_eq!((rows(dir.path(), "strands"), rows(dir.path(), "gates")), (0, 0));
+    let anew = world.run(limited(&world, 3)).await;
+    let gate = world.store.gate(key()).await.unwrap().unwrap();
+    assert_eq!((gate.gate.bounds.max_running, gate.holders[0].0), (Some(3), anew.facts.id));
+    let operator = SetGate { name: key(), by: SetBy::Operator, bounds: Some(gate.gate.bounds) };
+    world.commit(Batch { gate: vec![operator], ..Batch::default() }).await;
+    world.report(&anew, success("1")).await;
+    world.advance(SECOND);
+    sweep().await;
+    sweep().await;
+    assert_eq!((rows(dir.path(), "strands"), rows(dir.path(), "gates")), (0, 1), "what an operator said stays");
 }

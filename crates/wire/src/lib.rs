@@ -15,6 +15,7 @@ pub mod time;
 // The nouns.
 pub mod bulk;
 pub mod event;
+pub mod gate;
 pub mod lease;
 pub mod log;
 pub mod overview;

@@ -1,5 +1,6 @@
 //! Which texts are names.
 
+use tasklane_core::gate::EVERY_TENANT;
 use tasklane_core::limit;
 use tasklane_core::queue::is_of_system;
 
@@ -42,6 +43,16 @@ pub fn name<'a>(value: Value<'a>, at: &Path<'_>, findings: &mut Findings) -> Opt
         return Some(text);
     }
     findings.invalid(at, "must be 1 to 200 bytes without control characters");
+    None
+}
+
+/// A tenant's name.
+pub fn tenant<'a>(value: Value<'a>, at: &Path<'_>, findings: &mut Findings) -> Option<Cow<'a, str>> {
+    let text = name(value, at, findings)?;
+    if text != EVERY_TENANT {
+        return Some(text);
+    }
+    findings.invalid(at, "* stands for every tenant; a task is for one");
     None
 }
 

@@ -3,9 +3,12 @@
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use tasklane_core::gate::Bounds;
 use tasklane_core::queue::{Counts, Queue, QueueState};
 use tasklane_core::state::State;
 use tasklane_core::time::Timestamp;
+
+use crate::gate::LimitsShape;
 
 /// A queue.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,6 +24,9 @@ pub struct QueueShape {
     pub oldest_queued_age: Option<Duration>,
     /// In few words, how it is doing.
     pub verdict: String,
+    /// What its gate lets through, if it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limits: Option<LimitsShape>,
 }
 
 /// How many unfinished tasks stand in each state.
@@ -54,14 +60,15 @@ impl From<&Counts> for CountsShape {
 }
 
 impl QueueShape {
-    /// The shape of `queue` at `now`.
-    pub fn new(queue: &Queue, now: Timestamp, verdict: impl Into<String>) -> Self {
+    /// The shape of `queue` at `now`, with the bounds of its gate.
+    pub fn new(queue: &Queue, now: Timestamp, verdict: impl Into<String>, limits: Option<&Bounds>) -> Self {
         Self {
             name: queue.name.to_string(),
             state: queue.state,
             counts: (&queue.counts).into(),
             oldest_queued_age: queue.oldest_queued_at.map(|it| now.since(it)),
             verdict: verdict.into(),
+            limits: limits.map(LimitsShape::from),
         }
     }
 }

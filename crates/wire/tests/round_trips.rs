@@ -9,7 +9,7 @@ use bytes::Bytes;
 use proptest::prelude::*;
 use tasklane_core::accept::{Moment, Start, UniquePolicy};
 use tasklane_core::checkpoint::Checkpoint;
-use tasklane_core::gate::no_keys;
+use tasklane_core::gate::{Bounds, Rate, no_keys};
 use tasklane_core::lease::{LaneFilter, Lease, LeaseKey, Leased, Token, TypeFilter};
 use tasklane_core::log::{Level, Line};
 use tasklane_core::outcome::{Failure, FailureKind, Outcome};
@@ -17,6 +17,7 @@ use tasklane_core::retry::Retry;
 use tasklane_core::state::State;
 use tasklane_core::task::{Facts, Lane, Progress, Scope, Spec, TaskId};
 use tasklane_core::time::Timestamp;
+use tasklane_wire::gate::LimitShape;
 use tasklane_wire::json::{Value, validate};
 use tasklane_wire::lease::{LeaseReply, LeaseRequest, Want};
 use tasklane_wire::read::{Findings, Path};
@@ -85,6 +86,20 @@ prop_compose! {
     }
 }
 
+fn limits() -> impl Strategy<Value = Vec<LimitShape<'static>>> {
+    let rate =
+        (1..1000_u32, 1..9000_u64).prop_map(|(count, seconds)| Rate { count, per: Duration::from_secs(seconds) });
+    let bounds = (proptest::option::of(1..1000_u32), proptest::option::of(rate));
+    let limits = proptest::collection::btree_map(name(), bounds, 0..4);
+    limits.prop_map(|limits| {
+        let limit = |(key, (max_running, rate)): (String, _)| LimitShape {
+            key: key.into(),
+            bounds: Bounds { max_running, rate },
+        };
+        limits.into_iter().map(limit).collect()
+    })
+}
+
 prop_compose! {
     fn new_task()(
         task_type in kind(), id in proptest::option::of(id()), queue in proptest::option::of(name()),
@@ -92,14 +107,15 @@ prop_compose! {
         deadlines in proptest::option::of((deadline(), deadline())), timeout in proptest::option::of(millis(1..9_000_000)),
         max_attempts in proptest::option::of(1..1_000_000_u32), retry in proptest::option::of(retry()),
         labels in proptest::collection::btree_map(name(), "[a-z\"é]{0,9}", 0..4),
-        unique in proptest::option::of(unique()), words in proptest::option::of((name(), name())),
+        unique in (proptest::option::of(unique()), limits()), words in proptest::option::of((name(), name())),
     ) -> NewTask<'static> {
+        let (unique, limits) = unique;
         let (tenant, key) = words.unzip();
         NewTask {
             task_type: task_type.into(), payload: "", id, queue: queue.map(Cow::Owned), priority, start,
             start_deadline: deadlines.map(|it| it.0), deadline: deadlines.map(|it| it.1), attempt_timeout: timeout,
             heartbeat_timeout: timeout.map(|it| it * 2), max_attempts, retry, tenant: tenant.map(Cow::Owned),
-            labels: labels.into_iter().map(|(key, value)| (key.into(), value.into())).collect(), unique,
+            labels: labels.into_iter().map(|(key, value)| (key.into(), value.into())).collect(), unique, limits,
             idempotency_key: key.map(Cow::Owned),
         }
     }

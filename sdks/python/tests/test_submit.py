@@ -2,11 +2,12 @@
 
 import asyncio
 import threading
+import time
 import uuid
 
 import pytest
 
-from tasklane import App, Refused, ResultTimeout, Retry, TaskCancelled, TaskExpired, TaskFailed, Unique, Unreachable
+from tasklane import App, Limit, Refused, ResultTimeout, Retry, TaskCancelled, TaskExpired, TaskFailed, Unique, Unreachable
 
 
 def echo(app, name=None):
@@ -24,6 +25,29 @@ def test_options_arrive(app):
     assert (found["attempt_timeout"], found["heartbeat_timeout"], found["labels"]) == ("2m", "10s", {"a": "b"})
     assert found["retry"] == {"initial": "5s", "factor": 3, "max": "1m", "jitter": False}
     assert found["payload"] == {"text": "x"}
+
+
+def test_limits_arrive_and_hold(app, work):
+    name, key = f"limited.{uuid.uuid4().hex}", uuid.uuid4().hex
+    running, most = [], []
+
+    @app.task(name=name, limits=[Limit(key, max_running=2, rate=(1000, "1s")), f"{key}.open"])
+    def limited():
+        running.append(1)
+        most.append(len(running))
+        time.sleep(0.02)
+        running.pop()
+
+    handles = [limited.enqueue_sync() for _ in range(12)]
+    assert handles[0].task_sync()["limits"] == [{"key": key}, {"key": f"{key}.open"}]
+    work(app)
+    for it in handles:
+        it.result_sync(30)
+    assert max(most) <= 2
+    other = limited.with_(limits=["another"], delay="1h").enqueue_sync()
+    assert other.task_sync()["limits"] == [{"key": "another"}]
+    with pytest.raises(Refused, match="limits/0/max_running"):
+        limited.with_(limits=[Limit(key, max_running=0)]).enqueue_sync()
 
 
 def test_concurrent_enqueues_share_requests(app, monkeypatch):

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
-from tasklane import CTX, App, Cancelled, Permanent, Retry, RetryIn, Snooze, Unique
+from tasklane import CTX, App, Cancelled, Limit, Permanent, Retry, RetryIn, Snooze, Unique
 from tasklane.duration import seconds, text
 from tasklane.http import Http
 from tasklane.options import members
@@ -49,6 +49,11 @@ def test_options_become_members_of_the_api():
     }
     assert members({"retry": Retry(initial=2)})["retry"] == {"initial": "2s", "factor": 2, "max": "600s", "jitter": True}
     assert members({"unique": Unique("k", "reject", hold="1h")})["unique"]["for"] == "3600s"
+    assert members({"limits": ["a", Limit("b", 3, rate=(100, "1m")), Limit("c", rate=(1, 2))]})["limits"] == [
+        {"key": "a"},
+        {"key": "b", "max_running": 3, "rate": {"count": 100, "per": "60s"}},
+        {"key": "c", "rate": {"count": 1, "per": "2s"}},
+    ]
 
 
 def test_odd_options_are_refused_where_they_are_said():
@@ -58,6 +63,8 @@ def test_odd_options_are_refused_where_they_are_said():
         members({"delay": 1, "run_at": datetime.now(timezone.utc)})
     with pytest.raises(ValueError, match="time zone"):
         members({"run_at": datetime(2030, 1, 1)})
+    with pytest.raises(ValueError, match=r"\['smtp'\]"):
+        members({"limits": "smtp"})
     with pytest.raises(ValueError, match="no duration"):
         App().task(timeout="soon")(len_of)
 

@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any
 
-from tasklane import CTX, App, Context, Handle
+from tasklane import CTX, App, Context, Handle, Limit
 
 app = App()
 
 
-@app.task(queue="mail", max_attempts=5, timeout="2m", retry=["5s", "5m"])
+@app.task(queue="mail", max_attempts=5, timeout="2m", retry=["5s", "5m"], limits=["smtp", Limit("user", 3, (10, "1m"))])
 def size(name: str, times: int = 1, *, ctx: Context = CTX) -> int:
     ctx.progress(50)
     return len(name) * times
@@ -38,6 +38,7 @@ async def wrong() -> None:
         await size.enqueue(1)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
         size.enqueue_sync("a", count=2)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
         size.enqueue_sync()  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+        size.with_(limits=[3])  # type: ignore[list-item]  # pyright: ignore[reportArgumentType]
         size.with_(colour="red")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
         text: str = size.local("c")  # type: ignore[assignment]  # pyright: ignore[reportAssignmentType]
         print(text)

@@ -7,16 +7,24 @@ use super::operation::Content::{self, Assets, Events, Json, JsonOrEvents, Nothin
 use super::operation::Kind::{Count, Named, Text, Words};
 use super::operation::{Operation, Parameter};
 use crate::error::{
-    BAD_CURSOR, Code, ID_TAKEN, IDEMPOTENCY_MISMATCH, INVALID, INVALID_TRANSITION, NOT_FOUND, NOT_READY, NOT_SUPPORTED,
-    QUEUE_DRAINING, QUEUE_NOT_FOUND, TASK_FAILED, TASK_NOT_FINISHED, TASK_NOT_FOUND, TOO_MANY_LANES, TOO_MANY_STREAMS,
-    TOO_MANY_TASKS, TYPE_NOT_FOUND, UNIQUE_HELD,
+    BAD_CURSOR, Code, GATE_NOT_FOUND, ID_TAKEN, IDEMPOTENCY_MISMATCH, INVALID, INVALID_TRANSITION, NOT_FOUND,
+    NOT_READY, NOT_SUPPORTED, QUEUE_DRAINING, QUEUE_NOT_FOUND, TASK_FAILED, TASK_NOT_FINISHED, TASK_NOT_FOUND,
+    TOO_MANY_GATES, TOO_MANY_LANES, TOO_MANY_STREAMS, TOO_MANY_TASKS, TYPE_NOT_FOUND, UNIQUE_HELD,
 };
 use crate::limits;
-use crate::route::Verb::{self, Delete, Get, Post};
+use crate::route::Verb::{self, Delete, Get, Post, Put};
 
 /// What may be wrong with a new task, whoever makes it.
-const SUBMIT: &[Code] =
-    &[ID_TAKEN, UNIQUE_HELD, QUEUE_DRAINING, IDEMPOTENCY_MISMATCH, INVALID, NOT_SUPPORTED, TOO_MANY_LANES];
+const SUBMIT: &[Code] = &[
+    ID_TAKEN,
+    UNIQUE_HELD,
+    QUEUE_DRAINING,
+    IDEMPOTENCY_MISMATCH,
+    INVALID,
+    NOT_SUPPORTED,
+    TOO_MANY_LANES,
+    TOO_MANY_GATES,
+];
 const BATCH: &[Code] = &[
     ID_TAKEN,
     UNIQUE_HELD,
@@ -25,16 +33,20 @@ const BATCH: &[Code] = &[
     INVALID,
     NOT_SUPPORTED,
     TOO_MANY_LANES,
+    TOO_MANY_GATES,
     TOO_MANY_TASKS,
 ];
 const NO_TASK: &[Code] = &[TASK_NOT_FOUND];
 const NO_QUEUE: &[Code] = &[QUEUE_NOT_FOUND];
+const NO_GATE: &[Code] = &[GATE_NOT_FOUND];
 const BY_HAND: &[Code] = &[TASK_NOT_FOUND, INVALID_TRANSITION, UNIQUE_HELD];
 
 const WAIT: Parameter =
     parameter("wait", Named("Duration"), "Answer when the task is final, or after this long; at most 60s.");
 const CURSOR: Parameter = parameter("cursor", Text, "`next_cursor` of the page before.");
 const NAMES: &[Parameter] = &[parameter("limit", Count(limits::PAGE_NAMES), "Most items of the page."), CURSOR];
+const TENANT: &[Parameter] =
+    &[parameter("tenant", Named("Name"), "Whose, where it is the gate of a key; * is every tenant's.")];
 const LIST: &[Parameter] = &[
     parameter("state", Named("State"), "In this state."),
     parameter("type", Named("TypeName"), "Of this type."),
@@ -183,6 +195,10 @@ pub(crate) const OPERATIONS: &[Operation] = &[
         .answers(&[(200, Json("QueuePage"))])
         .problems(&[BAD_CURSOR]),
     operation(Get, "/v1/queues/{queue}", "A queue.").answers(&[(200, Json("Queue"))]).problems(NO_QUEUE),
+    operation(Put, "/v1/queues/{queue}", "Say what the gate of a queue lets through; makes the queue if need be.")
+        .takes(Takes("QueueSettings"))
+        .answers(&[(200, Json("Queue"))])
+        .problems(NO_QUEUE),
     control("/v1/queues/{queue}:pause", "Give nothing; submits are accepted."),
     control("/v1/queues/{queue}:resume", "Give and take again."),
     control("/v1/queues/{queue}:drain", "Take nothing new; the rest runs."),
@@ -190,6 +206,22 @@ pub(crate) const OPERATIONS: &[Operation] = &[
         "/v1/queues/{queue}:purge",
         "Cancel all unfinished tasks that do not run; Location names the task that does it.",
     ),
+    operation(Get, "/v1/gates", "Gates, in the order of queues, types, tenants and keys.")
+        .query(NAMES)
+        .answers(&[(200, Json("GatePage"))])
+        .problems(&[BAD_CURSOR]),
+    operation(Get, "/v1/gates/{gate}", "A gate, and who holds its slots.")
+        .query(TENANT)
+        .answers(&[(200, Json("Gate"))])
+        .problems(NO_GATE),
+    operation(Put, "/v1/gates/{gate}", "Say what a gate lets through from now on.")
+        .query(TENANT)
+        .takes(Takes("Limits"))
+        .answers(&[(200, Json("Gate"))]),
+    operation(Delete, "/v1/gates/{gate}", "Forget what was said of a gate; the answer is what it was.")
+        .query(TENANT)
+        .answers(&[(200, Json("Gate"))])
+        .problems(NO_GATE),
     operation(Get, "/v1/types", "Types that have tasks or that a worker serves.")
         .query(NAMES)
         .answers(&[(200, Json("TypePage"))])

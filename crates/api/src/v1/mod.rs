@@ -1,6 +1,7 @@
 //! The native interface: a folder a noun, a file a verb.
 
 pub(crate) mod events;
+pub(crate) mod gates;
 pub(crate) mod leases;
 pub(crate) mod queues;
 pub(crate) mod reports;

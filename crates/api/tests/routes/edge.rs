@@ -40,7 +40,7 @@ async fn another_method_is_told_which_ones_there_are() {
         ("GET", "/v1/tasks:batch", "POST"),
         ("GET", "/v1/tasks%3Abatch", "POST"),
         ("OPTIONS", "/v1/leases", "POST"),
-        ("PUT", "/v1/queues/q", "GET, HEAD"),
+        ("DELETE", "/v1/queues/q", "GET, HEAD, PUT"),
         ("POST", "/health", "GET, HEAD"),
     ];
     for (method, path, allowed) in cases {

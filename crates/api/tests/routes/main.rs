@@ -7,6 +7,7 @@ mod bodies;
 mod cors;
 mod edge;
 mod faults;
+mod gates;
 mod hand;
 mod leases;
 mod notes;

@@ -19,6 +19,8 @@ use crate::task::read;
 const SKEW: Duration = Duration::from_secs(5);
 /// Queues that are named; of many the first few are enough to act on.
 const QUEUES: usize = 5;
+/// Gates that are named.
+const GATES: usize = 5;
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// The JSON of `/health` and `/ready`, as far as it is looked at.
@@ -44,6 +46,16 @@ struct Queue {
     verdict: String,
 }
 
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Gate {
+    name: String,
+    tenant: Option<String>,
+    max_running: Option<u64>,
+    full: bool,
+    waiting: u64,
+}
+
 /// Adds the checks; answers with an exit code where there is nobody to be asked.
 pub(super) async fn checks(remote: &Remote, checks: &mut Vec<Check>) -> Option<Exit> {
     let asked = remote.call(Call::service(["health"])).await.and_then(|body| read::<About>(&body));
@@ -62,6 +74,7 @@ pub(super) async fn checks(remote: &Remote, checks: &mut Vec<Check>) -> Option<E
         Ok(queues) => checks.extend(of_queues(&queues)),
         Err(failure) => checks.push(Check::of_failure("queues", &failure)),
     }
+    checks.extend(gates(remote).await);
     checks.extend(workers(remote).await);
     None
 }
@@ -121,11 +134,44 @@ fn of_queue(queue: &Queue) -> Option<Check> {
     match queue.state.as_str() {
         "paused" => Some(Check::look("queues", format!("{name} is paused: nothing of it is started"), resume)),
         "draining" => Some(Check::look("queues", format!("{name} is draining: it takes nothing new"), resume)),
+        // Workers are there; they may start nothing.
+        _ if queue.verdict.starts_with("stuck: the gate of") => {
+            let remedy = "tasklane gate ls shows what holds its slots, tasklane gate set gives it more";
+            Some(Check::look("queues", format!("{name} waits: {}", queue.verdict), remedy))
+        }
         _ => queue.verdict.starts_with("stuck").then(|| {
             let remedy = format!("start a worker for it, and see: tasklane ls --queue {name} --state queued");
             Check::bad("queues", format!("{name}: {}", queue.verdict), remedy)
         }),
     }
+}
+
+/// Nothing where there are none, or the server cannot tell.
+async fn gates(remote: &Remote) -> Vec<Check> {
+    match listing::gather(remote, "gates").await {
+        Ok(gates) => of_gates(&gates),
+        Err(failure) if failure.exit == Exit::NotFound || failure.exit == Exit::Usage => Vec::new(),
+        Err(failure) => vec![Check::of_failure("gates", &failure)],
+    }
+}
+
+fn of_gates(items: &[Box<RawValue>]) -> Vec<Check> {
+    let gates: Vec<Gate> = items.iter().filter_map(|it| read(it.get().as_bytes()).ok()).collect();
+    let stopped = gates.iter().filter(|it| it.max_running == Some(0) && it.waiting > 0);
+    let mut checks: Vec<_> = stopped.take(GATES).map(of_stopped).collect();
+    if checks.is_empty() && !gates.is_empty() {
+        let full = gates.iter().filter(|it| it.full).count();
+        checks.push(Check::good("gates", format!("{}, {full} full now", gates.len())));
+    }
+    checks
+}
+
+/// A gate that lets nothing through while tasks wait for it.
+fn of_stopped(gate: &Gate) -> Check {
+    let tenant = gate.tenant.as_ref().map(|it| format!(" --tenant {it}")).unwrap_or_default();
+    let name = format!("{}{tenant}", gate.name);
+    let remedy = format!("tasklane gate set {name} --max-running N, or tasklane gate rm {name}");
+    Check::look("gates", format!("{name} lets nothing through, and {} tasks wait for it", gate.waiting), remedy)
 }
 
 /// Nothing where the server cannot tell.
@@ -157,6 +203,20 @@ mod tests {
         );
         assert_eq!(of(r#"{"name":"a","state":"active","verdict":"stuck: no worker"}"#).unwrap().verdict, Verdict::Bad);
         assert_eq!(of(r#"{"name":"a","state":"active","verdict":"working"}"#), None);
+        let held = of(r#"{"name":"a","state":"active","verdict":"stuck: the gate of queue \"a\" lets 1"}"#).unwrap();
+        assert_eq!(held.verdict, Verdict::WorthALook);
+        assert!(held.remedy.is_some_and(|it| !it.contains("start a worker")));
+    }
+
+    #[test]
+    fn a_gate_that_somebody_shut_is_named() {
+        let of = |json: &str| of_gates(&[RawValue::from_string(json.to_owned()).unwrap()]);
+        let shut = &of(r#"{"name":"key:k","tenant":"t","max_running":0,"full":true,"waiting":2}"#)[0];
+        assert_eq!(shut.verdict, Verdict::WorthALook);
+        assert!(shut.remedy.as_ref().is_some_and(|it| it.contains("gate rm key:k --tenant t")), "{shut:?}");
+        let full = &of(r#"{"name":"queue:q","max_running":2,"full":true,"waiting":2}"#)[0];
+        assert_eq!((full.verdict, &*full.finding), (Verdict::Good, "1, 1 full now"));
+        assert!(of_gates(&[]).is_empty());
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The client against a server that answers as each test says: what goes over the wire, and what errors become.
 #![allow(clippy::unwrap_used)]
 
+mod gates;
 mod reads;
 mod servers;
 mod stub;

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use tasklane_core::error::StoreError;
 use tasklane_core::event::Position;
+use tasklane_core::gate::{Gate, GateDetail, GateName};
 use tasklane_core::lease::LeaseKey;
 use tasklane_core::ports::BoxFuture;
 use tasklane_core::ports::store::{
@@ -150,6 +151,14 @@ impl Store for Shared {
 
     fn queues(&self, name: Option<Box<str>>) -> Answer<'_, Vec<Queue>> {
         self.ask(|it| it.queues(name))
+    }
+
+    fn gates(&self, after: Option<GateName>, most: usize) -> Answer<'_, Vec<Gate>> {
+        self.ask(|it| it.gates(after, most))
+    }
+
+    fn gate(&self, name: GateName) -> Answer<'_, Option<GateDetail>> {
+        self.ask(|it| it.gate(name))
     }
 
     fn lanes(&self) -> Answer<'_, Vec<LaneCounts>> {

@@ -14,6 +14,7 @@ pub mod settings;
 pub mod atropos;
 pub mod client;
 pub mod executors;
+pub mod gates;
 pub mod http;
 pub mod keys;
 pub mod listen;
@@ -31,6 +32,7 @@ pub use flags::Flags;
 pub use setting::{Section, Setting};
 pub use settings::Settings;
 use tasklane_api::Dialect;
+use tasklane_core::gate::{Bounds, GateName};
 
 use crate::error::StartError;
 
@@ -39,6 +41,7 @@ pub const SECTIONS: &[&Section] = &[
     &listen::SECTION,
     &store::SECTION,
     &executors::SECTION,
+    &gates::SECTION,
     &outbound::SECTION,
     &log::SECTION,
     &keys::SECTION,
@@ -58,6 +61,8 @@ pub struct Config {
     pub store: store::Store,
     /// Which work it does itself.
     pub executors: executors::Executors,
+    /// How many tasks may run, or start in a time.
+    pub gates: Vec<(GateName, Bounds)>,
     /// What it may call.
     pub outbound: tasklane_outbound::Guard,
     /// Which pages may call it.
@@ -78,6 +83,7 @@ impl Config {
             listen: listen::Listen::read(settings)?,
             store: store::Store::read(settings)?,
             executors: executors::Executors::read(settings)?,
+            gates: gates::read(settings)?,
             outbound: outbound::read(settings)?,
             http: http::Http::read(settings)?,
             alone: None,

@@ -55,7 +55,9 @@ fn of_setting(setting: &Setting) -> String {
 
 /// Every setting as a file says it: those with a default at it, the others as comments.
 fn file() -> String {
-    SECTIONS.iter().map(|it| of_section(it)).collect::<Vec<_>>().join("\n")
+    // Those of which every setting has a name of the user's choice have nothing to show.
+    let shown = SECTIONS.iter().filter(|it| it.settings.iter().any(|it| !it.key.contains('*')));
+    shown.map(|it| of_section(it)).collect::<Vec<_>>().join("\n")
 }
 
 fn of_section(section: &Section) -> String {
@@ -89,7 +91,7 @@ pub fn env_example() -> String {
          # Made by `tasklane config reference --env`; docs/reference/configuration.md tells more.\n\n",
     );
     text += &format!("# A configuration file\n# {CONFIG}=tasklane.toml\n");
-    for section in SECTIONS {
+    for section in SECTIONS.iter().filter(|it| it.settings.iter().any(|it| it.variables().next().is_some())) {
         text += &format!("\n# --- {}\n", section.doc);
         for setting in section.settings {
             let Some(name) = setting.variables().next() else { continue };

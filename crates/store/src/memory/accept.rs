@@ -48,6 +48,11 @@ impl Known for Keys<'_> {
     fn lanes(&self) -> usize {
         self.0.lanes.len()
     }
+
+    /// The model has no strands.
+    fn is_strand_too_many(&mut self, _: &NewTask) -> bool {
+        false
+    }
 }
 
 impl Tx<'_> {

@@ -186,6 +186,7 @@ impl Model {
             bytes: 0,
             wal_bytes: 0,
             commits: self.commits,
+            slots_regained: 0,
             clock_behind: Duration::ZERO,
         }
     }

@@ -8,7 +8,7 @@ use tasklane_core::checkpoint::Checkpoint;
 use tasklane_core::decision::Decision;
 use tasklane_core::error::StoreError;
 use tasklane_core::event::{Position, Transition};
-use tasklane_core::gate::{Definition, Gate, GateDetail, GateName, Starts};
+use tasklane_core::gate::{Definition, Gate, GateDetail, GateName, SetBy, Starts};
 use tasklane_core::lease::{Home, LeaseKey};
 use tasklane_core::log::{LogLine, Tally};
 use tasklane_core::ports::BoxFuture;
@@ -139,6 +139,18 @@ impl MemoryStore {
                 }
             }
         }
+    }
+
+    /// What a store may do once no task that it keeps names a gate: forget what tasks said of it. Answers whether only they
+    /// did.
+    pub fn forget_gate(&self, name: &GateName) -> bool {
+        let mut model = self.model();
+        let own = model.gates.get(name).is_some_and(|it| it.set_by == SetBy::Task);
+        if own {
+            model.gates.remove(name);
+            model.starts.remove(name);
+        }
+        own
     }
 
     fn model(&self) -> MutexGuard<'_, Model> {

@@ -14,6 +14,7 @@ use tasklane_core::task::{Lane, Scope, Task, TaskId};
 use tokio_postgres::types::Type;
 use uuid::Uuid;
 
+use super::define::Limited;
 use super::error::{Fault, Result};
 use super::keys::{self, Given, Held, Kind, Name, names_of};
 use super::names::Names;
@@ -57,6 +58,8 @@ struct Keys<'k> {
     names: &'k Names,
     /// Lanes that are not numbered yet and will be.
     new_lanes: &'k HashSet<Arc<Lane>>,
+    /// At most so many strands will be.
+    new_strands: usize,
     queues: &'k std::collections::HashMap<Box<str>, QueueState>,
 }
 
@@ -83,6 +86,11 @@ impl Known for Keys<'_> {
     fn lanes(&self) -> usize {
         self.names.lanes.len() + self.new_lanes.len()
     }
+
+    fn is_strand_too_many(&mut self, task: &NewTask) -> bool {
+        let strands = &self.names.strands;
+        strands.len() + self.new_strands >= limit::STRANDS && !strands.is_numbered(self.names.lane_no(&task.lane), task)
+    }
 }
 
 /// Who holds what, and what a commit accepts.
@@ -107,6 +115,7 @@ struct Pending {
     given: Vec<Given>,
     lanes: HashSet<Arc<Lane>>,
     scopes: HashSet<Arc<Scope>>,
+    limited: Vec<Limited>,
 }
 
 /// A new task of one of the callers.
@@ -159,7 +168,9 @@ impl Tx<'_> {
     }
 
     async fn admit(&mut self, submission: &Submission, to: &mut Accepting) -> Result<Result<Vec<Accepted>, Refused>> {
-        let mut known = Keys { held: &to.held, names: &self.names, new_lanes: &to.pending.lanes, queues: &self.queues };
+        let new_strands = to.pending.limited.len();
+        let Accepting { held, pending: Pending { lanes: new_lanes, .. }, .. } = &*to;
+        let mut known = Keys { held, names: &self.names, new_lanes, new_strands, queues: &self.queues };
         let Ok(admissions) = admit(&submission.tasks, self.now, &mut known);
         let admissions = match admissions {
             Ok(admissions) => admissions,
@@ -197,6 +208,14 @@ impl Tx<'_> {
         }
         if self.names.scope_no(&new.scope).is_none() {
             to.pending.scopes.insert(Arc::clone(&new.scope));
+        }
+        if !new.limits.is_empty() {
+            let pending = &mut to.pending.limited;
+            // The last word about a gate holds: who comes after one that is to be written is written too.
+            let lane = self.names.lane_no(&new.lane);
+            if !pending.is_empty() || !self.names.strands.is_known(lane, new) {
+                pending.push(Limited::of(new));
+            }
         }
         let task = new.clone().into_task(self.now);
         let (id, state) = (new.id, task.facts.state);
@@ -242,10 +261,11 @@ impl Tx<'_> {
 
     /// Writes new tasks and what they hold.
     async fn insert(&mut self, pending: Pending) -> Result<()> {
-        let Pending { new, given, lanes, scopes } = pending;
-        if !lanes.is_empty() || !scopes.is_empty() {
+        let Pending { new, given, lanes, scopes, limited } = pending;
+        if !lanes.is_empty() || !scopes.is_empty() || !limited.is_empty() {
             let (lanes, scopes): (Vec<_>, Vec<_>) = (lanes.into_iter().collect(), scopes.into_iter().collect());
             self.number(&lanes, &scopes).await?;
+            self.name_gates(&limited).await?;
         }
         if !new.is_empty() {
             self.insert_rows(&new).await?;
@@ -261,12 +281,13 @@ impl Tx<'_> {
             let unnumbered = || Fault::damaged("a lane or scope that was just numbered has no number");
             let lane = names.lane_no(&facts.lane).ok_or_else(unnumbered)?;
             let scope = names.scope_no(&facts.scope).ok_or_else(unnumbered)?;
-            rows.push(task, (lane.0 as i32, scope.0 as i32), *flags)?;
+            let strand = names.strand_no(lane, &facts.scope, &facts.gates).ok_or_else(unnumbered)?;
+            rows.push(task, (strand.0 as i32, scope.0 as i32), *flags)?;
             let to = Some(Counted::In(facts.state));
             self.record(Way { from: None, to, reason: Some(task.reason), lane, scope, attempt: 0 }, facts.id);
             self.will_be_due(facts.due_at());
             if facts.state == State::Queued {
-                self.news.queued(lane, (urgency(task.priority), task.rank.as_micros()));
+                self.news.queued(strand, (urgency(task.priority), task.rank.as_micros()));
             }
             let transition = task.transition(None, self.now);
             self.answers[*caller].transitions.push(transition);

@@ -5,12 +5,14 @@
 //! What comes in before it is known: this server's own commits say so, other servers' hints do, and a hint that was lost is
 //! made up for by looking at the whole lane now and then, the less often the longer that takes.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::time::Duration;
 
 use foldhash::fast::RandomState;
 use tasklane_core::limit;
 
+pub(crate) use super::standing::{Arrivals, BEGINNING, END, Place, Ranges, Span, arrived};
+use super::standing::{Standing, add};
 use crate::encoding::LaneNo;
 
 /// A whole look takes at most this part of the time.
@@ -21,50 +23,10 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 const LOOK_AT_LEAST: Duration = Duration::from_secs(10);
 /// Arrivals in a lane that are remembered for looks under way.
 const REMEMBERED: usize = 64;
+/// Most strands that one look looks at whole.
+const WHOLE: usize = 200;
 /// Most urgencies before the frontier that are told apart; a lane of more is looked at whole.
 const RANGES: usize = 100;
-
-/// A place in a lane: urgency, then rank.
-pub(crate) type Place = (i16, i64);
-
-/// The first and the last rank of what came in, by urgency.
-pub(crate) type Ranges = BTreeMap<i16, (i64, i64)>;
-
-/// Tasks that came into lanes.
-pub(crate) type Arrivals = HashMap<LaneNo, Ranges, RandomState>;
-
-/// Notes that a task came into a lane.
-pub(crate) fn arrived(arrivals: &mut Arrivals, lane: LaneNo, place: Place) {
-    add(arrivals.entry(lane).or_default(), place.0, (place.1, place.1));
-}
-
-fn add(ranges: &mut Ranges, urgency: i16, (first, last): (i64, i64)) {
-    let range = ranges.entry(urgency).or_insert((first, last));
-    *range = (range.0.min(first), range.1.max(last));
-}
-
-/// A part of a lane to look at, both ends included.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Span {
-    pub lane: LaneNo,
-    pub from: Place,
-    pub to: Place,
-}
-
-/// Behind every place.
-pub(crate) const END: Place = (i16::MAX, i64::MAX);
-/// Before every place.
-pub(crate) const BEGINNING: Place = (i16::MIN, i64::MIN);
-
-/// Where in a lane something may stand.
-#[derive(Clone)]
-struct Standing {
-    frontier: Place,
-    /// What came in before the frontier.
-    before: Ranges,
-    /// Nothing is left at all.
-    empty: bool,
-}
 
 /// What is known of a lane.
 struct Known {
@@ -100,65 +62,44 @@ impl Known {
         self.epoch += 1;
     }
 
+    /// The parts that may hold something; `own` came in by the commit under way.
+    fn parts(&self, lane: LaneNo, own: &Arrivals, spans: &mut Vec<Span>) {
+        match own.get(&lane) {
+            None => spans.extend(self.standing.spans(lane)),
+            Some(came) => {
+                let mut standing = self.standing.clone();
+                standing.let_in(came);
+                spans.extend(standing.spans(lane));
+            }
+        }
+    }
+
     fn is_to_be_looked_at_whole(&self, now: Duration) -> bool {
-        now >= self.whole_again || self.standing.before.len() > RANGES
+        now >= self.whole_again || self.standing.parts() > RANGES
     }
 }
 
-impl Standing {
-    /// Something may stand anywhere.
-    fn unknown() -> Self {
-        Self { frontier: BEGINNING, before: Ranges::default(), empty: false }
-    }
-
-    /// Something came: what lies before the frontier is remembered.
-    fn let_in(&mut self, came: &Ranges) {
-        for (urgency, (first, last)) in came {
-            if (*urgency, *first) < self.frontier {
-                // No place is in two spans.
-                let last = if *urgency == self.frontier.0 { (*last).min(self.frontier.1 - 1) } else { *last };
-                add(&mut self.before, *urgency, (*first, last));
-            }
-            self.empty &= (*urgency, *last) < self.frontier;
-        }
-    }
-
-    fn spans(&self, lane: LaneNo) -> impl Iterator<Item = Span> + '_ {
-        let before = self.before.iter().map(move |(urgency, (first, last))| Span {
-            lane,
-            from: (*urgency, *first),
-            to: (*urgency, *last),
-        });
-        let rest = (!self.empty).then_some(Span { lane, from: self.frontier, to: END });
-        before.chain(rest)
-    }
-
-    /// The last of what was taken of each urgency; `short`: there was no more.
-    fn took(&mut self, taken: &BTreeMap<i16, i64>, short: bool) {
-        for (urgency, rank) in taken {
-            if let Some(range) = self.before.get_mut(urgency) {
-                range.0 = range.0.max(*rank);
-            }
-            self.frontier = self.frontier.max((*urgency, *rank));
-        }
-        if short {
-            self.before.clear();
-            self.empty = true;
-        } else {
-            self.before.retain(|_, (first, last)| first <= last);
-        }
-    }
+/// A lane of a look, with its epoch and how many arrivals it had had when the look began.
+struct Seen {
+    lane: LaneNo,
+    epoch: u64,
+    arrivals: u64,
+    whole: bool,
 }
 
 /// A look at lanes, until its commit is over.
+#[derive(Default)]
 pub(crate) struct Look {
-    /// The lanes, with the epoch of each and how many arrivals it had had when the look began.
-    lanes: Vec<(LaneNo, u64, u64)>,
+    lanes: Vec<Seen>,
     /// Places that were taken.
     taken: HashMap<LaneNo, BTreeMap<i16, i64>, RandomState>,
     /// Fewer were found than were wanted.
     short: bool,
-    /// The whole lanes were looked at, for so long.
+    /// Of these lanes all was taken.
+    emptied: HashSet<LaneNo, RandomState>,
+    /// Not all that was found was taken.
+    left: bool,
+    /// Those that were to be looked at whole were, for so long.
     whole: Option<Duration>,
     /// More were locked than were taken.
     cut: bool,
@@ -195,7 +136,17 @@ impl Look {
 
     /// Not all that was found was taken.
     pub(crate) fn left_some(&mut self) {
-        self.short = false;
+        (self.short, self.left) = (false, true);
+    }
+
+    /// Of this lane there was no more.
+    pub(crate) fn came_short_in(&mut self, lane: LaneNo) {
+        self.emptied.insert(lane);
+    }
+
+    /// Whether all that was found was taken, as far as is known.
+    pub(crate) fn is_all_taken(&self) -> bool {
+        !self.left && !self.cut
     }
 
     /// All of the lanes were looked at, for so long.
@@ -220,27 +171,45 @@ pub(crate) struct Bounds {
 impl Bounds {
     /// How to look at these lanes at `now`, by a clock that does not go back; `own` came in by the commit under way.
     pub(crate) fn plan(&mut self, lanes: &[i32], own: &Arrivals, now: Duration) -> (Plan, Look) {
-        let (mut spans, mut whole) = (Vec::new(), false);
-        let mut look =
-            Look { lanes: Vec::new(), taken: HashMap::default(), short: false, whole: None, cut: false, payload: 0 };
+        let (mut spans, mut whole, mut look) = (Vec::new(), false, Look::default());
         for lane in lanes.iter().map(|no| LaneNo(*no as u32)) {
             let known = self.lanes.entry(lane).or_default();
-            look.lanes.push((lane, known.epoch, known.arrivals));
+            look.lanes.push(Seen { lane, epoch: known.epoch, arrivals: known.arrivals, whole: true });
             let before = spans.len();
-            match own.get(&lane) {
-                None => spans.extend(known.standing.spans(lane)),
-                Some(came) => {
-                    let mut standing = known.standing.clone();
-                    standing.let_in(came);
-                    spans.extend(standing.spans(lane));
-                }
-            }
+            known.parts(lane, own, &mut spans);
             whole |= known.is_to_be_looked_at_whole(now);
             if spans.len() > before {
                 look.payload = look.payload.max(known.payload);
             }
         }
         (if whole { Plan::Whole } else { Plan::Spans(spans) }, look)
+    }
+
+    /// How to look at each of these lanes and strands by itself: a few of them whole, where it is time, of the others what
+    /// may hold something. [`Look::was_whole`] is of the few.
+    pub(crate) fn plan_each(&mut self, lanes: &[LaneNo], own: &Arrivals, now: Duration) -> (Vec<Span>, Look) {
+        let (mut spans, mut whole, mut look) = (Vec::new(), 0, Look::default());
+        for lane in lanes.iter().copied() {
+            let known = self.lanes.entry(lane).or_default();
+            let is_whole = whole < WHOLE && known.is_to_be_looked_at_whole(now);
+            let before = spans.len();
+            if is_whole {
+                whole += 1;
+                spans.push(Span { lane, from: BEGINNING, to: END });
+            } else {
+                known.parts(lane, own, &mut spans);
+            }
+            if spans.len() > before {
+                look.lanes.push(Seen { lane, epoch: known.epoch, arrivals: known.arrivals, whole: is_whole });
+                look.payload = look.payload.max(known.payload);
+            }
+        }
+        (spans, look)
+    }
+
+    /// Whether something may stand in this lane or strand.
+    pub(crate) fn may_hold(&self, lane: LaneNo) -> bool {
+        self.lanes.get(&lane).is_none_or(|known| known.standing.may_hold())
     }
 
     /// A commit is over: what was taken by it and what came in.
@@ -273,17 +242,17 @@ impl Bounds {
 
     /// The commit of a look failed: what it held back is still there.
     pub(crate) fn failed(&mut self, looks: &[Look]) {
-        for (lane, ..) in looks.iter().flat_map(|look| &look.lanes) {
+        for Seen { lane, .. } in looks.iter().flat_map(|look| &look.lanes) {
             self.lanes.entry(*lane).or_default().begin_anew();
         }
     }
 
     fn looked(&mut self, look: &Look, now: Duration) {
-        for (lane, epoch, before) in &look.lanes {
+        for Seen { lane, epoch, arrivals: before, whole } in &look.lanes {
             let Some(known) = self.lanes.get_mut(lane).filter(|known| known.epoch == *epoch) else { continue };
             let since: Vec<Ranges> =
                 known.lately.iter().filter(|(version, _)| version > before).map(|(_, came)| came.clone()).collect();
-            if let Some(took) = look.whole {
+            if let Some(took) = look.whole.filter(|_| *whole) {
                 known.whole_again = now + (took * SHARE).clamp(LOOK_EVERY, LOOK_AT_LEAST);
                 known.epoch += 1;
                 known.standing = Standing::unknown();
@@ -295,7 +264,8 @@ impl Bounds {
                 known.begin_anew();
                 continue;
             }
-            known.standing.took(look.taken.get(lane).unwrap_or(&BTreeMap::new()), look.short);
+            let short = look.short || look.emptied.contains(lane);
+            known.standing.took(look.taken.get(lane).unwrap_or(&BTreeMap::new()), short);
             since.iter().for_each(|came| known.standing.let_in(came));
         }
     }
@@ -478,5 +448,38 @@ mod tests {
         land(&mut bounds, all, &[(0, 10)]);
         land(&mut bounds, early, &[(0, 110)]);
         assert_eq!(plan(&mut bounds), Plan::Spans(vec![span((0, 10), END)]));
+    }
+    #[test]
+    fn each_of_several_is_looked_at_by_itself() {
+        let (mut bounds, other) = (whole(&[(0, 9)]), LaneNo(u32::MAX));
+        bounds.arrived(&came((0, 4)));
+        let (spans, mut look) = bounds.plan_each(&[LANE, other], &Arrivals::default(), NOW);
+        let unknown = Span { lane: other, from: BEGINNING, to: END };
+        assert_eq!(spans, [span((0, 4), (0, 4)), span((0, 9), END), unknown]);
+        look.was_whole(Duration::from_millis(1));
+        look.came_short_in(other);
+        bounds.landed(vec![look], &Arrivals::default(), NOW);
+        assert!(bounds.may_hold(LANE) && !bounds.may_hold(other) && bounds.may_hold(LaneNo(7)));
+        let (spans, look) = bounds.plan_each(&[other, LANE], &Arrivals::default(), NOW);
+        assert_eq!((spans, look.is_all_taken()), (vec![span((0, 4), (0, 4)), span((0, 9), END)], true));
+        let mut arrivals = Arrivals::default();
+        arrived(&mut arrivals, other, (0, 1));
+        let (spans, _) = bounds.plan_each(&[other], &arrivals, NOW);
+        assert_eq!(spans, [unknown], "what the commit under way brings in");
+        bounds.arrived(&arrivals);
+        assert!(bounds.may_hold(other));
+    }
+
+    #[test]
+    fn few_of_many_strands_are_looked_at_whole_at_a_time() {
+        let mut bounds = Bounds::default();
+        let strands: Vec<LaneNo> = (0..300).map(LaneNo).collect();
+        let whole = |look: &Look| look.lanes.iter().filter(|it| it.whole).count();
+        let (spans, mut look) = bounds.plan_each(&strands, &Arrivals::default(), NOW);
+        assert_eq!((spans.len(), whole(&look)), (300, WHOLE));
+        look.was_whole(Duration::from_millis(1));
+        bounds.landed(vec![look], &Arrivals::default(), NOW);
+        let (_, look) = bounds.plan_each(&strands, &Arrivals::default(), NOW);
+        assert_eq!(whole(&look), 300 - WHOLE);
     }
 }

@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 
+use tasklane_core::gate::{Definition, Starts};
 use tasklane_core::queue::{Counted, Counts};
 use tasklane_core::state::State;
 use tasklane_core::task::{Attempt, TaskId};
@@ -18,8 +19,8 @@ use super::row::{Kept, columns};
 use super::session::{Session, Statement};
 use super::write::due_of;
 use crate::encoding::checksum::sum;
-use crate::encoding::{LaneNo, ScopeNo, chunk};
-use crate::promote::rows::{KeyRow, Tally};
+use crate::encoding::{LaneNo, ScopeNo, chunk, gate as coded};
+use crate::promote::rows::{GateRow, KeyRow, Tally};
 use crate::sqlite::Report;
 
 /// Rows read at a time: a payload may have a mebibyte.
@@ -30,6 +31,8 @@ const ATTEMPTS: &str = "SELECT task, attempt, body FROM tasklane.attempts";
 const LOGS: &str = "SELECT task, attempt, last, body FROM tasklane.logs";
 const CHECKPOINTS: &str = "SELECT task, name, sum, data FROM tasklane.checkpoints";
 const KEYS: &str = "SELECT kind, tenant, key, task, fingerprint, until, gone FROM tasklane.keys";
+
+const GATES: &str = "SELECT kind, tenant, key, set_by, bounds, starts FROM tasklane.gates";
 
 /// Rows without a task, or whose task does not know of them: a statement each that answers with what is wrong.
 const UNKNOWN: &[&str] = &[
@@ -43,6 +46,17 @@ const UNKNOWN: &[&str] = &[
       WHERE (t.id IS NULL AND k.gone IS NULL) OR (t.id IS NOT NULL AND t.flags & 32 = 0)",
     "SELECT format('task %s runs and no alarm tells of it', t.id) FROM tasklane.tasks t
       LEFT JOIN (SELECT unnest(tasks) AS id FROM tasklane.alarms) a ON a.id = t.id WHERE t.state = 4 AND a.id IS NULL",
+    "SELECT format('gate %s: %s more tasks run than hold its slots', gate, sum(n)) FROM (
+        SELECT g.gate, count(*) AS n FROM tasklane.tasks t JOIN tasklane.strands s ON s.no = -t.lane
+          CROSS JOIN LATERAL unnest(s.gates) AS g(gate) WHERE t.state = 4 GROUP BY 1
+        UNION ALL SELECT gate, -sum(n) FROM tasklane.held GROUP BY 1) counted GROUP BY gate HAVING sum(n) <> 0",
+    "SELECT format('strand %s passes gate %s, which is not there', s.no, g.gate) FROM tasklane.strands s
+      CROSS JOIN LATERAL unnest(s.gates) AS g(gate) LEFT JOIN tasklane.gates k ON k.no = g.gate WHERE k.no IS NULL",
+    "SELECT format('strand %s passes other gates than those of its keys', s.no) FROM tasklane.strands s
+      JOIN tasklane.lanes l ON l.no = s.lane JOIN tasklane.queues q ON q.no = l.queue
+      WHERE ARRAY(SELECT k.key FROM unnest(s.gates) WITH ORDINALITY AS g(gate, n) JOIN tasklane.gates k ON k.no = g.gate
+          WHERE k.kind = 3 AND k.tenant = s.tenant COLLATE \"C\" ORDER BY g.n)
+        <> CASE WHEN q.name LIKE '~%' THEN '{}' ELSE ARRAY(SELECT json_array_elements_text(s.keys::json)) END",
 ];
 
 /// What was found, and what it comes to.
@@ -83,6 +97,11 @@ pub(crate) async fn read(session: &Session, names: &Names) -> Result<Found> {
     each(session, CHECKPOINTS, |row| checkpoint(row, &mut found)).await?;
     each(session, KEYS, |row| {
         found.tally.key(&key(row)?);
+        Ok(())
+    })
+    .await?;
+    each(session, GATES, |row| {
+        found.tally.gate(&gate(row)?);
         Ok(())
     })
     .await?;
@@ -179,6 +198,16 @@ fn key(row: &Row) -> Result<KeyRow> {
         fingerprint: row.try_get(4)?,
         until: row.try_get(5)?,
         gone: row.try_get(6)?,
+    })
+}
+
+fn gate(row: &Row) -> Result<GateRow> {
+    let set_by = row.try_get::<_, Option<i16>>(3)?.map(coded::set_by).transpose()?;
+    let (bounds, starts) = (coded::read(row.try_get(4)?)?, row.try_get::<_, Option<&str>>(5)?);
+    Ok(GateRow {
+        name: coded::name(row.try_get(0)?, row.try_get(1)?, row.try_get(2)?)?,
+        definition: set_by.map(|set_by| Definition { bounds, set_by }),
+        starts: starts.map_or_else(|| Ok(Starts::default()), coded::read)?,
     })
 }
 

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 
 use foldhash::fast::RandomState;
 use tasklane_core::queue::{Counted, Counts};
+use tasklane_core::state::State;
 use tokio_postgres::types::Type;
 
 use super::error::Result;
@@ -24,6 +25,15 @@ pub(crate) const APPEND: Statement = Statement {
 const READ: Statement = Statement {
     sql: "SELECT lane, scope, counted, sum(n)::bigint FROM tasklane.counters GROUP BY 1, 2, 3 HAVING sum(n) <> 0",
     types: &[],
+};
+
+/// What a running task is counted as.
+const RUNNING: u8 = Counted::In(State::Running).code();
+
+/// How many tasks of each of these lanes run.
+pub(crate) const RUNNING_IN: Statement = Statement {
+    sql: "SELECT lane, sum(n)::bigint FROM tasklane.counters WHERE lane = ANY($1) AND counted = 4 GROUP BY lane",
+    types: &[Type::INT4_ARRAY],
 };
 
 /// Rows that are not worth folding.
@@ -63,6 +73,12 @@ impl Shifts {
         };
         shift(way.to, by);
         shift(way.from, -by);
+    }
+
+    /// How many more tasks of these lanes run.
+    pub(crate) fn running_in(&self, lanes: &[LaneNo]) -> i64 {
+        let running = self.0.iter().filter(|((lane, _, code), _)| *code == RUNNING && lanes.contains(lane));
+        running.map(|(_, n)| n).sum()
     }
 
     pub(crate) fn each(&self) -> impl Iterator<Item = (Counted, i64)> + '_ {

@@ -11,7 +11,8 @@ use super::session::Statement;
 use super::tx::{Ended, Tx};
 
 const NEXT: Statement = Statement {
-    sql: "SELECT least((SELECT min(due) FROM tasklane.tasks WHERE due IS NOT NULL), (SELECT min(at) FROM tasklane.alarms))",
+    sql: "SELECT least((SELECT min(due) FROM tasklane.tasks WHERE due IS NOT NULL), (SELECT min(at) FROM tasklane.alarms),
+            (SELECT min(opens) FROM tasklane.gates WHERE opens IS NOT NULL))",
     types: &[],
 };
 

@@ -20,6 +20,8 @@ use super::names::{self, Names};
 use super::open::{Connect, Options};
 use super::row::{self, HAS_CHECKPOINTS, HAS_HISTORY, HAS_KEYS, HAS_LOGS, micros, origin_of, spec_text, text};
 use super::session::{Session, Sessions, Statement, Value};
+use super::slots;
+use super::strands::GateNo;
 use super::write::due_of;
 use crate::encoding::Numbered;
 use crate::encoding::checksum::sum;
@@ -51,12 +53,12 @@ const HOLDS: Statement = Statement {
     sql:
         "SELECT CASE WHEN EXISTS (SELECT 1 FROM tasklane.tasks) THEN 'tasks' WHEN EXISTS (SELECT 1 FROM tasklane.queues)
             THEN 'queues' WHEN EXISTS (SELECT 1 FROM tasklane.keys) THEN 'keys'
-            WHEN EXISTS (SELECT 1 FROM tasklane.events) THEN 'events' END",
+            WHEN EXISTS (SELECT 1 FROM tasklane.events) THEN 'events' WHEN EXISTS (SELECT 1 FROM tasklane.gates) THEN 'gates' END",
     types: &[],
 };
 
 const EMPTY: &str = "TRUNCATE tasklane.tasks, tasklane.attempts, tasklane.logs, tasklane.checkpoints, tasklane.keys,
-    tasklane.events, tasklane.counters, tasklane.alarms, tasklane.lanes, tasklane.scopes, tasklane.queues RESTART IDENTITY";
+    tasklane.events, tasklane.counters, tasklane.alarms, tasklane.gates, tasklane.strands, tasklane.held, tasklane.lanes, tasklane.scopes, tasklane.queues RESTART IDENTITY";
 
 /// What is read back is read whole.
 const PLANS: &str = "SET LOCAL enable_seqscan = on; SET LOCAL enable_hashjoin = on; SET LOCAL enable_bitmapscan = on";
@@ -147,8 +149,10 @@ pub(crate) enum Claim {
 
 /// A database that is filled.
 pub(crate) struct Fill {
-    session: Session,
-    names: Names,
+    pub(super) session: Session,
+    pub(super) names: Names,
+    /// How many running tasks pass gates of keys.
+    pub(super) held: HashMap<GateNo, i64>,
     counts: HashMap<(i32, i32, i16), i64>,
     running: Vec<Uuid>,
     due: Option<Timestamp>,
@@ -163,8 +167,8 @@ impl Fill {
         let sessions = Connect::new(options)?.sessions(options)?;
         let session = sessions.get_patient().await.map_err(faulty)?;
         super::migrate::migrate(&session, Migrate::Yes).await?;
-        let (names, counts, running) = (Names::default(), HashMap::new(), Vec::new());
-        Ok(Self { session, names, counts, running, due: None, _sessions: sessions })
+        let (names, held, counts, running) = (Names::default(), HashMap::new(), HashMap::new(), Vec::new());
+        Ok(Self { session, names, held, counts, running, due: None, _sessions: sessions })
     }
 
     /// Looks at the database and, where it may be filled, keeps servers away from it.
@@ -190,7 +194,7 @@ impl Fill {
                     return Ok(Claim::Served);
                 }
                 if let Some(what) = self.session.row(&HOLDS, &[]).await?.try_get::<_, Option<&str>>(0)? {
-                    let known = ["tasks", "queues", "keys", "events"];
+                    let known = ["tasks", "queues", "keys", "events", "gates"];
                     return Ok(Claim::Holds(known.into_iter().find(|it| *it == what).unwrap_or("rows")));
                 }
             }
@@ -230,6 +234,7 @@ impl Fill {
     /// Writes rows.
     pub(crate) async fn write(&mut self, chunk: &Chunk, from: &SourceNames) -> Result<()> {
         match chunk {
+            Chunk::Gates(rows) => self.gates(rows).await,
             Chunk::Tasks(rows) => self.tasks(rows, from).await,
             Chunk::Attempts(rows) => {
                 let mut into =
@@ -276,15 +281,18 @@ impl Fill {
     }
 
     async fn tasks(&mut self, rows: &[TaskRow], from: &SourceNames) -> Result<()> {
+        self.strands(rows).await?;
         let mut into = self.copy(&format!("tasks ({TASK_COLUMNS})"), &TASK_TYPES).await?;
         for row in rows {
             let unnumbered = || Fault::damaged("a task of a lane or scope that has no number");
-            let lane = self.names.lane_no(from.lane_of(row.lane)?).ok_or_else(unnumbered)?.0 as i32;
+            let lane = self.names.lane_no(from.lane_of(row.lane)?).ok_or_else(unnumbered)?;
+            let strand = self.strand_of(&row.task.facts, lane).ok_or_else(unnumbered)?;
             let scope = self.names.scope_no(from.scope_of(row.scope)?).ok_or_else(unnumbered)?.0 as i32;
-            task(&mut into, row, (lane, scope)).await?;
+            task(&mut into, row, (strand.0 as i32, scope)).await?;
             let counted = i16::from(row.task.counted().code());
-            *self.counts.entry((lane, scope, counted)).or_default() += 1;
+            *self.counts.entry((lane.0 as i32, scope, counted)).or_default() += 1;
             if row.task.facts.state == State::Running {
+                self.holds(strand);
                 self.running.push(row.task.facts.id.0);
                 self.due = self.due.into_iter().chain(row.task.facts.due_at()).min();
             }
@@ -322,6 +330,7 @@ impl Fill {
             rows.push(*lane, *scope, *counted, *n);
         }
         counters::append(&self.session, &rows).await?;
+        slots::append(&self.session, &slots::Rows::of(&self.held)).await?;
         self.session.run(&POSITIONS, &[&last_position.saturating_add(1)]).await?;
         check::read(&self.session, &self.names).await
     }

@@ -196,7 +196,7 @@ impl Flights {
         let finished = tx.finish().await;
         let (answers, news) = (std::mem::take(&mut tx.answers), std::mem::take(&mut tx.news));
         let trace = finished.as_ref().err().filter(|fault| fault.is_away()).and_then(|_| tx.trace());
-        let (looks, names) = (std::mem::take(&mut tx.looks), Arc::clone(&tx.names));
+        let (looks, full, names) = (std::mem::take(&mut tx.looks), tx.full(), Arc::clone(&tx.names));
         drop(tx);
         if let Err(fault) = finished {
             let fault = self.abandon(session, fault).await;
@@ -209,6 +209,11 @@ impl Flights {
         let mut bounds = self.shared.bounds.lock().unwrap_or_else(PoisonError::into_inner);
         bounds.landed(looks, &news.arrivals, self.shared.time.elapsed());
         drop(bounds);
+        if !full.is_empty() || !news.freed.is_empty() {
+            let mut fullness = self.shared.fullness.lock().unwrap_or_else(PoisonError::into_inner);
+            full.into_iter().for_each(|it| fullness.fill(it));
+            news.freed.iter().for_each(|gate| fullness.open(*gate));
+        }
         Ok(self.landed(answers, news))
     }
 

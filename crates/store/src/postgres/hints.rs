@@ -1,6 +1,7 @@
 //! Hints between servers: each tells the others, at most every [`EVERY`], in which lanes it queued something and what
 //! ended. A hint may be lost; then the others find out when they next look by themselves.
 
+use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -12,10 +13,11 @@ use tokio::sync::{Notify, mpsc};
 use tokio::time::{sleep, timeout};
 use tokio_postgres::{AsyncMessage, Client};
 
-use super::bounds::{Arrivals, Place, arrived};
+use super::bounds::{Arrivals, Place, Ranges, arrived};
 use super::names::Names;
 use super::open::Connect;
 use super::session::Sessions;
+use super::strands::GateNo;
 use super::tx::Shared;
 use crate::encoding::{LaneNo, Numbered};
 
@@ -30,6 +32,8 @@ const LONGEST: Duration = Duration::from_secs(1);
 const QUEUED: usize = 100;
 /// Most ended tasks a hint names; who waits for others finds out by itself.
 const ENDED: usize = 64;
+/// Most gates a hint names; more are said as "all".
+const FREED: usize = 100;
 /// Hints that wait to be taken.
 const WAITING: usize = 64;
 
@@ -41,6 +45,8 @@ pub(crate) struct News {
     pub cancels: bool,
     pub all: bool,
     pub position: Position,
+    /// Gates that have room.
+    pub freed: HashSet<GateNo>,
 }
 
 impl News {
@@ -56,7 +62,8 @@ impl News {
     }
 
     fn is_empty(&self) -> bool {
-        self.arrivals.is_empty() && self.ended.is_empty() && !self.cancels && !self.all && self.position == Position(0)
+        let is_silent = !self.cancels && !self.all && self.position == Position(0);
+        is_silent && self.arrivals.is_empty() && self.ended.is_empty() && self.freed.is_empty()
     }
 
     fn add(&mut self, other: Self) {
@@ -70,19 +77,28 @@ impl News {
         self.cancels |= other.cancels;
         self.all |= other.all;
         self.position = self.position.max(other.position);
+        self.freed.extend(other.freed);
     }
 }
+
+/// Lane or strand, urgency, first and last rank.
+type Range = (u32, i16, i64, i64);
 
 /// A hint on its way, as JSON: at most 8000 bytes fit a notification.
 #[derive(Serialize, Deserialize)]
 struct Message {
     server: i64,
-    /// Lane, urgency, first and last rank.
-    queued: Vec<(u32, i16, i64, i64)>,
+    queued: Vec<Range>,
     ended: Vec<TaskId>,
     cancels: bool,
     all: bool,
     position: u64,
+    /// The same as `queued` of a lane and any of its strands.
+    #[serde(default)]
+    within: Vec<Range>,
+    /// Gates that have room.
+    #[serde(default)]
+    freed: Vec<i32>,
 }
 
 /// What is to be told.
@@ -166,7 +182,8 @@ impl Exchange {
                     None => return Err("the connection ended".to_owned()),
                 },
                 () = self.outbox.bell.notified() => {
-                    if let Err(why) = tell(&client, &channel, self.shared.server, self.outbox.take()).await {
+                    let message = Message::of(self.shared.server, self.outbox.take(), &self.shared.book.look());
+                    if let Err(why) = tell(&client, &channel, message).await {
                         // Whoever listens then hears that something was lost.
                         self.outbox.add(News { all: true, ..News::default() });
                         return Err(why);
@@ -190,17 +207,18 @@ impl Exchange {
         if message.server == self.shared.server {
             return Taken::HandedOn;
         }
-        self.shared.hear_of(&message);
         let mut names = self.shared.book.look();
-        if message.queued.iter().any(|(no, ..)| names.lane_of(LaneNo(*no)).is_err()) {
+        if message.is_unknown_to(&names) {
             match self.newer_names().await {
                 Ok(newer) => names = newer,
-                Err(_) => return Taken::Missed,
+                Err(_) => {
+                    self.shared.hear_of(&message, &names);
+                    return Taken::Missed;
+                }
             }
         }
-        let mut lanes: Vec<_> =
-            message.queued.iter().filter_map(|(no, ..)| names.lane_of(LaneNo(*no)).ok().cloned()).collect();
-        lanes.dedup();
+        self.shared.hear_of(&message, &names);
+        let lanes = message.lanes(&names);
         let Message { ended, cancels, all, position, .. } = message;
         let hint = Hint { lanes, ended, cancels, all, position: Position(position) };
         hints.try_send(hint).map_or(Taken::Missed, |()| Taken::HandedOn)
@@ -212,6 +230,7 @@ impl Exchange {
 
     fn forget_bounds(&self) {
         self.shared.bounds.lock().unwrap_or_else(PoisonError::into_inner).forget();
+        self.shared.fullness.lock().unwrap_or_else(PoisonError::into_inner).forget();
     }
 }
 
@@ -223,19 +242,55 @@ enum Taken {
     Missed,
 }
 
-async fn tell(client: &Client, channel: &str, server: i64, news: News) -> Result<(), String> {
-    let each = news.arrivals.iter().flat_map(|(lane, ranges)| ranges.iter().map(move |range| (lane.0, range)));
-    let mut queued: Vec<_> = each.map(|(lane, (urgency, (first, last)))| (lane, *urgency, *first, *last)).collect();
-    let too_many = queued.len() > QUEUED;
-    queued.truncate(if too_many { 0 } else { QUEUED });
-    let message = Message {
-        server,
-        queued,
-        ended: news.ended,
-        cancels: news.cancels,
-        all: news.all || too_many,
-        position: news.position.0,
+impl Message {
+    /// What a server has to tell; what is too much for a message is said as "all".
+    fn of(server: i64, news: News, names: &Names) -> Self {
+        let (queued, within) = ranges(&news.arrivals, names);
+        let too_many = queued.len() + within.len() > QUEUED || news.freed.len() > FREED;
+        let all = news.all || too_many;
+        let (queued, within) = if too_many { (Vec::new(), Vec::new()) } else { (queued, within) };
+        let freed = if too_many { Vec::new() } else { news.freed.iter().map(|gate| gate.0).collect() };
+        let Position(position) = news.position;
+        Self { server, queued, ended: news.ended, cancels: news.cancels, all, position, within, freed }
+    }
+
+    fn is_unknown_to(&self, names: &Names) -> bool {
+        let mut lanes = self.queued.iter().chain(&self.within).map(|(no, ..)| LaneNo(*no));
+        lanes.any(|no| names.lane_of(no).is_err())
+            || self.freed.iter().any(|no| names.strands.name(GateNo(*no)).is_none())
+    }
+
+    /// In which there may be something to take.
+    fn lanes(&self, names: &Names) -> Vec<Arc<tasklane_core::task::Lane>> {
+        let queued = self.queued.iter().chain(&self.within).map(|(no, ..)| LaneNo(*no));
+        let freed = self.freed.iter().flat_map(|no| names.passing(GateNo(*no))).map(|(lane, _)| lane);
+        let mut lanes: Vec<_> = queued.chain(freed).filter_map(|no| names.lane_of(no).ok().cloned()).collect();
+        lanes.sort_unstable();
+        lanes.dedup();
+        lanes
+    }
+}
+
+/// What came into lanes and strands; where that is too much to tell, what came into lanes with their strands.
+fn ranges(arrivals: &Arrivals, names: &Names) -> (Vec<Range>, Vec<Range>) {
+    let of = |(lane, ranges): (&LaneNo, &Ranges)| {
+        let no = lane.0;
+        ranges.iter().map(move |(urgency, (first, last))| (no, *urgency, *first, *last)).collect::<Vec<_>>()
     };
+    let queued: Vec<Range> = arrivals.iter().flat_map(of).collect();
+    if queued.len() <= QUEUED || !names.strands.is_any() {
+        return (queued, Vec::new());
+    }
+    let mut within = Arrivals::default();
+    for (no, urgency, first, last) in queued {
+        let lane = names.strands.lane_of(LaneNo(no)).unwrap_or(LaneNo(no));
+        arrived(&mut within, lane, (urgency, first));
+        arrived(&mut within, lane, (urgency, last));
+    }
+    (Vec::new(), within.iter().flat_map(of).collect())
+}
+
+async fn tell(client: &Client, channel: &str, message: Message) -> Result<(), String> {
     let Ok(json) = serde_json::to_string(&message) else { return Ok(()) };
     let notified = timeout(TRY, client.execute("SELECT pg_notify($1, $2)", &[&channel, &json])).await;
     notified.map_err(|_| "the connection is silent".to_owned())?.map_err(told)?;
@@ -249,18 +304,28 @@ fn told(error: tokio_postgres::Error) -> String {
 }
 
 impl Shared {
-    /// What another server's hint says of lanes.
-    fn hear_of(&self, message: &Message) {
+    /// What another server's hint says of lanes and gates.
+    fn hear_of(&self, message: &Message, names: &Names) {
+        let mut arrivals = Arrivals::default();
+        let mut came = |lane, (_, urgency, first, last): &Range| {
+            arrived(&mut arrivals, lane, (*urgency, *first));
+            arrived(&mut arrivals, lane, (*urgency, *last));
+        };
+        message.queued.iter().for_each(|range| came(LaneNo(range.0), range));
+        for range in &message.within {
+            names.strands.strands_of(LaneNo(range.0)).for_each(|strand| came(strand, range));
+        }
         let mut bounds = self.bounds.lock().unwrap_or_else(PoisonError::into_inner);
         if message.all {
             bounds.forget();
         }
-        let mut arrivals = Arrivals::default();
-        for (lane, urgency, first, last) in &message.queued {
-            arrived(&mut arrivals, LaneNo(*lane), (*urgency, *first));
-            arrived(&mut arrivals, LaneNo(*lane), (*urgency, *last));
-        }
         bounds.arrived(&arrivals);
+        drop(bounds);
+        let mut fullness = self.fullness.lock().unwrap_or_else(PoisonError::into_inner);
+        if message.all {
+            fullness.forget();
+        }
+        message.freed.iter().for_each(|no| fullness.open(GateNo(*no)));
     }
 }
 

@@ -81,7 +81,7 @@ pub(crate) const TAKE_OF_SPANS: Statement = Statement {
 };
 
 /// Where [`TAKE`] says that the row lies.
-const ROW: usize = 31;
+pub(super) const ROW: usize = 31;
 
 /// Starts attempts; `$also` is set besides.
 macro_rules! start {
@@ -115,8 +115,8 @@ const LOCKED_ELSEWHERE: usize = 20_000;
 
 /// What is given to the callers of a run of requests.
 #[derive(Default)]
-struct Given<'b> {
-    ids: Vec<Uuid>,
+pub(super) struct Given<'b> {
+    pub ids: Vec<Uuid>,
     /// Where their rows lie: they are locked, so they lie there until they are written.
     rows: Vec<String>,
     tokens: Vec<i64>,
@@ -125,7 +125,14 @@ struct Given<'b> {
     /// Where they all run.
     home: Home,
     /// Nothing happens to any of them before this.
-    due: Option<Timestamp>,
+    pub due: Option<Timestamp>,
+}
+
+impl Given<'_> {
+    /// Nothing yet; all of it will run there.
+    pub(super) fn at(home: Home) -> Self {
+        Self { home, ..Self::default() }
+    }
 }
 
 /// Whether the lanes that were looked at have more.
@@ -136,21 +143,21 @@ enum Left {
 }
 
 /// A task that is locked, and where its row lies.
-struct Taken {
-    kept: Kept,
-    row: String,
+pub(super) struct Taken {
+    pub kept: Kept,
+    pub row: String,
 }
 
 /// A request of a caller and what it got.
-struct Wanting<'b> {
+pub(super) struct Wanting<'b> {
     caller: usize,
-    request: &'b LeaseRequest,
+    pub request: &'b LeaseRequest,
     leased: Vec<Leased>,
     bytes: usize,
 }
 
 impl Wanting<'_> {
-    fn wants(&self) -> usize {
+    pub(super) fn wants(&self) -> usize {
         if self.bytes >= limit::LEASE_BYTES { 0 } else { self.request.limit - self.leased.len() }
     }
 }
@@ -166,7 +173,9 @@ impl Tx<'_> {
         let alike = |a: &LeaseRequest, b: &LeaseRequest| a.lanes == b.lanes && a.home == b.home;
         for run in all.chunk_by_mut(|a, b| alike(a.request, b.request)) {
             let lanes = self.lanes_for(run[0].request);
-            if !lanes.is_empty() {
+            if self.pass_gates_in(&lanes) {
+                self.lease_gated(run, &lanes).await?;
+            } else if !lanes.is_empty() {
                 self.lease(run, &lanes).await?;
             }
         }
@@ -191,7 +200,7 @@ impl Tx<'_> {
 
     async fn lease(&mut self, run: &mut [Wanting<'_>], lanes: &[i32]) -> Result<()> {
         let home = run.first().map_or(Home::Apart, |it| it.request.home);
-        let (mut given, mut looks, mut room) = (Given { home, ..Given::default() }, 0, None);
+        let (mut given, mut looks, mut room) = (Given::at(home), 0, None);
         loop {
             let most: usize = run.iter().map(Wanting::wants).sum();
             if most == 0 {
@@ -295,7 +304,7 @@ impl Tx<'_> {
     }
 
     /// Starts an attempt of each in memory, unless a deadline of it has passed or it is damaged.
-    async fn give<'b>(
+    pub(super) async fn give<'b>(
         &mut self,
         run: &mut [Wanting<'b>],
         rows: Vec<Taken>,
@@ -312,10 +321,10 @@ impl Tx<'_> {
             let place = (urgency(kept.task.priority), kept.task.rank.as_micros());
             let Some(wanting) = run.get_mut(next) else {
                 look.left_some();
-                self.news.queued(kept.lane, place);
+                self.news.queued(kept.strand, place);
                 continue;
             };
-            look.took(kept.lane, place);
+            look.took(kept.strand, place);
             self.caller = wanting.caller;
             let decision = match kept.damage {
                 Some(what) => {
@@ -366,7 +375,7 @@ impl Tx<'_> {
     }
 
     /// Writes down the attempts that were begun, from the `from`-th on.
-    async fn start(&mut self, given: &Given<'_>, from: usize) -> Result<()> {
+    pub(super) async fn start(&mut self, given: &Given<'_>, from: usize) -> Result<()> {
         if given.ids.len() == from {
             return Ok(());
         }
@@ -393,7 +402,7 @@ fn is_rest_of_one(spans: &[Span]) -> bool {
     matches!(spans, [] | [Span { to: END, .. }])
 }
 
-fn weight(taken: &[Taken]) -> usize {
+pub(super) fn weight(taken: &[Taken]) -> usize {
     taken.iter().map(|it| it.kept.task.payload.len()).sum()
 }
 
@@ -408,11 +417,32 @@ mod tests {
     use tasklane_testkit::{ManualClock, postgres};
 
     use super::*;
+    use crate::postgres::gated::{CANDIDATES, TAKE_CHOSEN};
+    use crate::postgres::rooms::LOCK_GATES;
+    use crate::postgres::slots::{FOLD_MINE, HELD};
     use crate::postgres::{Options, PostgresStore};
+
+    /// The same of 1 000 strands with a gate each, which 50 commits have changed the slots of.
+    const FILL_STRANDS: &str =
+        "INSERT INTO tasklane.tasks (id, created, rank, place, lane, scope, urgency, state, reason, payload_sum, payload)
+           SELECT ('00000000-0000-0000-0000-' || lpad(n::text, 12, '0'))::uuid, n, n, n, -1 - n % 1000, 1, 0, 3, 1, 0, '1'
+           FROM generate_series(1, 30000) n;
+         INSERT INTO tasklane.gates (kind, tenant, key, set_by, bounds, version)
+           SELECT 3, '', n::text, 1, '{}', 1 FROM generate_series(1, 1000) n;
+         INSERT INTO tasklane.held (gate, n) SELECT 1 + n % 1000, 1 FROM generate_series(1, 50000) n";
 
     /// 30 lanes of 1 000 tasks, of which the planner was told nothing.
     const FILL: &str = "INSERT INTO tasklane.tasks (id, created, rank, place, lane, scope, urgency, state, reason, payload_sum, payload)
         SELECT gen_random_uuid(), n, n, n, n % 30, 1, 0, 3, 1, 0, '1' FROM generate_series(1, 30000) n";
+
+    async fn filled(with: &str) -> Arc<PostgresStore> {
+        let clock = ManualClock::at(Timestamp::from_micros(1));
+        let schema = postgres::fresh_schema_name().into();
+        let options = Options { schema, ..Options::new(postgres::shared().url(), Arc::clone(&clock) as Arc<_>) };
+        let store = PostgresStore::open(options).await.unwrap();
+        store.sessions.get().await.unwrap().batch(with).await.unwrap();
+        store
+    }
 
     async fn plan(store: &PostgresStore, statement: &Statement, values: &[Value<'_>]) -> String {
         let session = store.sessions.get().await.unwrap();
@@ -423,11 +453,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_lease_goes_by_its_index_and_reads_hardly_more_than_it_takes() {
-        let clock = ManualClock::at(Timestamp::from_micros(1));
-        let schema = postgres::fresh_schema_name().into();
-        let options = Options { schema, ..Options::new(postgres::shared().url(), Arc::clone(&clock) as Arc<_>) };
-        let store = PostgresStore::open(options).await.unwrap();
-        store.sessions.get().await.unwrap().batch(FILL).await.unwrap();
+        let store = filled(FILL).await;
         let one = plan(&store, &TAKE, &[&3, &500_i64, &(1_i64 << 20), &0_i16, &5_i64]).await;
         assert!(
             one.contains("using tasks_takeable") && !one.contains("Seq Scan") && !one.contains("rows=1000 "),
@@ -439,5 +465,27 @@ mod tests {
         let many = plan(&store, &TAKE_OF_SPANS, &values).await;
         assert!(many.contains("using tasks_takeable") && many.contains("using tasks_pkey"), "{many}");
         assert!(!many.contains("Seq Scan") && !many.contains("rows=1000 "), "{many}");
+    }
+    #[tokio::test]
+    async fn a_lease_with_gates_goes_by_its_indexes_and_reads_hardly_more_than_it_takes() {
+        let store = filled(FILL_STRANDS).await;
+        let strands: Vec<i32> = (1..=1000).map(|n: i32| -n).collect();
+        let (urgencies, places, most) = (vec![0_i16; 1000], vec![0_i64; 1000], vec![4_i64; 1000]);
+        let (last, end) = (vec![END.0; 1000], vec![END.1; 1000]);
+        let found = plan(&store, &CANDIDATES, &[&strands, &urgencies, &places, &last, &end, &most, &1200_i64]).await;
+        assert!(found.contains("using tasks_takeable") && found.contains("rows=4000 "), "{found}");
+        let ids: Vec<Uuid> = (1..=500).map(Uuid::from_u128).collect();
+        let taken = plan(&store, &TAKE_CHOSEN, &[&ids, &(1_i64 << 20)]).await;
+        assert!(taken.contains("using tasks_pkey"), "{taken}");
+        let gates: Vec<i32> = (1..=100).collect();
+        let locked = plan(&store, &LOCK_GATES, &[&gates]).await;
+        assert!(locked.contains("using gates_pkey") && locked.contains("rows=100 "), "{locked}");
+        let held = plan(&store, &HELD, &[&gates]).await;
+        let folded = plan(&store, &FOLD_MINE, &[&gates]).await;
+        assert!(folded.contains("using held_gate"), "{folded}");
+        assert!(held.contains("using held_gate") && held.contains("rows=5000 "), "{held}");
+        for plan in [found, taken, locked, held, folded] {
+            assert!(!plan.contains("Seq Scan") && !plan.contains("rows=30000 "), "{plan}");
+        }
     }
 }

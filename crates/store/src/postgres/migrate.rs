@@ -19,6 +19,8 @@ struct Step {
 const STEPS: &[Step] = &[
     Step { name: "0001_tasks", sql: include_str!("../migrations/postgres/0001_tasks.sql"), oldest: 1 },
     Step { name: "0002_inside", sql: include_str!("../migrations/postgres/0002_inside.sql"), oldest: 1 },
+    // A server that knows no gates would start tasks whose gates are full.
+    Step { name: "0003_gates", sql: include_str!("../migrations/postgres/0003_gates.sql"), oldest: 3 },
 ];
 
 /// The oldest PostgreSQL that has what is used.

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use tasklane_core::error::StoreError;
 use tasklane_core::event::Position;
+use tasklane_core::gate::{Gate, GateDetail, GateName};
 use tasklane_core::lease::LeaseKey;
 use tasklane_core::ports::BoxFuture;
 use tasklane_core::ports::store::{
@@ -38,10 +39,14 @@ mod bounds;
 mod check;
 mod control;
 mod counters;
+mod define;
 mod due;
 mod error;
 mod fill;
+mod fill_gates;
 mod flights;
+mod gate;
+mod gated;
 mod hand;
 mod hints;
 mod inspect;
@@ -56,10 +61,14 @@ mod promote;
 mod remove;
 mod renew;
 mod rescue;
+mod rooms;
 mod row;
 mod session;
 mod settle;
+mod slots;
+mod standing;
 mod stats;
+mod strands;
 mod sweep;
 mod time;
 mod tls;
@@ -78,6 +87,8 @@ pub use time::Whose;
 
 /// How often somebody looks whether the counters are to be folded.
 const FOLD: Duration = Duration::from_secs(1);
+/// How often somebody looks whether slots are held by what runs and nothing else.
+const REGAIN: Duration = Duration::from_secs(60);
 /// How long a server that stops waits for a commit on its way.
 const LAND: Duration = Duration::from_secs(5);
 /// How long a server that stops tries to say so.
@@ -128,14 +139,15 @@ impl PostgresStore {
         let book = NameBook::open(&session).await.map_err(faulty)?;
         let time = Time::new(options.time, now);
         let server = uuid::Uuid::now_v7().as_u128() as i64;
-        let (sweep, bounds, last) = (std::sync::Mutex::default(), std::sync::Mutex::default(), 0.into());
-        let shared = Arc::new(Shared { book, time, base, server, sweep, bounds, last });
+        let (sweep, bounds, fullness) = Default::default();
+        let (last, regained) = (0.into(), 0.into());
+        let shared = Arc::new(Shared { book, time, base, server, sweep, bounds, fullness, regained, last });
         arrive(&session, &shared).await?;
         drop(session);
         let outbox = Arc::new(Outbox::default());
         let flights = Flights::new(sessions.clone(), Arc::clone(&shared), Arc::clone(&outbox));
         let flying = (0..options.flights).map(|_| tokio::spawn(Arc::clone(&flights).fly())).collect();
-        let mut loops = vec![tokio::spawn(fold(sessions.clone()))];
+        let mut loops = vec![tokio::spawn(fold(sessions.clone(), Arc::clone(&shared)))];
         let inbox = (options.pooler == Pooler::None).then(|| {
             let (sessions, shared) = (sessions.clone(), Arc::clone(&shared));
             let (inbox, listening) = Exchange { connect, sessions, shared, outbox }.start();
@@ -182,15 +194,36 @@ async fn refuse_incomplete(session: &Session) -> Result<(), OpenError> {
     }
 }
 
-async fn fold(sessions: Sessions) {
-    let mut most = counters::ROWS;
+async fn fold(sessions: Sessions, shared: Arc<Shared>) {
+    let (mut most, mut most_held, mut since) = (counters::ROWS, counters::ROWS, Duration::ZERO);
     loop {
         tokio::time::sleep(FOLD).await;
+        since += FOLD;
+        if shared.book.look().strands.is_any() {
+            let folded = async { slots::fold(&sessions.get().await?, most_held).await };
+            most_held = folded.await.unwrap_or(most_held);
+            if since >= REGAIN {
+                since = Duration::ZERO;
+                regain(&sessions, &shared).await;
+            }
+        }
         let folded = async { counters::fold(&sessions.get().await?, most).await };
         match folded.await {
             Ok(next) => most = next,
             Err(fault) => tracing::debug!(%fault, "the counters were not folded; they add up all the same"),
         }
+    }
+}
+
+/// The backstop: gates whose slots are not held by who runs are set right.
+async fn regain(sessions: &Sessions, shared: &Shared) {
+    let regained = async { slots::regain(&sessions.get().await?).await };
+    let Ok(wrong) = regained.await else { return };
+    let mut fullness = shared.fullness.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    for (gate, by) in wrong {
+        tracing::warn!(gate = gate.0, by, "the slots of a gate were not those of what runs; they are now");
+        shared.regained.fetch_add(by.unsigned_abs(), std::sync::atomic::Ordering::Relaxed);
+        fullness.open(gate);
     }
 }
 
@@ -245,6 +278,14 @@ impl Store for PostgresStore {
         Box::pin(self.reader.read(async move |session| self.reader.counts(session, &origin, tenant.as_deref()).await))
     }
 
+    fn gates(&self, after: Option<GateName>, most: usize) -> BoxFuture<'_, Result<Vec<Gate>, StoreError>> {
+        Box::pin(self.reader.read(async move |session| self.reader.gates(session, after.as_ref(), most).await))
+    }
+
+    fn gate(&self, name: GateName) -> BoxFuture<'_, Result<Option<GateDetail>, StoreError>> {
+        Box::pin(self.reader.read(async move |session| self.reader.gate(session, &name).await))
+    }
+
     fn knows(&self, lane: &Lane) -> bool {
         self.shared.book.look().lane_no(lane).is_some()
     }
@@ -296,7 +337,8 @@ impl Store for PostgresStore {
     fn stats(&self) -> BoxFuture<'_, Result<StoreStats, StoreError>> {
         Box::pin(async move {
             let stats = self.reader.read(async move |session| self.reader.stats(session).await).await?;
-            Ok(StoreStats { commits: self.flights.commits(), ..stats })
+            let slots_regained = self.shared.regained.load(std::sync::atomic::Ordering::Relaxed);
+            Ok(StoreStats { commits: self.flights.commits(), slots_regained, ..stats })
         })
     }
 

@@ -1,4 +1,4 @@
-//! Names that many rows share, kept once under a number: lanes and scopes. Numbers are given by the database and never
+//! Names that many rows share, kept once under a number: lanes and scopes; gates and strands beside them. Numbers are given by the database and never
 //! change, so each server keeps what it has met and asks for what it has not.
 
 use std::collections::HashMap;
@@ -11,6 +11,7 @@ use tokio_postgres::types::Type;
 
 use super::error::Result;
 use super::session::{Session, Statement};
+use super::strands::{self, GateNo, Strands, is_wide_of};
 use super::tx::Tx;
 use crate::encoding::{Damaged, LaneNo, Numbered, Result as Decoded, ScopeNo};
 
@@ -58,6 +59,15 @@ pub(crate) struct Names {
     by_scope: HashMap<Arc<Scope>, ScopeNo, RandomState>,
     last_lane: i32,
     last_scope: i32,
+    pub strands: Arc<Strands>,
+}
+
+/// How far names have been numbered: the last lane and scope, and the last word about gates.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Last {
+    pub lane: i32,
+    pub scope: i32,
+    pub gates: i64,
 }
 
 impl Names {
@@ -69,14 +79,35 @@ impl Names {
         self.by_scope.get(scope).copied()
     }
 
+    fn last(&self) -> Last {
+        Last { lane: self.last_lane, scope: self.last_scope, gates: self.strands.version() }
+    }
+
     /// Whether others have numbered names since.
-    fn is_behind(&self, last_lane: i32, last_scope: i32) -> bool {
-        last_lane > self.last_lane || last_scope > self.last_scope
+    fn is_behind(&self, last: Last) -> bool {
+        last.lane > self.last_lane || last.scope > self.last_scope || last.gates > self.strands.version()
     }
 
     /// Whether numbers were lost that were met before: a standby took over that had not heard of them.
-    fn is_ahead(&self, last_lane: i32, last_scope: i32) -> bool {
-        last_lane < self.last_lane || last_scope < self.last_scope
+    fn is_ahead(&self, last: Last) -> bool {
+        last.lane < self.last_lane || last.scope < self.last_scope || last.gates < self.strands.version()
+    }
+
+    /// The number of the strand of these keys, or of the lane where there are none.
+    pub(crate) fn strand_no(&self, lane: LaneNo, scope: &Scope, keys: &[Box<str>]) -> Option<LaneNo> {
+        match keys {
+            [] => Some(lane),
+            keys => self.strands.strand_no(lane, &scope.tenant, keys.iter().map(|key| &**key)),
+        }
+    }
+
+    /// The lanes whose tasks pass this gate, or did before it was removed, each with its strands that do.
+    pub(crate) fn passing(&self, gate: GateNo) -> Vec<(LaneNo, Vec<LaneNo>)> {
+        let Some(name) = self.strands.name(gate).filter(|_| self.strands.is_wide(gate)) else {
+            return self.strands.passing(gate);
+        };
+        let lanes = self.lanes.iter().filter(|(_, lane)| is_wide_of(name, lane));
+        lanes.map(|(no, _)| (*no, self.strands.strands_of(*no).collect())).collect()
     }
 
     /// The numbers of scopes that `wanted` lets through.
@@ -103,8 +134,10 @@ impl Names {
     }
 
     async fn news(&self, session: &Session) -> Result<News> {
+        // Strands before the lanes they are of.
+        let strands = self.strands.news(session).await?;
         let lanes = session.rows(&LANES, &[&self.last_lane]).await?;
-        Ok(News { lanes, scopes: session.rows(&SCOPES, &[&self.last_scope]).await? })
+        Ok(News { strands, lanes, scopes: session.rows(&SCOPES, &[&self.last_scope]).await? })
     }
 
     fn add(&mut self, news: &News) -> Result<()> {
@@ -123,19 +156,26 @@ impl Names {
             self.by_scope.insert(scope, ScopeNo(no as u32));
             self.last_scope = self.last_scope.max(no);
         }
+        if !news.strands.is_empty() || (!news.lanes.is_empty() && self.strands.is_any()) {
+            let known = Arc::make_mut(&mut self.strands);
+            known.add(&news.strands)?;
+            known.widen(&self.lanes);
+        }
         Ok(())
     }
 }
 
 /// Names that were numbered lately.
 struct News {
+    strands: strands::News,
     lanes: Vec<Row>,
     scopes: Vec<Row>,
 }
 
 impl Numbered for Names {
     fn lane_of(&self, no: LaneNo) -> Decoded<&Arc<Lane>> {
-        self.lanes.get(&no).ok_or_else(|| Damaged::new("a task of an unknown lane"))
+        let lane = self.strands.lane_of(no).and_then(|lane| self.lanes.get(&lane));
+        lane.ok_or_else(|| Damaged::new("a task of an unknown lane"))
     }
 
     fn scope_of(&self, no: ScopeNo) -> Decoded<&Arc<Scope>> {
@@ -159,7 +199,7 @@ impl NameBook {
     pub(crate) async fn read_on(&self, session: &Session) -> Result<Arc<Names>> {
         let known = self.look();
         let news = known.news(session).await?;
-        if news.lanes.is_empty() && news.scopes.is_empty() {
+        if news.lanes.is_empty() && news.scopes.is_empty() && news.strands.is_empty() {
             return Ok(known);
         }
         let mut names = (*known).clone();
@@ -172,7 +212,7 @@ impl NameBook {
     /// Learns what a commit that took place has read and numbered.
     pub(crate) fn learn(&self, names: &Arc<Names>) {
         let mut known = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        if known.is_behind(names.last_lane, names.last_scope) {
+        if known.is_behind(names.last()) {
             *known = Arc::clone(names);
         }
     }
@@ -199,10 +239,10 @@ impl Tx<'_> {
     }
 
     /// What is known of the names, brought to these last numbers, which the database has just told.
-    pub(super) async fn know_names_up_to(&mut self, last_lane: i32, last_scope: i32) -> Result<()> {
-        if self.names.is_ahead(last_lane, last_scope) {
+    pub(super) async fn know_names_up_to(&mut self, last: Last) -> Result<()> {
+        if self.names.is_ahead(last) {
             self.names = self.shared.book.read_anew(self.session).await?;
-        } else if self.names.is_behind(last_lane, last_scope) {
+        } else if self.names.is_behind(last) {
             self.read_names().await?;
         }
         Ok(())

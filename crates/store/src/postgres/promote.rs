@@ -28,6 +28,9 @@ impl Tx<'_> {
             let promoted = self.decide_each(&mut due, |kept, _| promote::decide(&kept.task, now)).await?;
             self.answer().promote = promoted;
         }
+        if batches.iter().any(|batch| batch.promote > 0) {
+            self.open_by_time().await?;
+        }
         Ok(())
     }
 }

@@ -58,6 +58,8 @@ const OF_CORE: i16 = CANCEL_REQUESTED | QUARANTINED;
 #[derive(Debug, Clone)]
 pub(crate) struct Kept {
     pub lane: LaneNo,
+    /// Where it stands: in its lane, or in a strand of it.
+    pub strand: LaneNo,
     pub scope: ScopeNo,
     /// The token of the last attempt, also after its end.
     pub token: Token,
@@ -86,7 +88,8 @@ impl Kept {
     /// A row of the columns above.
     pub(crate) fn read(row: &Row, names: &Names) -> Result<Self> {
         let id = TaskId(row.try_get(0)?);
-        let (lane, scope) = (LaneNo(row.try_get::<_, i32>(1)? as u32), ScopeNo(row.try_get::<_, i32>(2)? as u32));
+        let (strand, scope) = (LaneNo(row.try_get::<_, i32>(1)? as u32), ScopeNo(row.try_get::<_, i32>(2)? as u32));
+        let lane = names.strands.lane_of(strand).unwrap_or(strand);
         let unknown = || Fault::damaged(format!("task {id} is in no known state"));
         let code = |column| Ok::<_, Fault>(u8::try_from(row.try_get::<_, i16>(column)?).unwrap_or(0));
         let time = |column| Ok::<_, Fault>(row.try_get::<_, Option<i64>>(column)?.map(Timestamp::from_micros));
@@ -104,7 +107,7 @@ impl Kept {
             lane: Arc::clone(names.lane_of(lane)?),
             scope: Arc::clone(names.scope_of(scope)?),
             spec: spec.ok().flatten().map_or_else(Spec::shared, Arc::new),
-            gates: no_keys(),
+            gates: names.strands.keys_of(strand).map_or_else(no_keys, Arc::clone),
             state,
             attempt: number(5)?,
             spent: number(6)?,
@@ -131,7 +134,7 @@ impl Kept {
             hidden_at: time(28)?,
         };
         let settled = row.try_get::<_, Option<i16>>(10)?.and_then(|code| mark::read(code.to_be_bytes()));
-        Ok(Self { lane, scope, token, settled, has: flags & !OF_CORE, damage, unreadable, task })
+        Ok(Self { lane, strand, scope, token, settled, has: flags & !OF_CORE, damage, unreadable, task })
     }
 
     /// The task, unless it is damaged.

@@ -101,11 +101,14 @@ impl Tx<'_> {
     fn succeeded(&mut self, caller: usize, settlement: &Settlement) -> Result<()> {
         let facts = &settlement.facts;
         let unnumbered = || Fault::damaged("a task of a lane or scope without a number");
+        let lane = self.names.lane_no(&facts.lane).ok_or_else(unnumbered)?;
+        let strand = self.names.strand_no(lane, &facts.scope, &facts.gates).ok_or_else(unnumbered)?;
+        self.pass_gates(strand, Some(State::Running), State::Succeeded);
         let way = Way {
             from: Some(Counted::In(State::Running)),
             to: Some(Counted::In(State::Succeeded)),
             reason: Some(Reason::Succeeded),
-            lane: self.names.lane_no(&facts.lane).ok_or_else(unnumbered)?,
+            lane,
             scope: self.names.scope_no(&facts.scope).ok_or_else(unnumbered)?,
             attempt: facts.attempt,
         };

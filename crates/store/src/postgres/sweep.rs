@@ -13,7 +13,7 @@ use tokio_postgres::types::Type;
 use uuid::Uuid;
 
 use super::counters::{LOG_BYTES_AT, Sums};
-use super::error::Result;
+use super::error::{Fault, Result};
 use super::keys;
 use super::remove::Goner;
 use super::row::counted;
@@ -118,6 +118,13 @@ impl Tx<'_> {
     /// Final tasks among the next `limit` rows, and where to go on.
     async fn examine(&mut self, after: Uuid, limit: usize) -> Result<(Vec<Found>, Uuid)> {
         let rows = self.session.rows(&EXAMINE, &[&after, &(limit as i64)]).await?;
+        let is_unknown = |row: &tokio_postgres::Row| {
+            let strand = LaneNo(row.try_get::<_, i32>(3)? as u32);
+            Ok::<_, Fault>(self.names.strands.lane_of(strand).is_none())
+        };
+        if rows.iter().map(is_unknown).collect::<Result<Vec<_>>>()?.contains(&true) {
+            self.read_names().await?;
+        }
         let mut found = Vec::new();
         for row in &rows {
             let (id, code): (Uuid, i16) = (row.try_get(0)?, row.try_get(1)?);
@@ -126,7 +133,9 @@ impl Tx<'_> {
             let Some((state, finished)) = state.zip(finished) else { continue };
             let hidden: Option<i64> = row.try_get(7)?;
             let (lane, scope, attempt): (i32, i32, i32) = (row.try_get(3)?, row.try_get(4)?, row.try_get(5)?);
-            let (lane, scope) = (LaneNo(lane as u32), ScopeNo(scope as u32));
+            let (strand, scope) = (LaneNo(lane as u32), ScopeNo(scope as u32));
+            let lane =
+                self.names.strands.lane_of(strand).ok_or_else(|| Fault::damaged("a task of an unknown strand"))?;
             let way = Way::removed(counted(state, hidden), lane, scope, attempt as u32);
             let goner = Goner { id, state: code, flags: row.try_get(6)? };
             found.push(Found { goner, state, finished: Timestamp::from_micros(finished), hidden, way });

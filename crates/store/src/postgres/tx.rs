@@ -1,7 +1,7 @@
 //! One commit under way: what every verb does to tasks comes down to the few moves here.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use tasklane_core::decision::{Applied, Decision};
@@ -19,23 +19,27 @@ use super::accept::urgency;
 use super::bounds::{Bounds, Look};
 use super::counters::{self, Shifts};
 use super::error::{Fault, Result};
+use super::gate::Passing;
 use super::hints::News;
 use super::keys;
-use super::names::{NameBook, Names};
+use super::names::{Last, NameBook, Names};
 use super::row::{HAS_HISTORY, HAS_KEYS, Kept, are_unknown, columns, heads, text};
 use super::session::{Session, Statement, Value};
+use super::slots::{self, Fullness};
 use super::time::Time;
 use super::write;
+use crate::encoding::LaneNo;
 use crate::encoding::log::{Body, Way};
 
-/// What every commit begins with: the time, its own number where it certainly writes, how many names there are, and the
-/// queues that do not simply give and take.
+/// What every commit begins with: the time, its own number where it certainly writes, how many names there are and how much
+/// was said of gates, and the queues that do not simply give and take.
 const OPEN: Statement = Statement {
     sql: "SELECT tasklane.now_micros(),
             CASE WHEN $1 THEN pg_current_xact_id()::text::bigint END,
             (SELECT coalesce(max(no), 0) FROM tasklane.lanes), (SELECT coalesce(max(no), 0) FROM tasklane.scopes),
             ARRAY(SELECT name FROM tasklane.queues WHERE state <> 1 ORDER BY no),
-            ARRAY(SELECT state FROM tasklane.queues WHERE state <> 1 ORDER BY no)",
+            ARRAY(SELECT state FROM tasklane.queues WHERE state <> 1 ORDER BY no),
+            (SELECT value FROM tasklane.facts WHERE name = 'gates')",
     types: &[Type::BOOL],
 };
 
@@ -71,6 +75,9 @@ pub(crate) struct Shared {
     pub server: i64,
     pub sweep: Mutex<super::sweep::Cursor>,
     pub bounds: Mutex<Bounds>,
+    pub fullness: Mutex<Fullness>,
+    /// Slots that the backstop gave back.
+    pub regained: AtomicU64,
     /// The last event of this server's.
     pub last: AtomicI64,
 }
@@ -93,6 +100,8 @@ pub(crate) struct Tx<'a> {
     pub news: News,
     /// Where this commit looked for what may be leased.
     pub looks: Vec<Look>,
+    /// What it does at gates.
+    pub gates: Passing,
     /// The earliest moment at which something that this commit touched happens by itself.
     pub due: Option<Timestamp>,
     body: Body,
@@ -155,11 +164,13 @@ impl<'a> Tx<'a> {
             queues,
             news: News::default(),
             looks: Vec::new(),
+            gates: Passing::default(),
             due: None,
             body: Body::default(),
             shifts: Shifts::default(),
         };
-        tx.know_names_up_to(opened.try_get(2)?, opened.try_get(3)?).await?;
+        let last = Last { lane: opened.try_get(2)?, scope: opened.try_get(3)?, gates: opened.try_get(6)? };
+        tx.know_names_up_to(last).await?;
         Ok(tx)
     }
 
@@ -170,11 +181,14 @@ impl<'a> Tx<'a> {
         self.settle_all(batches).await?;
         self.hand_all(batches).await?;
         self.control_all(batches).await?;
+        self.gate_all(batches).await?;
         self.accept_all(batches).await?;
         self.promote_all(batches).await?;
         self.lease_all(batches).await?;
         self.rescue_all(batches).await?;
-        self.sweep_all(batches).await
+        self.sweep_all(batches).await?;
+        self.tell_opened();
+        Ok(())
     }
 
     /// Writes what is left to be written and commits. The answers say where the commit stands, even where this fails: it
@@ -206,13 +220,18 @@ impl<'a> Tx<'a> {
         };
         session.prepare(&EVENT).await?;
         session.prepare(&counters::APPEND).await?;
-        let (event, counted, committed) =
-            tokio::join!(biased; event, counters::append(session, &shifts), session.commit());
+        let held = slots::Rows::of(&self.gates.held);
+        if !held.is_empty() {
+            session.prepare(&slots::APPEND).await?;
+        }
+        let (event, counted, held, committed) = tokio::join!(biased; event, counters::append(session, &shifts),
+            slots::append(session, &held), session.commit());
         if let Ok(at) = event {
             self.number = Some(at - shared.base);
         }
         event?;
         counted?;
+        held?;
         committed
     }
 
@@ -266,7 +285,7 @@ impl<'a> Tx<'a> {
         if from == State::Queued && kept.task.facts.state == State::Queued {
             // A look under way may meet it at its new place and take that for the end of what it has seen: what lies
             // between is to be looked at again.
-            self.news.queued(kept.lane, place);
+            self.news.queued(kept.strand, place);
         }
         self.answer().transitions.push(transition);
         if kept.task.facts.state.is_final() && kept.unreadable.is_some() && kept.has & HAS_KEYS != 0 {
@@ -295,10 +314,11 @@ impl<'a> Tx<'a> {
         // Of a running task an alarm says it.
         self.will_be_due(write::due_of(&kept.task));
         if facts.state == State::Queued {
-            self.news.queued(kept.lane, (urgency(kept.task.priority), kept.task.rank.as_micros()));
+            self.news.queued(kept.strand, (urgency(kept.task.priority), kept.task.rank.as_micros()));
         } else if facts.state.is_final() {
             self.news.ended(facts.id);
         }
+        self.pass_gates(kept.strand, from, facts.state);
     }
 
     /// Notes a way that one task went.
@@ -309,6 +329,12 @@ impl<'a> Tx<'a> {
 
     pub(crate) fn will_be_due(&mut self, at: Option<Timestamp>) {
         self.due = self.due.into_iter().chain(at).min();
+    }
+
+    /// How many more tasks of these lanes run than when it began.
+    pub(crate) fn running_in(&mut self, lanes: &[LaneNo]) -> i64 {
+        self.count_all();
+        self.shifts.running_in(lanes)
     }
 
     /// What this commit has changed in the counts so far.

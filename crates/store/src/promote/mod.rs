@@ -209,7 +209,7 @@ async fn pour(
         add(&mut tally, &chunk);
         fill.write(&chunk, &names).await?;
         progress(match &chunk {
-            Chunk::Tasks(_) => Progress::Tasks(tally.tasks, total),
+            Chunk::Gates(_) | Chunk::Tasks(_) => Progress::Tasks(tally.tasks, total),
             _ => Progress::Rest(tally.attempts + tally.logs + tally.checkpoints + tally.keys),
         });
     }
@@ -220,6 +220,7 @@ async fn pour(
 
 fn add(tally: &mut Tally, chunk: &Chunk) {
     match chunk {
+        Chunk::Gates(rows) => rows.iter().for_each(|it| tally.gate(it)),
         Chunk::Tasks(rows) => rows.iter().for_each(|it| tally.task(&it.task, it.token, it.settled)),
         Chunk::Attempts(rows) => rows.iter().for_each(|it| tally.attempt(it.task, it.attempt, &it.body)),
         Chunk::Logs(rows) => rows.iter().for_each(|it| tally.log(it.task, it.attempt, it.last, &it.body)),

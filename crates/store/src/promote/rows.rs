@@ -2,13 +2,14 @@
 
 use std::hash::Hasher;
 
+use tasklane_core::gate::{Definition, GateName, Starts};
 use tasklane_core::lease::{Home, Token};
 use tasklane_core::settle::Mark;
 use tasklane_core::task::{Task, TaskId};
 use xxhash_rust::xxh3::Xxh3;
 
 use crate::encoding::checksum::sum;
-use crate::encoding::{LaneNo, ScopeNo, mark};
+use crate::encoding::{LaneNo, ScopeNo, gate, mark};
 
 /// Most rows of a chunk.
 pub(crate) const ROWS: usize = 4000;
@@ -17,11 +18,20 @@ pub(crate) const BYTES: usize = 4 << 20;
 
 /// Some rows of one kind.
 pub(crate) enum Chunk {
+    /// Before the tasks that pass them.
+    Gates(Vec<GateRow>),
     Tasks(Vec<TaskRow>),
     Attempts(Vec<AttemptRow>),
     Logs(Vec<LogRow>),
     Checkpoints(Vec<CheckpointRow>),
     Keys(Vec<KeyRow>),
+}
+
+/// A gate that something is known of: what was said of it, or when tasks started at it.
+pub(crate) struct GateRow {
+    pub name: GateName,
+    pub definition: Option<Definition>,
+    pub starts: Starts,
 }
 
 /// A task, and what its row tells beyond it.
@@ -94,6 +104,7 @@ pub(crate) struct Tally {
     pub logs: u64,
     pub checkpoints: u64,
     pub keys: u64,
+    pub gates: u64,
     digest: u64,
 }
 
@@ -124,6 +135,17 @@ impl Tally {
         self.part(row.task, b'k', numbers.as_bytes(), row.key.as_bytes());
     }
 
+    /// A gate of which nothing is known is none.
+    pub(crate) fn gate(&mut self, row: &GateRow) {
+        let GateRow { name, definition, starts } = row;
+        if definition.is_some() || *starts != Starts::default() {
+            self.gates += 1;
+            let (kind, tenant, key) = gate::columns(name);
+            let said = serde_json::to_vec(&(kind, tenant, key, definition, starts)).unwrap_or_default();
+            self.part(TaskId::from_bytes([0; 16]), b'g', &[], &said);
+        }
+    }
+
     fn part(&mut self, task: TaskId, kind: u8, name: &[u8], body: &[u8]) {
         let mut hash = Xxh3::new();
         hash.update(task.as_bytes());
@@ -143,6 +165,10 @@ fn digest(task: &Task, token: Token, settled: Option<Mark>) -> u64 {
     for name in [&facts.lane.queue, &facts.lane.task_type, &facts.scope.origin, &facts.scope.tenant] {
         hash.update(&(name.len() as u64).to_le_bytes());
         hash.update(name.as_bytes());
+    }
+    for key in facts.gates.iter() {
+        hash.update(&(key.len() as u64).to_le_bytes());
+        hash.update(key.as_bytes());
     }
     let settled = mark::bytes(settled);
     hash.update(&[facts.state.code(), task.reason.code(), settled[0], settled[1]]);

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use tasklane_core::accept::{self, Accepted, Admission, Holder, NewTask, Refused, Submission};
+use tasklane_core::gate::Limit;
 use tasklane_core::limit;
 use tasklane_core::ports::store::Batch;
 use tasklane_core::queue::QueueState;
@@ -62,6 +63,15 @@ impl Known for Keys<'_, '_, '_> {
 
     fn lanes(&self) -> usize {
         self.tx.live.names.lanes.len()
+    }
+
+    fn is_strand_too_many(&mut self, task: &NewTask) -> bool {
+        let names = &self.tx.live.names;
+        let is_known = || {
+            let there = names.lane_named(&task.lane).zip(names.scope_named(&task.scope));
+            there.and_then(|(lane, scope)| names.strands.find(lane, scope, &Limit::keys(&task.limits))).is_some()
+        };
+        names.strands.len() >= limit::STRANDS && !is_known()
     }
 }
 

@@ -88,8 +88,8 @@ impl Tx<'_, '_> {
             let said = Definition::of_task(limit.bounds);
             let only_names = limit.bounds == Bounds::default();
             if own.is_none_or(|it| !only_names && it.yields_to(SetBy::Task) && it != said) {
-                let name = self.live.names.strands.gate(no).clone();
-                self.define(&name, Some(said));
+                let name = self.live.names.strands.gate(no).cloned();
+                name.inspect(|name| self.define(name, Some(said)));
             }
         }
         Ok((new, strand))
@@ -199,7 +199,7 @@ impl Tx<'_, '_> {
     fn waiting_for(&self, no: GateNo, Range { start: known, end: room }: Range<u64>, more: &mut BTreeMap<LaneNo, u64>) {
         let (strands, takeable) = (&self.live.names.strands, &self.live.takeable);
         let new = |waiting: u64| waiting.min(room).saturating_sub(known);
-        if !matches!(strands.gate(no), GateName::Key { .. }) {
+        if !matches!(strands.gate(no), Some(GateName::Key { .. })) {
             for lane in takeable.open().filter(|lane| strands.gates_of_lane(*lane).contains(&no)) {
                 *more.entry(lane).or_default() += new(takeable.queued_in(lane, room));
             }
@@ -223,11 +223,28 @@ impl Tx<'_, '_> {
         }
     }
 
+    /// No task is of these strands any more: they are forgotten, with the gates that only their tasks spoke of.
+    pub(super) fn forget_strands(&mut self, strands: &[StrandNo]) -> Result<()> {
+        for strand in strands {
+            for no in self.live.names.strands.forget(self.sql.db, *strand)? {
+                let own = self.live.gauges.get(no).and_then(|it| it.own);
+                let is_of_tasks = own.is_some_and(|own| own.set_by == SetBy::Task);
+                if let Some(name) = self.live.names.strands.gate(no).filter(|_| is_of_tasks) {
+                    self.sql.gate_remove.execute(gate::columns(name))?;
+                    self.live.gauges.forget(no);
+                    self.live.names.strands.forget_gate(no);
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// Writes what is said of gates, and the starts of those with a rate.
     pub(super) fn write_gates(&mut self) -> Result<()> {
         for no in self.live.gauges.unwritten() {
-            let (kind, tenant, key) = gate::columns(self.live.names.strands.gate(no));
-            let Some(gauge) = self.live.gauges.get(no) else { continue };
+            let there = self.live.names.strands.gate(no).zip(self.live.gauges.get(no));
+            let Some((name, gauge)) = there else { continue };
+            let (kind, tenant, key) = gate::columns(name);
             let starts = (!gauge.starts.is_empty()).then(|| gate::text(&gauge.starts)).transpose()?;
             if gauge.own.is_none() && starts.is_none() {
                 self.sql.gate_remove.execute((kind, tenant, key))?;

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use rusqlite::Connection;
-use tasklane_core::gate::{self, Bounds, Definition, Starts};
+use tasklane_core::gate::{self, Bounds, Definition, GateName, Starts};
 use tasklane_core::time::Timestamp;
 
 use super::error::Result;
@@ -114,7 +114,7 @@ impl Gauges {
 
     /// What was said is what holds from now on.
     pub(crate) fn bring_in_force(&mut self, strands: &Strands, no: GateNo) {
-        let stand_in = strands.gate(no).stand_in().and_then(|name| strands.find_gate(&name));
+        let stand_in = strands.gate(no).and_then(GateName::stand_in).and_then(|name| strands.find_gate(&name));
         let stand_in = stand_in.and_then(|no| self.get(no)?.own);
         let gauge = self.at(no);
         gauge.in_force = gate::in_force(gauge.own, stand_in);
@@ -188,6 +188,14 @@ impl Gauges {
         for no in std::mem::take(&mut self.reserved) {
             self.at(no).reserved = 0;
         }
+    }
+
+    /// Nobody passes a gate any more, and nothing is said of it.
+    pub(crate) fn forget(&mut self, no: GateNo) {
+        let gone = std::mem::take(self.at(no));
+        gone.opens.map(|at| self.opening.remove(&(at, no)));
+        self.unwritten.remove(&no);
+        self.changed.insert(no);
     }
 
     /// Gates whose rows are to be written.

@@ -73,7 +73,9 @@ impl Names {
             in_order(row.get(0)?, names.lanes.len())?;
             let queue = usize::try_from(row.get::<_, i64>(1)? - 1).ok().and_then(|at| names.queues.get(at));
             let queue = queue.ok_or_else(|| Fault::damaged("a lane of an unknown queue"))?.name.clone();
-            names.push_lane(&Lane::new(&queue, &row.get::<_, String>(2)?));
+            let lane = Lane::new(&queue, &row.get::<_, String>(2)?);
+            names.push_lane(&lane);
+            names.strands.push_lane(&lane);
         }
         let mut rows = db.prepare("SELECT no, origin, tenant FROM scopes ORDER BY no")?;
         let mut rows = rows.query([])?;
@@ -89,6 +91,8 @@ impl Names {
             names.put_worker(row.get(0)?, &Arc::from(row.get::<_, String>(1)?));
         }
         names.strands.load(db, &names.lanes, &names.scopes)?;
+        // Whoever reads this has all of it.
+        names.strands.changes();
         Ok(names)
     }
 
@@ -106,7 +110,6 @@ impl Names {
         self.queues[queue as usize].lanes.push(no);
         self.lanes.push(LaneEntry { lane: Arc::clone(lane), queue, room: FIRST_ROOM });
         self.by_lane.insert(Arc::clone(lane), no);
-        self.strands.push_lane(lane);
         no
     }
 
@@ -126,10 +129,10 @@ impl Names {
     /// Whether `other`, which was the same, has names that this has not.
     pub(crate) fn lacks(&self, other: &Self) -> bool {
         let sizes = |it: &Self| (it.queues.len(), it.lanes.len(), it.scopes.len(), it.next_worker);
-        sizes(self) != sizes(other) || self.strands.lacks(&other.strands)
+        sizes(self) != sizes(other) || other.strands.has_changes()
     }
 
-    /// Makes this what `other` is, which is the same with names added or queues changed.
+    /// Makes this what `other` is, which is the same with names added or queues changed; strands follow by themselves.
     pub(crate) fn follow(&mut self, other: &Self) {
         for queue in &other.queues[self.queues.len().min(other.queues.len())..] {
             self.push_queue(&queue.name, queue.state);
@@ -143,7 +146,6 @@ impl Names {
         for scope in &other.scopes[self.scopes.len().min(other.scopes.len())..] {
             self.push_scope(scope);
         }
-        self.strands.follow(&other.strands);
         self.workers.clone_from(&other.workers);
         self.next_worker = other.next_worker;
     }
@@ -198,6 +200,10 @@ impl Names {
         self.by_lane.get(lane).copied()
     }
 
+    pub(crate) fn scope_named(&self, scope: &Arc<Scope>) -> Option<ScopeNo> {
+        self.by_scope.get(scope).copied()
+    }
+
     /// The number of this lane, made where it is new. The name that is kept is the one to share.
     pub(crate) fn lane_no(&mut self, db: &Connection, lane: &Arc<Lane>) -> Result<LaneNo> {
         if let Some(no) = self.find_lane(lane) {
@@ -206,6 +212,7 @@ impl Names {
         debug_assert!(self.lanes.len() < limit::LANES, "admission refuses lanes beyond the limit");
         self.queue_no(db, &lane.queue)?;
         let no = self.push_lane(lane);
+        self.strands.push_lane(lane);
         let queue = self.lanes[no.0 as usize].queue;
         db.execute("INSERT INTO lanes (no, queue, type) VALUES (?, ?, ?)", (no.0 + 1, queue + 1, &*lane.task_type))?;
         Ok(no)

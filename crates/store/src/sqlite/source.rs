@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, Row};
 use tasklane_core::event::Position;
+use tasklane_core::gate::Definition;
 use tasklane_core::lease::Home;
 use tasklane_core::queue::Counts;
 use tasklane_core::state::State;
@@ -23,8 +24,8 @@ use super::readers::blob;
 use super::row::{HAS_CHECKPOINTS, HAS_LOGS, Kept, id};
 use super::running::{GrantBody, is_current};
 use crate::encoding::checksum::sum;
-use crate::encoding::chunk;
-use crate::promote::rows::{AttemptRow, BYTES, CheckpointRow, Chunk, Has, KeyRow, LogRow, ROWS, TaskRow};
+use crate::encoding::{chunk, gate};
+use crate::promote::rows::{AttemptRow, BYTES, CheckpointRow, Chunk, GateRow, Has, KeyRow, LogRow, ROWS, TaskRow};
 
 /// The fact that says by which promotion a store's tasks went elsewhere.
 pub(crate) const PROMOTED: &str = "promoted";
@@ -82,7 +83,10 @@ impl Source {
     pub(crate) fn read(&self, mut to: impl FnMut(Chunk) -> ControlFlow<()>) -> Result<()> {
         self.db.execute_batch("BEGIN")?;
         let mut read = || {
-            let mut flow = self.tasks(|it| to(Chunk::Tasks(it)))?;
+            let mut flow = self.gates(|it| to(Chunk::Gates(it)))?;
+            if flow.is_continue() {
+                flow = self.tasks(|it| to(Chunk::Tasks(it)))?;
+            }
             if flow.is_continue() {
                 flow = self.attempts(|it| to(Chunk::Attempts(it)))?;
             }
@@ -100,6 +104,22 @@ impl Source {
         let read = read();
         self.db.execute_batch("COMMIT")?;
         read
+    }
+
+    fn gates(&self, to: impl FnMut(Vec<GateRow>) -> ControlFlow<()>) -> Result<ControlFlow<()>> {
+        let one = |row: &Row<'_>| {
+            let (tenant, key): (String, String) = (row.get(1)?, row.get(2)?);
+            let (set_by, bounds): (Option<i16>, Option<String>) = (row.get(3)?, row.get(4)?);
+            let starts: Option<String> = row.get(5)?;
+            let bytes = key.len() + starts.as_ref().map_or(0, String::len);
+            let definition = set_by.zip(bounds).map(|(set_by, bounds)| -> Result<Definition> {
+                Ok(Definition { bounds: gate::read(&bounds)?, set_by: gate::set_by(set_by)? })
+            });
+            let name = gate::name(row.get(0)?, &tenant, &key)?;
+            let starts = starts.map(|it| gate::read(&it)).transpose()?.unwrap_or_default();
+            Ok((GateRow { name, definition: definition.transpose()?, starts }, bytes))
+        };
+        self.gather("SELECT kind, tenant, key, set_by, bounds, starts FROM gates", one, to)
     }
 
     fn tasks(&self, to: impl FnMut(Vec<TaskRow>) -> ControlFlow<()>) -> Result<ControlFlow<()>> {

@@ -2,7 +2,7 @@
 //! number is the lane's own; those of one scope that name the same keys are a strand of their own, numbered with the top
 //! bit set. A full gate closes whole strands, so that leasing never looks at what stands behind it.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ops::Bound;
 use std::sync::Arc;
 
@@ -14,6 +14,7 @@ use tasklane_core::task::{Lane, Scope};
 use super::error::{Fault, Result};
 use super::names::LaneEntry;
 use crate::encoding::{LaneNo, ScopeNo, gate};
+use foldhash::fast::RandomState as ById;
 
 /// The number of a strand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -51,17 +52,38 @@ pub(crate) struct Strand {
     gates: Box<[GateNo]>,
 }
 
+/// What readers have to be told of.
+#[derive(Debug, Clone)]
+pub(crate) enum Change {
+    Strand(StrandNo, Option<Strand>),
+    Gate(GateNo, Option<GateName>),
+    Lane(LaneNo, Vec<GateNo>),
+}
+
+/// A number of a gate, and who has it.
+#[derive(Debug, Default, Clone)]
+struct Numbered {
+    name: Option<GateName>,
+    /// How many strands name it by a key.
+    strands: u32,
+    /// Whether it stands beside others in some strand.
+    meets_others: bool,
+}
+
 /// All strands, and the numbers of gates.
 #[derive(Debug, Default, Clone)]
 pub(crate) struct Strands {
-    all: Vec<Strand>,
+    all: HashMap<StrandNo, Strand, ById>,
     by_keys: HashMap<(LaneNo, ScopeNo), HashMap<Arc<[Box<str>]>, StrandNo>>,
-    gates: Vec<GateName>,
+    /// No strand had this number or a greater one.
+    next: usize,
+    gates: Vec<Numbered>,
     by_name: BTreeMap<GateName, GateNo>,
-    /// Gates of keys that stand beside others in some strand.
-    met: Vec<bool>,
+    /// Numbers of gates that nobody has any more.
+    free: Vec<GateNo>,
     /// The gates of a lane's queue and type that were ever defined.
     of_lanes: Vec<Vec<GateNo>>,
+    changes: Vec<Change>,
 }
 
 impl Strands {
@@ -83,9 +105,7 @@ impl Strands {
         while let Some(row) = rows.next()? {
             let (no, keys): (i64, String) = (row.get(0)?, row.get(3)?);
             let (lane, scope) = (LaneNo(row.get(1)?), ScopeNo(row.get(2)?));
-            if no != self.all.len() as i64 {
-                return Err(Fault::damaged("a strand's number is missing"));
-            }
+            self.next = usize::try_from(no).map_err(|_| Fault::damaged("a strand's number"))?;
             let there = lanes.get(lane.0 as usize).zip(scopes.get(scope.0 as usize));
             let (entry, named) = there.ok_or_else(|| Fault::damaged("a strand of an unknown lane or scope"))?;
             self.push((lane, &entry.lane), (scope, named), &gate::keys(&keys)?);
@@ -98,7 +118,8 @@ impl Strands {
         let scope = Scope::default();
         let keys = no_keys();
         let gates = gates_of(lane, &scope, &keys).filter_map(|name| self.by_name.get(&name).copied());
-        let gates = gates.collect();
+        let gates: Vec<GateNo> = gates.collect();
+        self.changes.push(Change::Lane(LaneNo(self.of_lanes.len() as u32), gates.clone()));
         self.of_lanes.push(gates);
     }
 
@@ -108,14 +129,19 @@ impl Strands {
         (scope_no, scope): (ScopeNo, &Scope),
         keys: &Arc<[Box<str>]>,
     ) -> StrandNo {
-        let no = StrandNo::keyed(self.all.len());
+        let no = StrandNo::keyed(self.next);
+        self.next += 1;
         let named = keys.iter().filter(|_| !is_of_system(&lane.queue));
         let name = |key: &Box<str>| GateName::Key { tenant: scope.tenant.clone(), key: key.clone() };
         let gates: Box<[GateNo]> = named.map(|key| self.gate_no(&name(key))).collect();
-        for gate in gates.iter().filter(|_| gates.len() > 1) {
-            self.met[gate.0 as usize] = true;
+        for gate in &gates {
+            let numbered = &mut self.gates[gate.0 as usize];
+            numbered.strands += 1;
+            numbered.meets_others |= gates.len() > 1;
         }
-        self.all.push(Strand { lane: lane_no, scope: scope_no, keys: Arc::clone(keys), gates });
+        let strand = Strand { lane: lane_no, scope: scope_no, keys: Arc::clone(keys), gates };
+        self.changes.push(Change::Strand(no, Some(strand.clone())));
+        self.all.insert(no, strand);
         self.by_keys.entry((lane_no, scope_no)).or_default().insert(Arc::clone(keys), no);
         no
     }
@@ -123,6 +149,45 @@ impl Strands {
     /// How many strands with keys there are.
     pub(crate) fn len(&self) -> usize {
         self.all.len()
+    }
+
+    /// The strand of these keys, if there is one.
+    pub(crate) fn find(&self, lane: LaneNo, scope: ScopeNo, keys: &[Box<str>]) -> Option<StrandNo> {
+        self.by_keys.get(&(lane, scope))?.get(keys).copied()
+    }
+
+    /// Strands with keys that are not among these.
+    pub(crate) fn others(&self, met: &HashSet<StrandNo, ById>) -> impl Iterator<Item = StrandNo> {
+        self.all.keys().filter(|no| !met.contains(no)).copied()
+    }
+
+    /// No task is of this strand any more. Answers with the gates that no strand names now.
+    pub(crate) fn forget(&mut self, db: &Connection, no: StrandNo) -> Result<Vec<GateNo>> {
+        let Some(strand) = self.all.remove(&no) else { return Ok(Vec::new()) };
+        db.prepare_cached("DELETE FROM strands WHERE no = ?")?.execute([no.index().map(|it| it as i64)])?;
+        if let Some(strands) = self.by_keys.get_mut(&(strand.lane, strand.scope)) {
+            strands.remove(&strand.keys);
+        }
+        self.changes.push(Change::Strand(no, None));
+        let mut unnamed = Vec::new();
+        for gate in strand.gates {
+            let numbered = &mut self.gates[gate.0 as usize];
+            numbered.strands -= 1;
+            if numbered.strands == 0 {
+                unnamed.push(gate);
+            }
+        }
+        Ok(unnamed)
+    }
+
+    /// Nobody says anything of a gate any more, and no task names it: another may have its number.
+    pub(crate) fn forget_gate(&mut self, no: GateNo) {
+        let numbered = std::mem::take(&mut self.gates[no.0 as usize]);
+        if let Some(name) = numbered.name {
+            self.by_name.remove(&name);
+            self.free.push(no);
+            self.changes.push(Change::Gate(no, None));
+        }
     }
 
     /// The number of the strand of these keys, made where it is new.
@@ -136,23 +201,25 @@ impl Strands {
         if keys.is_empty() {
             return Ok(StrandNo::plain(lane_no));
         }
-        if let Some(no) = self.by_keys.get(&(lane_no, scope_no)).and_then(|strands| strands.get(&**keys)) {
-            return Ok(*no);
+        if let Some(no) = self.find(lane_no, scope_no, keys) {
+            return Ok(no);
         }
-        let row = (self.all.len() as i64, lane_no.0, scope_no.0, gate::text(keys)?);
+        let row = (self.next as i64, lane_no.0, scope_no.0, gate::text(keys)?);
         db.execute("INSERT INTO strands (no, lane, scope, keys) VALUES (?, ?, ?, ?)", row)?;
         Ok(self.push((lane_no, lane), (scope_no, scope), keys))
     }
 
     /// The strand of this number, where it has keys.
     pub(crate) fn keyed(&self, no: StrandNo) -> Result<Option<&Strand>> {
-        let Some(index) = no.index() else { return Ok(None) };
-        self.all.get(index).map(Some).ok_or_else(|| Fault::damaged("a task of an unknown strand"))
+        if no.index().is_none() {
+            return Ok(None);
+        }
+        self.all.get(&no).map(Some).ok_or_else(|| Fault::damaged("a task of an unknown strand"))
     }
 
     /// The lane of a strand; of one that is not known, no lane that is.
     pub(crate) fn lane(&self, no: StrandNo) -> LaneNo {
-        no.index().map_or(LaneNo(no.0), |at| self.all.get(at).map_or(LaneNo(u32::MAX), |it| it.lane))
+        no.index().map_or(LaneNo(no.0), |_| self.all.get(&no).map_or(LaneNo(u32::MAX), |it| it.lane))
     }
 
     /// The gates of a lane that all its tasks pass.
@@ -162,7 +229,7 @@ impl Strands {
 
     /// The gates of a strand's keys.
     pub(crate) fn gates_of_keys(&self, no: StrandNo) -> &[GateNo] {
-        no.index().and_then(|index| self.all.get(index)).map_or(&[], |it| &it.gates)
+        self.all.get(&no).filter(|_| no.index().is_some()).map_or(&[], |it| &it.gates)
     }
 
     /// Every gate that the tasks of a strand pass.
@@ -172,11 +239,12 @@ impl Strands {
 
     /// Whether some task that passes this gate passes others too.
     pub(crate) fn meets_others(&self, no: GateNo, lane: LaneNo) -> bool {
-        self.met[no.0 as usize] || !self.gates_of_lane(lane).is_empty()
+        self.gates[no.0 as usize].meets_others || !self.gates_of_lane(lane).is_empty()
     }
 
-    pub(crate) fn gate(&self, no: GateNo) -> &GateName {
-        &self.gates[no.0 as usize]
+    /// The name of a gate.
+    pub(crate) fn gate(&self, no: GateNo) -> Option<&GateName> {
+        self.gates.get(no.0 as usize)?.name.as_ref()
     }
 
     pub(crate) fn find_gate(&self, name: &GateName) -> Option<GateNo> {
@@ -199,10 +267,9 @@ impl Strands {
         if let Some(no) = self.by_name.get(name) {
             return *no;
         }
-        let no = GateNo(self.gates.len() as u32);
-        self.gates.push(name.clone());
-        self.met.push(false);
-        self.by_name.insert(name.clone(), no);
+        let no = self.free.pop().unwrap_or(GateNo(self.gates.len() as u32));
+        self.put_gate(no, Some(name.clone()));
+        self.changes.push(Change::Gate(no, Some(name.clone())));
         no
     }
 
@@ -218,26 +285,43 @@ impl Strands {
             let gates = &mut self.of_lanes[lane.0 as usize];
             if !gates.contains(&no) {
                 gates.push(no);
+                self.changes.push(Change::Lane(lane, gates.clone()));
             }
         }
     }
 
-    /// Makes this what `other` is, which is the same with more in it.
-    pub(crate) fn follow(&mut self, other: &Self) {
-        for name in &other.gates[self.gates.len().min(other.gates.len())..] {
-            self.gate_no(name);
+    fn put_gate(&mut self, no: GateNo, name: Option<GateName>) {
+        let at = no.0 as usize;
+        self.gates.resize_with(self.gates.len().max(at + 1), Numbered::default);
+        if let Some(gone) = std::mem::replace(&mut self.gates[at].name, name.clone()) {
+            self.by_name.remove(&gone);
         }
-        self.of_lanes.clone_from(&other.of_lanes);
-        for strand in &other.all[self.all.len().min(other.all.len())..] {
-            let no = StrandNo::keyed(self.all.len());
-            self.by_keys.entry((strand.lane, strand.scope)).or_default().insert(Arc::clone(&strand.keys), no);
-            self.all.push(strand.clone());
-        }
+        name.map(|name| self.by_name.insert(name, no));
     }
 
-    /// Whether `other`, which was the same, has what this has not.
-    pub(crate) fn lacks(&self, other: &Self) -> bool {
-        let sizes = |it: &Self| (it.all.len(), it.gates.len());
-        sizes(self) != sizes(other)
+    /// Whether readers have to be told of anything.
+    pub(crate) fn has_changes(&self) -> bool {
+        !self.changes.is_empty()
+    }
+
+    /// What readers have to be told of since they were told last.
+    pub(crate) fn changes(&mut self) -> Vec<Change> {
+        std::mem::take(&mut self.changes)
+    }
+
+    /// Takes over what changed elsewhere. What only a writer needs is left out.
+    pub(crate) fn follow(&mut self, changes: Vec<Change>) {
+        for change in changes {
+            match change {
+                Change::Strand(no, Some(strand)) => drop(self.all.insert(no, strand)),
+                Change::Strand(no, None) => drop(self.all.remove(&no)),
+                Change::Gate(no, name) => self.put_gate(no, name),
+                Change::Lane(lane, gates) => {
+                    let at = lane.0 as usize;
+                    self.of_lanes.resize_with(self.of_lanes.len().max(at + 1), Vec::new);
+                    self.of_lanes[at] = gates;
+                }
+            }
+        }
     }
 }

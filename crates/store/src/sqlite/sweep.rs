@@ -1,19 +1,27 @@
 //! Beside the road: what need not be kept goes, a bounded step at a time, round and round the table.
 
+use std::collections::HashSet;
+
 use tasklane_core::limit;
 use tasklane_core::ports::store::Batch;
 
 use super::error::{Fault, Result};
 use super::keys;
 use super::row::{Head, id};
+use super::strands::StrandNo;
 use super::tx::Tx;
 use crate::encoding::log::Way;
+use foldhash::fast::RandomState as ById;
 
 /// Where the last step ended, in the order of acceptance.
 #[derive(Default)]
 pub(crate) struct Cursor {
     after: i64,
     excess: bool,
+    /// The strands of the tasks of this round.
+    strands: HashSet<StrandNo, ById>,
+    /// A task of this round could not be read.
+    has_unreadable: bool,
 }
 
 /// A row worth a look.
@@ -50,6 +58,11 @@ impl Tx<'_, '_> {
 
     fn rows_to_sweep(&mut self, limit: usize) -> Result<Vec<Found>> {
         self.sql.write_rows()?;
+        if self.live.sweep.after == 0 {
+            self.live.sweep.strands.clear();
+            self.live.sweep.has_unreadable = false;
+        }
+        let (met, has_unreadable) = (&mut self.live.sweep.strands, &mut self.live.sweep.has_unreadable);
         let mut find =
             self.sql.db.prepare_cached("SELECT seq, id, head FROM tasks WHERE seq > ? ORDER BY seq LIMIT ?")?;
         let mut rows = find.query((self.live.sweep.after, limit as i64))?;
@@ -59,12 +72,25 @@ impl Tx<'_, '_> {
             (examined, last) = (examined + 1, row.get(0)?);
             let head = row.get_ref(2)?.as_blob().map_err(|error| Fault::damaged(error.to_string()))?;
             match Head::decode(head) {
-                Ok(head) if head.state.is_final() => found.push(Found { seq: last, id: id(row, 1)?, head }),
-                Ok(_) => {}
-                Err(fault) => tracing::error!(seq = last, %fault, "a task cannot be read; it is left where it is"),
+                Ok(head) => {
+                    met.extend(head.strand.index().map(|_| head.strand));
+                    if head.state.is_final() {
+                        found.push(Found { seq: last, id: id(row, 1)?, head });
+                    }
+                }
+                Err(fault) => {
+                    *has_unreadable = true;
+                    tracing::error!(seq = last, %fault, "a task cannot be read; it is left where it is");
+                }
             }
         }
         self.live.sweep.after = if examined == limit { last } else { 0 };
+        drop(rows);
+        drop(find);
+        if examined < limit && !self.live.sweep.has_unreadable {
+            let gone: Vec<_> = self.live.names.strands.others(&self.live.sweep.strands).take(limit).collect();
+            self.forget_strands(&gone)?;
+        }
         Ok(found)
     }
 

@@ -6,7 +6,7 @@
 //! them.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet, BinaryHeap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap, VecDeque};
 
 use tasklane_core::task::Task;
 use tasklane_core::time::Timestamp;
@@ -18,6 +18,7 @@ use super::names::LaneNo;
 use super::seqs::{pack, unpack};
 use super::sql::Sql;
 use super::strands::{GateNo, StrandNo, Strands};
+use foldhash::fast::RandomState as ById;
 
 /// Most tasks of a row; what is taken out of the middle rewrites its row.
 const GROUP: usize = 512;
@@ -55,7 +56,8 @@ struct Line {
 #[derive(Default)]
 pub(crate) struct Takeable {
     plain: Vec<Line>,
-    keyed: Vec<Line>,
+    /// Those with keys that have anything in them.
+    keyed: HashMap<StrandNo, Line, ById>,
     /// Lanes whose plain strand has anything in it.
     open: BTreeSet<LaneNo>,
     /// Strands with keys that have anything in them.
@@ -121,20 +123,20 @@ impl Takeable {
     }
 
     fn line(&mut self, strand: StrandNo) -> &mut Line {
-        let (lines, at) = match strand.index() {
-            Some(index) => (&mut self.keyed, index),
-            None => (&mut self.plain, strand.0 as usize),
-        };
-        if lines.len() <= at {
-            lines.resize_with(at + 1, Line::default);
+        if strand.index().is_some() {
+            return self.keyed.entry(strand).or_default();
         }
-        &mut lines[at]
+        let at = strand.0 as usize;
+        if self.plain.len() <= at {
+            self.plain.resize_with(at + 1, Line::default);
+        }
+        &mut self.plain[at]
     }
 
     /// How many stand in a strand.
     pub(crate) fn queued(&self, strand: StrandNo) -> u64 {
         let line = match strand.index() {
-            Some(index) => self.keyed.get(index),
+            Some(_) => self.keyed.get(&strand),
             None => self.plain.get(strand.0 as usize),
         };
         line.map_or(0, |it| it.queued)
@@ -204,7 +206,7 @@ impl Takeable {
 
     fn forget_if_too_many(&mut self) {
         if self.cached > LINES {
-            for line in self.plain.iter_mut().chain(&mut self.keyed) {
+            for line in self.plain.iter_mut().chain(self.keyed.values_mut()) {
                 line.unread |= !line.first.is_empty();
                 line.first = VecDeque::new();
             }
@@ -276,7 +278,10 @@ impl Takeable {
         let gates = strands.gates_of_keys(strand);
         match self.peek(sql, strand, FEW)? {
             Some(place) => self.heads.put(lane, strand, gates, place),
-            None => self.heads.remove(lane, strand, gates),
+            None => {
+                self.heads.remove(lane, strand, gates);
+                self.keyed.remove(&strand);
+            }
         }
         Ok(())
     }

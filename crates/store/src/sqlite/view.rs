@@ -18,7 +18,7 @@ use super::gauges::Gauge;
 use super::live::Live;
 use super::names::{LaneNo, Names, ScopeNo};
 use super::running::is_current;
-use super::strands::{GateNo, StrandNo};
+use super::strands::{Change, GateNo, StrandNo};
 use super::takeable::Place;
 use crate::encoding::log::Way;
 use foldhash::fast::RandomState as ById;
@@ -100,8 +100,9 @@ impl View {
 
     /// Takes over new names. This comes *before* the commit is on disk: a row must never bear a name a reader lacks, while
     /// a name without rows harms nobody.
-    pub(crate) fn follow_names(&mut self, names: &Names) {
+    pub(crate) fn follow_names(&mut self, names: &Names, strands: Vec<Change>) {
         self.names.follow(names);
+        self.names.strands.follow(strands);
     }
 
     /// Takes over what a commit changed.

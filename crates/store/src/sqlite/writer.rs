@@ -222,7 +222,8 @@ impl Writer<'_> {
         tx.finish()?;
         let (answers, changes) = (tx.answers, tx.changes);
         if changes.names || self.view().names.lacks(&self.live.names) {
-            self.view_mut().follow_names(&self.live.names);
+            let strands = self.live.names.strands.changes();
+            self.view_mut().follow_names(&self.live.names, strands);
         }
         self.sql.commit()?;
         let mut view = self.view.write().unwrap_or_else(PoisonError::into_inner);

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod doubt;
+mod gates;
 mod migrations;
 mod moved;
 mod pooler;

@@ -2,13 +2,6 @@
 
 use proptest::prelude::*;
 
-/// Whether tasks pass gates and somebody sets them: not where a database is held against the model, as these have none yet.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Gates {
-    Without,
-    With,
-}
-
 /// A new task, in small numbers that choose its parts.
 #[derive(Debug, Clone)]
 pub struct New {
@@ -62,14 +55,11 @@ pub enum Step {
     Reopen,
 }
 
-fn limits(gates: Gates) -> BoxedStrategy<Vec<(u8, u8)>> {
-    match gates {
-        Gates::Without => Just(Vec::new()).boxed(),
-        Gates::With => proptest::collection::vec((0..3_u8, 0..7_u8), 0..3).boxed(),
-    }
+fn limits() -> impl Strategy<Value = Vec<(u8, u8)>> {
+    proptest::collection::vec((0..3_u8, 0..7_u8), 0..3)
 }
 
-pub fn new(gates: Gates) -> impl Strategy<Value = New> {
+pub fn new() -> impl Strategy<Value = New> {
     let seldom = |most: u8| proptest::option::weighted(0.15, 0..most);
     (
         (0..6_u8, 0..3_u8, -1..2_i8, 0..4_u8, 0..700_u16),
@@ -78,7 +68,7 @@ pub fn new(gates: Gates) -> impl Strategy<Value = New> {
         proptest::option::weighted(0.1, (0..4_u8, 0..2_u8)),
         proptest::option::weighted(0.1, (any::<u8>(), 0..2_u8)),
         (proptest::option::weighted(0.15, 1..20_u8), proptest::option::weighted(0.15, 1..20_u8)),
-        limits(gates),
+        limits(),
     )
         .prop_map(
             |(
@@ -119,20 +109,16 @@ pub fn report() -> impl Strategy<Value = Report> {
     ]
 }
 
-pub fn command(gates: Gates) -> BoxedStrategy<Command> {
-    let plain = plain_command(gates);
+pub fn command() -> impl Strategy<Value = Command> {
     let gate = (0..7_u8, 0..16_u8).prop_map(|(which, how)| Command::Gate(which, how));
-    match gates {
-        Gates::Without => plain.boxed(),
-        Gates::With => prop_oneof![40 => plain, 2 => gate].boxed(),
-    }
+    prop_oneof![40 => plain_command(), 2 => gate]
 }
 
-fn plain_command(gates: Gates) -> impl Strategy<Value = Command> {
+fn plain_command() -> impl Strategy<Value = Command> {
     prop_oneof![
-        6 => proptest::collection::vec(new(gates), 0..5).prop_map(Command::Accept),
+        6 => proptest::collection::vec(new(), 0..5).prop_map(Command::Accept),
         6 => (0..6_u8, 0..5_u8, 1..90_u8).prop_map(|(limit, lanes, length)| Command::Lease { limit, lanes, length }),
-        6 => (any::<u8>(), report(), proptest::option::weighted(0.1, new(gates))).prop_map(|(n, r, t)| Command::Report(n, r, t)),
+        6 => (any::<u8>(), report(), proptest::option::weighted(0.1, new())).prop_map(|(n, r, t)| Command::Report(n, r, t)),
         2 => any::<u8>().prop_map(Command::Renew),
         2 => (any::<u8>(), proptest::option::of(0..100_u8)).prop_map(|(n, p)| Command::Progress(n, p)),
         1 => any::<u8>().prop_map(Command::Grace),
@@ -146,9 +132,9 @@ fn plain_command(gates: Gates) -> impl Strategy<Value = Command> {
     ]
 }
 
-pub fn step(gates: Gates) -> impl Strategy<Value = Step> {
+pub fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
-        12 => proptest::collection::vec(command(gates), 0..5).prop_map(Step::Commit),
+        12 => proptest::collection::vec(command(), 0..5).prop_map(Step::Commit),
         5 => (0..40_000_u16).prop_map(Step::Pass),
         1 => Just(Step::Reopen),
     ]

@@ -12,4 +12,3 @@ async fn make() -> World {
 }
 
 crate::conformance!(super::make);
-crate::conformance_of_gates!(super::make);

@@ -2,6 +2,7 @@
 //! the same limits. Whether they tell the truth is checked by the router's tests: every answer is held against them.
 
 mod bulk;
+mod gate;
 mod lease;
 mod log;
 mod overview;
@@ -22,6 +23,7 @@ pub fn schemas() -> Map<String, Value> {
         log::schemas(),
         report::schemas(),
         queue::schemas(),
+        gate::schemas(),
         overview::schemas(),
         bulk::schemas(),
         problem::schemas(),

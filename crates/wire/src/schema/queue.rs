@@ -14,6 +14,7 @@ pub(super) fn schemas() -> Value {
             ("counts", of("Counts")),
             ("oldest_queued_age", of("Duration")),
             ("verdict", about(json!({ "type": "string" }), "In few words, how it is doing.")),
+            ("limits", about(of("Limits"), "What its gate lets through, if it has one.")),
         ]),
         "QueuePage": page("Queue"),
         "Counts": counts(&unfinished),

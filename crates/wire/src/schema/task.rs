@@ -94,6 +94,7 @@ fn task() -> Value {
             ("labels", of("Labels")),
             ("attempt_timeout", of("Duration")),
             ("heartbeat_timeout", of("Duration")),
+            ("limits", about(list("NamedGate"), "The gates it passes by their keys.")),
             ("unique_key", of("Name")),
             ("rerun_of", of("TaskId")),
             ("traceparent", json!({ "type": "string" })),
@@ -144,6 +145,13 @@ fn new_task() -> Value {
             ("tenant", of("Name")),
             ("labels", of("Labels")),
             ("unique", of("Unique")),
+            (
+                "limits",
+                json!({
+                    "type": "array", "items": of("Limit"), "maxItems": limit::LIMITS,
+                    "description": "Gates of its tenant that it passes; a key is named once.",
+                }),
+            ),
             ("idempotency_key", about(of("Name"), "Makes a repeated submit harmless for 24 hours.")),
         ],
     )

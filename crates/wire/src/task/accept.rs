@@ -52,7 +52,7 @@ impl NewTask<'_> {
             payload: self.payload_of(body),
             start: self.start.unwrap_or(Start::Now),
             priority: self.priority.unwrap_or(0),
-            limits: Limit::none(),
+            limits: Limit::share(self.limits.iter().map(|it| Limit { key: it.key.as_ref().into(), bounds: it.bounds })),
             deadlines: Deadlines { start: self.start_deadline, end: self.deadline },
             unique_policy,
             idempotency: None,

@@ -3,10 +3,12 @@
 use std::collections::BTreeMap;
 
 use tasklane_core::accept::Accepted;
+use tasklane_core::gate::Bounds;
 use tasklane_core::task::{Attempt, Progress, Task};
 use tasklane_core::time::Timestamp;
 
 use super::{failure, retry};
+use crate::gate::write_limits;
 use crate::json::{Object, number, string};
 use crate::{duration, time};
 
@@ -58,6 +60,10 @@ fn write_spec(object: &mut Object<'_>, task: &Task) {
         if let Some(timeout) = timeout {
             object.word(key, &duration::format(timeout));
         }
+    }
+    if !task.facts.gates.is_empty() {
+        let keys = task.facts.gates.iter().map(|key| (&**key, Bounds::default()));
+        write_limits(object.key("limits"), keys);
     }
     if let Some(unique) = &spec.unique {
         object.string("unique_key", &unique.key);

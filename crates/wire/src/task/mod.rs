@@ -15,4 +15,4 @@ pub use answer::{write, write_accepted, write_attempt};
 pub use failure::FailureShape;
 pub use new::{NewTask, UniqueShape};
 pub use read_new::read_start;
-pub use shape::{AcceptedShape, AttemptShape, BatchShape, Page, ProgressShape, ReasonShape, Task, Why};
+pub use shape::{AcceptedShape, AttemptShape, BatchShape, NamedGate, Page, ProgressShape, ReasonShape, Task, Why};

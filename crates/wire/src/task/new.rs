@@ -8,6 +8,8 @@ use tasklane_core::accept::{Moment, Start, UniquePolicy};
 use tasklane_core::retry::Retry;
 use tasklane_core::task::TaskId;
 
+use crate::gate::LimitShape;
+
 /// A new task. What is `None` (or empty) is left to the server's defaults.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct NewTask<'a> {
@@ -41,6 +43,8 @@ pub struct NewTask<'a> {
     pub labels: BTreeMap<Cow<'a, str>, Cow<'a, str>>,
     /// The unique key it is to hold.
     pub unique: Option<UniqueShape<'a>>,
+    /// The gates it passes by their keys.
+    pub limits: Vec<LimitShape<'a>>,
     /// The key that makes a repeated submit harmless.
     pub idempotency_key: Option<Cow<'a, str>>,
 }

@@ -8,12 +8,13 @@ use tasklane_core::limit;
 
 use super::new::{NewTask, UniqueShape};
 use super::retry;
+use crate::gate::{self, LimitShape};
 use crate::json::{Kind, Value};
 use crate::read::{self, Findings, Mistake, Path, put};
 use crate::{duration, name, time};
 
 /// Members that API.md names and this version does not carry out.
-const NOT_SUPPORTED: [&str; 4] = ["depends_on", "group", "limits", "callback"];
+const NOT_SUPPORTED: [&str; 3] = ["depends_on", "group", "callback"];
 
 /// The words for priorities.
 const PRIORITIES: [(&str, i32); 4] = [("low", -10), ("normal", 0), ("high", 10), ("urgent", 100)];
@@ -25,6 +26,7 @@ struct Draft<'a> {
     type_given: bool,
     payload: Option<&'a str>,
     labels: Option<BTreeMap<Cow<'a, str>, Cow<'a, str>>>,
+    limits: Option<Vec<LimitShape<'a>>>,
 }
 
 impl<'a> NewTask<'a> {
@@ -37,7 +39,8 @@ impl<'a> NewTask<'a> {
             None if !draft.type_given && value.kind() == Kind::Object => findings.missing(&at.key("type")),
             None => {}
         }
-        Self { payload: draft.payload.unwrap_or_default(), labels: draft.labels.unwrap_or_default(), ..draft.task }
+        let (payload, labels) = (draft.payload.unwrap_or_default(), draft.labels.unwrap_or_default());
+        Self { payload, labels, limits: draft.limits.unwrap_or_default(), ..draft.task }
     }
 }
 
@@ -60,8 +63,9 @@ fn member<'a>(draft: &mut Draft<'a>, key: &str, value: Value<'a>, at: &Path<'_>,
         "heartbeat_timeout" => put(&mut task.heartbeat_timeout, read::some_duration(value, at, findings), at, findings),
         "max_attempts" => put(&mut task.max_attempts, max_attempts(value, at, findings), at, findings),
         "retry" => put(&mut task.retry, retry::read(value, at, findings), at, findings),
-        "tenant" => put(&mut task.tenant, name::name(value, at, findings), at, findings),
+        "tenant" => put(&mut task.tenant, name::tenant(value, at, findings), at, findings),
         "labels" => put(&mut draft.labels, Some(labels(value, at, findings)), at, findings),
+        "limits" => put(&mut draft.limits, Some(gate::read_limits(value, at, findings)), at, findings),
         "unique" => put(&mut task.unique, unique(value, at, findings), at, findings),
         "idempotency_key" => put(&mut task.idempotency_key, name::name(value, at, findings), at, findings),
         _ if NOT_SUPPORTED.contains(&key) => {

@@ -63,6 +63,9 @@ pub struct Task {
     /// Longest silence of the handler.
     #[serde(default, with = "crate::duration::optional", skip_serializing_if = "Option::is_none")]
     pub heartbeat_timeout: Option<Duration>,
+    /// The gates it passes by their keys.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub limits: Vec<NamedGate>,
     /// The unique key it holds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unique_key: Option<String>,
@@ -97,6 +100,13 @@ pub struct Task {
     pub cancel_requested: bool,
     /// Set by the crash-loop guard.
     pub quarantined: bool,
+}
+
+/// A gate that a task names.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NamedGate {
+    /// Its key.
+    pub key: String,
 }
 
 /// A result may be `null`, which is not the same as none.

@@ -4,6 +4,7 @@ use tasklane_core::accept::{Moment, Start, UniquePolicy};
 
 use super::new::{NewTask, UniqueShape};
 use super::retry;
+use crate::gate::write_limits;
 use crate::json::{Object, string};
 use crate::{duration, time};
 
@@ -71,6 +72,10 @@ impl NewTask<'_> {
     fn write_keys(&self, object: &mut Object<'_>) {
         if let Some(unique) = &self.unique {
             unique.write(object.key("unique"));
+        }
+        if !self.limits.is_empty() {
+            let limits = self.limits.iter().map(|it| (&*it.key, it.bounds));
+            write_limits(object.key("limits"), limits);
         }
         if let Some(key) = &self.idempotency_key {
             object.string("idempotency_key", key);

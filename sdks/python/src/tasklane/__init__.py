@@ -29,7 +29,7 @@ from .errors import (
     Unreachable,
 )
 from .handle import Event, Handle
-from .options import Retry, Unique
+from .options import Limit, Retry, Unique
 from .outcome import Cancelled, Permanent, RetryIn, Snooze, Stopped
 from .task import Task
 from .worker import Worker
@@ -45,6 +45,7 @@ __all__ = [
     "Event",
     "Handle",
     "InvalidAnswer",
+    "Limit",
     "OutcomeUnknown",
     "Permanent",
     "Refused",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Callable, Optional, Protocol, TypeVar, Un
 
 from .client import Client
 from .handle import Handle
-from .options import Retry, members
+from .options import Limit, Retry, members
 from .submit import encode
 from .task import AsyncTask, P, SyncTask, Task
 from .worker import Worker
@@ -69,6 +69,7 @@ class App:
         max_attempts: Optional[int] = None,
         priority: Optional[Priority] = None,
         labels: Optional[Mapping[str, str]] = None,
+        limits: Optional[Sequence[Union[Limit, str]]] = None,
     ) -> Decorator:
         """Makes a task of a function: `@app.task(queue="mail", max_attempts=5)`.
 
@@ -83,6 +84,7 @@ class App:
             "max_attempts": max_attempts,
             "priority": priority,
             "labels": labels,
+            "limits": limits,
         }
 
         def decorate(function: Callable[..., Any]) -> Task[..., Any]:

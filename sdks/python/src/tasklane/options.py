@@ -50,6 +50,30 @@ class Unique:
         return members if self.hold is None else {**members, "for": text(self.hold)}
 
 
+@dataclass(frozen=True)
+class Limit:
+    """Of the tasks of a tenant that name this key, at most `max_running` run at a time, and at most so many start in any
+    span of a time: `rate=(100, "1m")`.
+
+    It holds for all of them, until a task says something else, or the configuration or an operator does. A key alone names
+    it and says nothing: `limits=["smtp"]` is `limits=[Limit("smtp")]`.
+    """
+
+    key: str
+    max_running: Optional[int] = None
+    rate: Optional[tuple[int, Duration]] = None
+
+    def members(self) -> dict[str, Any]:
+        """The JSON of one of the API's `limits`."""
+        members: dict[str, Any] = {"key": self.key}
+        if self.max_running is not None:
+            members["max_running"] = self.max_running
+        if self.rate is not None:
+            count, per = self.rate
+            members["rate"] = {"count": count, "per": text(per)}
+        return members
+
+
 Priority = Union[int, Literal["low", "normal", "high", "urgent"]]
 """-1000 to 1000, higher runs first; the words are -10, 0, 10, 100."""
 
@@ -66,6 +90,12 @@ def _retry(value: Union[Retry, Sequence[Duration]]) -> dict[str, Any]:
 
 def _unique(value: Union[Unique, str]) -> dict[str, Any]:
     return (value if isinstance(value, Unique) else Unique(value)).members()
+
+
+def _limits(value: Sequence[Union[Limit, str]]) -> list[dict[str, Any]]:
+    if isinstance(value, str):
+        raise ValueError(f"limits is a list, such as [{value!r}]")
+    return [(it if isinstance(it, Limit) else Limit(it)).members() for it in value]
 
 
 def _labels(value: Mapping[str, str]) -> dict[str, str]:
@@ -87,6 +117,7 @@ _MEMBERS: dict[str, tuple[str, Any]] = {
     "tenant": ("tenant", None),
     "labels": ("labels", _labels),
     "unique": ("unique", _unique),
+    "limits": ("limits", _limits),
     "idempotency_key": ("idempotency_key", None),
     "id": ("id", None),
 }

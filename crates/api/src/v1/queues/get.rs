@@ -1,5 +1,6 @@
 //! GET `/v1/queues/{queue}`
 
+use tasklane_core::gate::GateName;
 use tasklane_core::queue::Queue;
 use tasklane_wire::queue::QueueShape;
 
@@ -18,7 +19,9 @@ pub(crate) async fn get(call: Call) -> Answer {
 /// 200 with a queue.
 pub(super) async fn answer(call: &Call, queue: &Queue) -> Answer {
     let verdict = verdict(call.engine(), queue).await?;
-    answer::shape(&QueueShape::new(queue, call.engine().now(), verdict))
+    let gate = call.engine().gate(GateName::Queue(queue.name.clone())).await?;
+    let bounds = gate.as_ref().map(|it| &it.gate.bounds);
+    answer::shape(&QueueShape::new(queue, call.engine().now(), verdict, bounds))
 }
 
 /// There is no such queue.

@@ -1,5 +1,9 @@
 //! GET `/v1/queues`: in the order of their names.
 
+use std::collections::HashMap;
+
+use tasklane_core::gate::{Bounds, GateName};
+use tasklane_core::limit;
 use tasklane_core::queue::Queue;
 use tasklane_wire::queue::QueueShape;
 use tasklane_wire::task::Page;
@@ -19,8 +23,26 @@ pub(crate) async fn list(call: Call) -> Answer {
     answer::shape(&Page { items: shapes(&call, &queues).await?, next_cursor })
 }
 
+/// What the gates of queues let through; these stand before all others.
+async fn bounds(call: &Call) -> Result<HashMap<Box<str>, Bounds>, Refused> {
+    let (mut bounds, mut after) = (HashMap::new(), None);
+    loop {
+        let page = call.engine().gates(after, limit::PAGE_ITEMS).await?;
+        let full = page.len() == limit::PAGE_ITEMS;
+        after = page.last().map(|gate| gate.name.clone());
+        for gate in page {
+            let GateName::Queue(queue) = gate.name else { return Ok(bounds) };
+            bounds.insert(queue, gate.bounds);
+        }
+        if !full {
+            return Ok(bounds);
+        }
+    }
+}
+
 async fn shapes(call: &Call, queues: &[Queue]) -> Result<Vec<QueueShape>, Refused> {
     let (now, mut looks) = (call.engine().now(), 0);
+    let bounds = bounds(call).await?;
     let mut shapes = Vec::with_capacity(queues.len());
     for queue in queues {
         looks += usize::from(at_a_glance(queue).is_none());
@@ -29,7 +51,7 @@ async fn shapes(call: &Call, queues: &[Queue]) -> Result<Vec<QueueShape>, Refuse
             None if looks > limits::VERDICTS => WAITING.to_owned(),
             None => verdict(call.engine(), queue).await?,
         };
-        shapes.push(QueueShape::new(queue, now, verdict));
+        shapes.push(QueueShape::new(queue, now, verdict, bounds.get(&queue.name)));
     }
     Ok(shapes)
 }

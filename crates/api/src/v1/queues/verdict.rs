@@ -3,7 +3,7 @@
 use tasklane_core::error::StoreError;
 use tasklane_core::queue::{Queue, QueueState};
 use tasklane_core::state::State;
-use tasklane_engine::Engine;
+use tasklane_engine::{Engine, WhyReason};
 
 /// The verdict that can be told from the queue alone; `None` where tasks wait, none runs and the cause is worth a look.
 pub(super) fn at_a_glance(queue: &Queue) -> Option<&'static str> {
@@ -12,7 +12,7 @@ pub(super) fn at_a_glance(queue: &Queue) -> Option<&'static str> {
         QueueState::Paused => Some("paused"),
         QueueState::Draining => Some("draining"),
         QueueState::Active if count(State::Running) > 0 => Some("working"),
-        QueueState::Active if count(State::Queued) > 0 => None,
+        QueueState::Active if count(State::Queued) + count(State::Blocked) > 0 => None,
         QueueState::Active if count(State::Scheduled) + count(State::Retrying) > 0 => Some("nothing is due"),
         QueueState::Active => Some("idle"),
     }
@@ -30,6 +30,7 @@ pub(super) async fn verdict(engine: &Engine, queue: &Queue) -> Result<String, St
         Some(next) => engine.why(next).await?,
         None => None,
     };
-    let cause = why.and_then(|it| it.reasons.into_iter().find(|reason| reason.code == "no_worker"));
+    let stuck = |reason: &WhyReason| matches!(reason.code, "no_worker" | "gate_full");
+    let cause = why.and_then(|it| it.reasons.into_iter().find(stuck));
     Ok(cause.map_or_else(|| WAITING.to_owned(), |it| format!("stuck: {}", it.message)))
 }

@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use tasklane_core::error::StoreError;
 use tasklane_core::event::Position;
+use tasklane_core::gate::{Gate, GateDetail, GateName};
 use tasklane_core::ports::BoxFuture;
 use tasklane_core::ports::store::{
     Answers, Batch, EventPage, LogPage, LogQuery, Standing, Store, StoreStats, TaskFilter, TaskPage,
@@ -86,6 +87,14 @@ impl Store for Faulty {
 
     fn knows(&self, lane: &Lane) -> bool {
         self.inner.knows(lane)
+    }
+
+    fn gates(&self, after: Option<GateName>, most: usize) -> Answer<'_, Vec<Gate>> {
+        self.or(|| self.inner.gates(after, most))
+    }
+
+    fn gate(&self, name: GateName) -> Answer<'_, Option<GateDetail>> {
+        self.or(|| self.inner.gate(name))
     }
 
     fn lanes(&self) -> Answer<'_, Vec<LaneCounts>> {

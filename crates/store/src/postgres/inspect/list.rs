@@ -3,6 +3,7 @@
 
 use tasklane_core::limit;
 use tasklane_core::ports::store::{TaskFilter, TaskPage};
+use tasklane_core::state::State;
 use tasklane_core::task::TaskId;
 use tasklane_core::time::Timestamp;
 use tokio_postgres::Row;
@@ -118,6 +119,7 @@ impl Reader {
     /// Reads those that were chosen, and keeps those that fit in everything.
     async fn fill(&self, session: &Session, chosen: &[Uuid], filling: &mut Filling<'_>) -> Result<()> {
         let mut kept = self.kept(session, &rows(session, chosen).await?).await?;
+        self.show(session, &mut kept).await?;
         kept.sort_unstable_by_key(|it| std::cmp::Reverse(it.task.facts.id));
         for kept in kept {
             if task_fits(filling.filter, &kept.task) {
@@ -141,8 +143,11 @@ fn fits_so_far(row: &Row, filter: &TaskFilter, names: &Names) -> Option<bool> {
     let state = u8::try_from(row.try_get::<_, i16>(3).ok()?).ok()?;
     let created: i64 = row.try_get(4).ok()?;
     let hidden_at = row.try_get::<_, Option<i64>>(5).ok()?.map(Timestamp::from_micros);
-    let in_state = filter.state.is_none_or(|it| it.code() == state)
-        && (filter.states.is_empty() || filter.states.iter().any(|it| it.code() == state));
+    // What is queued may be shown as blocked.
+    let may_be =
+        |wanted: &State| wanted.code() == state || (*wanted == State::Blocked && State::Queued.code() == state);
+    let in_state =
+        filter.state.as_ref().is_none_or(may_be) && (filter.states.is_empty() || filter.states.iter().any(may_be));
     let in_time = filter.created_after.is_none_or(|it| created >= it.as_micros())
         && filter.created_before.is_none_or(|it| created < it.as_micros());
     Some(filter.hidden.shows(hidden_at) && in_state && in_time && lane_fits(filter, lane, scope))

@@ -17,7 +17,6 @@ use tokio_postgres::types::Type;
 use uuid::Uuid;
 
 use super::accept::urgency;
-use super::counters::Sums;
 use super::error::{Fault, Result};
 use super::notes;
 use super::open::READERS;
@@ -28,6 +27,7 @@ use super::tx::Shared;
 use crate::filter::scope_is_of;
 
 pub(super) mod events;
+pub(super) mod gates;
 pub(super) mod list;
 pub(super) mod queues;
 
@@ -46,6 +46,14 @@ const ATTEMPTS: Statement =
 
 const QUEUE_STATE: Statement =
     Statement { sql: "SELECT state FROM tasklane.queues WHERE name = $1", types: &[Type::TEXT] };
+
+/// The same over several strands.
+const AHEAD_IN: Statement = Statement {
+    sql:
+        "SELECT count(*) FROM (SELECT 1 FROM unnest($1::int[]) AS s(no) CROSS JOIN LATERAL (SELECT 1 FROM tasklane.tasks
+            WHERE lane = s.no AND place IS NOT NULL AND (urgency, place, id) < ($2, $3, $4) LIMIT $5) t LIMIT $5) ahead",
+    types: &[Type::INT4_ARRAY, Type::INT2, Type::INT8, Type::UUID, Type::INT8],
+};
 
 const AHEAD: Statement = Statement {
     sql: "SELECT count(*) FROM (SELECT 1 FROM tasklane.tasks
@@ -126,7 +134,8 @@ impl Reader {
 
     pub(super) async fn tasks(&self, session: &Session, ids: &[TaskId]) -> Result<Vec<Option<Task>>> {
         let wanted: Vec<Uuid> = ids.iter().map(|id| id.0).collect();
-        let found = self.find(session, &wanted).await?;
+        let mut found = self.find(session, &wanted).await?;
+        self.show(session, &mut found).await?;
         let mut tasks = HashMap::with_capacity(found.len());
         for kept in found {
             let task = kept.sound()?;
@@ -163,7 +172,8 @@ impl Reader {
 
     pub(super) async fn standing(&self, session: &Session, id: TaskId, most: u64) -> Result<Option<Standing>> {
         let Some(kept) = self.one(session, id).await? else { return Ok(None) };
-        let lane = kept.lane.0 as i32;
+        let (lane, strand) = (kept.lane, kept.strand);
+        let mut shown = kept.clone();
         let task = kept.sound()?;
         let state = session.rows(&QUEUE_STATE, &[&&*task.facts.lane.queue]).await?;
         let state = state.first().map(|row| row.try_get::<_, i16>(0)).transpose()?;
@@ -172,15 +182,26 @@ impl Reader {
         let mut ahead = None;
         if task.facts.state == State::Queued {
             let (urgency, rank, more) = (urgency(task.priority), task.rank.as_micros(), most.saturating_add(1) as i64);
-            let row = session.row(&AHEAD, &[&lane, &urgency, &rank, &id.0, &more]).await?;
+            let names = self.shared.book.look();
+            if names.strands.touches(lane) {
+                let strands: Vec<_> = names.strands.strands_of(lane).collect();
+                let view = self.see_for(session, &names, strands.iter().copied()).await?;
+                let open = strands.iter().filter(|it| !view.is_closed(&names, **it)).map(|it| it.0 as i32);
+                let open: Vec<i32> = open.collect();
+                let row = session.row(&AHEAD_IN, &[&open, &urgency, &rank, &id.0, &more]).await?;
+                let ahead = Some(row.try_get::<_, i64>(0)?.unsigned_abs());
+                view.show(&names, &mut shown);
+                let gates = self.full_gates(session, &names, &view, strand).await?;
+                return Ok(Some(Standing { gates, ..Standing::new(shown.task, queue, ahead, most) }));
+            }
+            let row = session.row(&AHEAD, &[&(lane.0 as i32), &urgency, &rank, &id.0, &more]).await?;
             ahead = Some(row.try_get::<_, i64>(0)?.unsigned_abs());
         }
         Ok(Some(Standing::new(task, queue, ahead, most)))
     }
 
     pub(super) async fn counts(&self, session: &Session, origin: &str, tenant: Option<&str>) -> Result<Counts> {
-        let sums = Sums::read(session).await?;
-        let names = self.shared.book.read_on(session).await?;
+        let (sums, names) = self.sums(session).await?;
         let scopes = names.scopes_where(|scope| scope_is_of(scope, origin, tenant));
         let mut counts = Counts::default();
         for ((_, scope), of) in &sums.by_lane {
@@ -192,11 +213,11 @@ impl Reader {
     }
 
     pub(super) async fn stats(&self, session: &Session) -> Result<StoreStats> {
-        let sums = Sums::read(session).await?;
+        let (sums, names) = self.sums(session).await?;
         let bytes: i64 = session.row(&SIZE, &[]).await?.try_get(0)?;
         Ok(StoreStats {
             counts: sums.total(),
-            lanes: self.shared.book.look().lanes.len(),
+            lanes: names.lanes.len(),
             bytes: bytes.unsigned_abs(),
             ..StoreStats::default()
         })

@@ -1,7 +1,7 @@
 //! Queues and lanes with their counts. No row is counted; the oldest is found by looking at the first of each lane and
 //! priority.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use tasklane_core::queue::{LaneCounts, Queue, QueueState, is_of_system};
@@ -11,8 +11,7 @@ use tasklane_core::time::Timestamp;
 use tokio_postgres::types::Type;
 
 use super::Reader;
-use crate::encoding::Numbered;
-use crate::postgres::counters::Sums;
+use crate::encoding::{LaneNo, Numbered};
 use crate::postgres::error::{Fault, Result};
 use crate::postgres::session::{Session, Statement};
 
@@ -47,33 +46,49 @@ impl Reader {
             let (name, counts) = (Box::<str>::from(name), tasklane_core::queue::Counts::default());
             queues.insert(name.clone(), Queue { name, state, counts, oldest_queued_at: None, next: None });
         }
-        let sums = Sums::read(session).await?;
-        let names = self.shared.book.read_on(session).await?;
+        let (sums, names) = self.sums(session).await?;
         let mut open = Vec::new();
         for ((lane, _), counts) in &sums.by_lane {
             let Ok(known) = names.lane_of(*lane) else { continue };
             if let Some(queue) = queues.get_mut(&known.queue) {
                 queue.counts.add_all(counts);
-                open.extend((counts.of(State::Queued) > 0).then_some(lane.0 as i32));
+                let waits = counts.of(State::Queued) + counts.of(State::Blocked) > 0;
+                open.extend(waits.then(|| names.strands.strands_of(*lane)).into_iter().flatten());
             }
         }
         open.sort_unstable();
         open.dedup();
-        for row in session.rows(&FIRSTS, &[&open]).await? {
-            let lane = names.lane_of(crate::encoding::LaneNo(row.try_get::<_, i32>(0)? as u32));
-            let Some(queue) = lane.ok().and_then(|lane| queues.get_mut(&lane.queue)) else { continue };
-            let since: Option<i64> = row.try_get(4)?;
-            let since = Timestamp::from_micros(since.map_or_else(|| row.try_get(3), Ok)?);
-            queue.next = queue.next.or(Some(TaskId(row.try_get(1)?)));
-            queue.oldest_queued_at = queue.oldest_queued_at.map_or(Some(since), |oldest| Some(oldest.min(since)));
+        let view = self.see_for(session, &names, open.iter().copied()).await?;
+        let (numbers, mut firsts): (Vec<i32>, _) = (open.iter().map(|it| it.0 as i32).collect(), HashSet::new());
+        let mut blocked: BTreeMap<Box<str>, TaskId> = BTreeMap::new();
+        for row in session.rows(&FIRSTS, &[&numbers]).await? {
+            let strand = LaneNo(row.try_get::<_, i32>(0)? as u32);
+            let Ok(lane) = names.lane_of(strand) else { continue };
+            let Some(queue) = queues.get_mut(&lane.queue) else { continue };
+            let id = TaskId(row.try_get(1)?);
+            if !view.is_closed(&names, strand) {
+                queue.next = queue.next.or(Some(id));
+            } else if !blocked.contains_key(&lane.queue) {
+                blocked.insert(lane.queue.clone(), id);
+            }
+            // The first of each urgency of a lane, whichever strand it stands in.
+            if firsts.insert((Arc::clone(lane), row.try_get::<_, i16>(2)?)) {
+                let since: Option<i64> = row.try_get(4)?;
+                let since = Timestamp::from_micros(since.map_or_else(|| row.try_get(3), Ok)?);
+                queue.oldest_queued_at = queue.oldest_queued_at.map_or(Some(since), |oldest| Some(oldest.min(since)));
+            }
+        }
+        for (name, id) in blocked {
+            if let Some(queue) = queues.get_mut(&name) {
+                queue.next = queue.next.or(Some(id));
+            }
         }
         Ok(queues.into_values().collect())
     }
 
     /// The lanes that have tasks, but for those of system queues, in the order of types, then queues.
     pub(crate) async fn lanes(&self, session: &Session) -> Result<Vec<LaneCounts>> {
-        let sums = Sums::read(session).await?;
-        let names = self.shared.book.read_on(session).await?;
+        let (sums, names) = self.sums(session).await?;
         let mut lanes: BTreeMap<(Box<str>, Box<str>), LaneCounts> = BTreeMap::new();
         for ((lane, _), counts) in &sums.by_lane {
             let Ok(lane) = names.lane_of(*lane) else { continue };

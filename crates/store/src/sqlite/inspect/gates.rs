@@ -41,7 +41,7 @@ impl View {
     }
 
     fn read(&self, no: GateNo, waiting: Option<u64>, now: Timestamp) -> Option<Gate> {
-        let (gauge, name) = (self.gauges.get(no.0 as usize)?, self.names.strands.gate(no).clone());
+        let (gauge, name) = (self.gauges.get(no.0 as usize)?, self.names.strands.gate(no)?.clone());
         let said = gauge.in_force?;
         let (running, waiting, opens_at) = (gauge.running, waiting.unwrap_or(0), gauge.opens_at(now));
         Some(Gate { name, bounds: said.bounds, set_by: said.set_by, running, waiting, opens_at })

@@ -50,20 +50,6 @@ macro_rules! conformance {
             rescue: a_lost_lease_queues_again, three_lost_leases_quarantine, a_slow_attempt_times_out,
                 a_silent_handler_times_out, a_cancelled_task_ends_with_its_grace, a_deadline_ends_a_running_task,
                 a_bounded_step_leaves_the_rest;
-            sweep: final_tasks_go_after_their_time, too_many_final_tasks_go_oldest_first, hidden_tasks_go_too, a_step_is_bounded,
-                nothing_unfinished_goes;
-            inspect: lists_page_newest_first, lists_filter, attempts_in_order, events_in_order_and_by_position, crash_loops_are_found_in_the_log,
-                queues_count_without_rows, lanes_count_without_rows, standing_counts_those_ahead, stats_count, a_closed_store_is_away,
-                counts_by_origin_and_tenant, a_lane_is_known_from_its_first_task_on, only_rows_of_the_origin_are_examined;
-        }
-    };
-}
-
-/// The rules of gates, as tests of the store that `$make` makes. The databases have none yet.
-#[macro_export]
-macro_rules! conformance_of_gates {
-    ($make:expr) => {
-        $crate::rules! { $make,
             gate: never_more_than_the_limit, two_requests_of_one_commit_share_the_slots, all_or_none, several_gates_meet,
                 a_freed_slot_is_taken_in_the_same_commit, room_is_told_in_each_lane_and_no_more_than_there_is,
                 a_lost_lease_gives_back, however_an_attempt_ends_its_slots_come_back,
@@ -74,6 +60,11 @@ macro_rules! conformance_of_gates {
                 standing_names_the_full_gates, gates_page_by_name_and_show_holders, keys_are_of_one_tenant,
                 a_stand_in_holds_for_every_tenant, system_queues_pass_no_gates, a_hundred_strands_in_order,
                 followers_define_their_gates;
+            sweep: final_tasks_go_after_their_time, too_many_final_tasks_go_oldest_first, hidden_tasks_go_too, a_step_is_bounded,
+                nothing_unfinished_goes;
+            inspect: lists_page_newest_first, lists_filter, attempts_in_order, events_in_order_and_by_position, crash_loops_are_found_in_the_log,
+                queues_count_without_rows, lanes_count_without_rows, standing_counts_those_ahead, stats_count, a_closed_store_is_away,
+                counts_by_origin_and_tenant, a_lane_is_known_from_its_first_task_on, only_rows_of_the_origin_are_examined;
         }
     };
 }

@@ -1,0 +1,90 @@
+//! `/v1/gates`: what tasks pass, how full it is, and what it lets through.
+
+use tasklane_core::gate::GateName;
+use tasklane_core::limit;
+use tasklane_wire::gate::{self, GateShape};
+use tasklane_wire::json::{Value, validate};
+use tasklane_wire::page;
+use tasklane_wire::read::{Findings, Path};
+use tasklane_wire::task::Page;
+
+use crate::answer::{self, Answer};
+use crate::body::Accepts;
+use crate::call::Call;
+use crate::error::{BAD_CURSOR, GATE_NOT_FOUND, Refused};
+use crate::limits;
+
+/// Between the tenant and the name in a cursor; neither has a control character.
+const BETWEEN: char = '\n';
+
+/// GET `/v1/gates`: in the order of queues, types, tenants and keys.
+pub(crate) async fn list(call: Call) -> Answer {
+    let mut query = call.query();
+    let most = query.limit(limits::PAGE_NAMES).unwrap_or(limit::PAGE_ITEMS);
+    let cursor = query.take("cursor");
+    query.finish()?;
+    let after = cursor.map(|it| after(&it).ok_or_else(bad_cursor)).transpose()?;
+    let mut gates = call.engine().gates(after, most + 1).await?;
+    let is_more = gates.len() > most;
+    gates.truncate(most);
+    let next_cursor = gates.last().filter(|_| is_more).map(|it| cursor_after(&it.name));
+    answer::shape(&Page { items: gates.iter().map(GateShape::from).collect(), next_cursor })
+}
+
+/// GET `/v1/gates/{gate}`
+pub(crate) async fn get(call: Call) -> Answer {
+    let found = call.engine().gate(named(&call)?).await?;
+    answer::shape(&GateShape::from(&found.ok_or_else(gate_not_found)?))
+}
+
+/// PUT `/v1/gates/{gate}`: from the next lease on.
+pub(crate) async fn put(mut call: Call) -> Answer {
+    let name = named(&call)?;
+    let received = call.receive(Accepts::Json, limits::ACTION_BODY).await?;
+    let mut findings = Findings::default();
+    let bounds = gate::read(Value::new(validate(&received.bytes, 0)?), &Path::ROOT, &mut findings);
+    if !findings.is_empty() {
+        return Err(findings.into());
+    }
+    let set = call.engine().set_gate(name, bounds).await?;
+    answer::shape(&GateShape::from(&set.ok_or_else(gate_not_found)?))
+}
+
+/// DELETE `/v1/gates/{gate}`: until a task names it again.
+pub(crate) async fn delete(mut call: Call) -> Answer {
+    let name = named(&call)?;
+    call.no_members().await?;
+    let gone = call.engine().remove_gate(name).await?;
+    answer::shape(&GateShape::from(&gone.ok_or_else(gate_not_found)?))
+}
+
+/// The gate that path and query name.
+fn named(call: &Call) -> Result<GateName, Refused> {
+    let mut query = call.query();
+    let tenant = query.take("tenant");
+    query.finish()?;
+    gate::parse(&call.name, tenant.as_deref()).map_err(|wrong| {
+        let mut findings = Findings::default();
+        findings.push("path:gate".to_owned(), wrong);
+        findings.into()
+    })
+}
+
+fn cursor_after(name: &GateName) -> String {
+    let (name, tenant) = gate::format(name);
+    page::encode_name(&format!("{}{BETWEEN}{name}", tenant.unwrap_or_default()))
+}
+
+fn after(cursor: &str) -> Option<GateName> {
+    let text = page::decode_name(cursor)?;
+    let (tenant, name) = text.split_once(BETWEEN)?;
+    gate::parse(name, Some(tenant).filter(|it| !it.is_empty())).ok()
+}
+
+fn bad_cursor() -> Refused {
+    Refused::new(BAD_CURSOR, "this is no cursor that a page of this list ended with; begin without one")
+}
+
+fn gate_not_found() -> Refused {
+    Refused::new(GATE_NOT_FOUND, "nobody said anything of this gate, and no task named it")
+}
