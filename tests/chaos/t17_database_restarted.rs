@@ -42,6 +42,7 @@ fn postgres() {
 
 /// Restarts PostgreSQL; answers how long after its return every server took work and a worker did some.
 fn restart(fleet: &Fleet, nth: u32) -> Duration {
+    let held = (nth == 1).then(|| hold(fleet));
     fleet.cluster().stop(if nth.is_multiple_of(2) { End::Immediate } else { End::Fast });
     for server in 0..fleet.servers.len() {
         let ready = || fleet.connect(server)?.call("GET", "/ready", &[], b"").ok();
@@ -56,7 +57,24 @@ fn restart(fleet: &Fleet, nth: u32) -> Duration {
         thread::sleep(Duration::from_secs(6));
     }
     fleet.cluster().start_again();
-    resumed(fleet)
+    let took = resumed(fleet);
+    if let Some(done) = held {
+        // Long enough for a rescue that should not be, and shorter than the lease that counts anew.
+        thread::sleep(Duration::from_secs(2));
+        let reply = fleet.connect(0).unwrap().json("POST", "/v1/reports", &done).unwrap().expect(200);
+        assert_eq!(reply.json()["lost"], json!([]), "the lease ended with the outage");
+    }
+    took
+}
+
+/// Takes a task with a lease that is shorter than the outage; what is to be reported of it afterwards.
+fn hold(fleet: &Fleet) -> serde_json::Value {
+    let ask = |path: &str, body: &serde_json::Value| fleet.connect(0).unwrap().json("POST", path, body).unwrap();
+    ask("/v1/tasks", &json!({ "type": "story.held", "queue": "aside" })).expect(201);
+    let wish =
+        json!({ "worker": "w", "lanes": [{ "types": ["story.held"] }], "limit": 1, "lease": "4s", "wait": "5s" });
+    let leased = ask("/v1/leases", &wish).expect(200).json()["tasks"][0].clone();
+    json!({ "worker": "w", "succeed": [{ "id": leased["id"], "lease": leased["lease"], "result": 1 }] })
 }
 
 /// How long it takes until every server takes tasks and workers do some.
