@@ -101,7 +101,7 @@ async fn gate(inside: &Inside, gate: &Gate) -> Result<WhyReason, StoreError> {
     if let Some(Rate { count, per }) = full_by_rate {
         return Ok(WhyReason {
             code: "gate_full",
-            message: format!("{name} lets {count} tasks start in {} seconds, and so many did", per.as_secs_f64()),
+            message: format!("{name} lets at most {count} start in {} seconds, and so many did", per.as_secs_f64()),
             remedy: "it opens by itself; a higher rate makes that sooner".to_owned(),
             opens_at: gate.opens_at,
         });
@@ -116,7 +116,7 @@ async fn gate(inside: &Inside, gate: &Gate) -> Result<WhyReason, StoreError> {
     };
     Ok(WhyReason {
         code: "gate_full",
-        message: format!("{name} lets {most} tasks run at a time, and {} do{held_by}", gate.running),
+        message: format!("{name} lets at most {most} run at a time, and {} do{held_by}", gate.running),
         remedy: remedy.to_owned(),
         opens_at: None,
     })

@@ -38,7 +38,7 @@ async fn tasks_name_gates_and_wait_for_them() {
     assert_eq!(gate, expected);
     let why = world.get(&format!("/v1/tasks/{second}/why")).await.expect(200).json();
     let reason = &why["reasons"][0];
-    let message = format!("the gate of key \"k\" lets 1 tasks run at a time, and 1 do, such as {first}");
+    let message = format!("the gate of key \"k\" lets at most 1 run at a time, and 1 do, such as {first}");
     assert_eq!((&reason["code"], &reason["message"]), (&json!("gate_full"), &json!(message)), "{why}");
     let blocked = world.get("/v1/tasks?state=blocked").await.expect(200).json();
     assert_eq!(blocked["items"][0]["id"], json!(second));

@@ -75,6 +75,9 @@ impl Tx<'_> {
     /// Notes that a task of this strand came from `from` to `to`: it takes the slots of its gates, or gives them back.
     pub(super) fn pass_gates(&mut self, strand: LaneNo, from: Option<State>, to: State) {
         let (was, is) = (from == Some(State::Running), to == State::Running);
+        if from == Some(State::Queued) && !is {
+            self.leave_line(strand);
+        }
         if was == is || !self.names.strands.is_any() || (was && sabotage::is(Sabotage::KeptSlot)) {
             return;
         }
@@ -95,6 +98,14 @@ impl Tx<'_> {
             } else {
                 *self.gates.started.entry(gate).or_default() += 1;
             }
+        }
+    }
+
+    /// A task of this strand stands no longer before others of its gates.
+    fn leave_line(&mut self, strand: LaneNo) {
+        let names = Arc::clone(&self.names);
+        for gate in names.strands.gates_of(strand) {
+            self.gates.freed.entry(gate).or_default().slots += 1;
         }
     }
 

@@ -227,7 +227,8 @@ impl Tx<'_, '_> {
     pub(super) fn forget_strands(&mut self, strands: &[StrandNo]) -> Result<()> {
         for strand in strands {
             for no in self.live.names.strands.forget(self.sql.db, *strand)? {
-                let own = self.live.gauges.get(no).and_then(|it| it.own);
+                let gauge = self.live.gauges.get(no).filter(|it| !it.remembers_starts(self.now));
+                let own = gauge.and_then(|it| it.own);
                 let is_of_tasks = own.is_some_and(|own| own.set_by == SetBy::Task);
                 if let Some(name) = self.live.names.strands.gate(no).filter(|_| is_of_tasks) {
                     self.sql.gate_remove.execute(gate::columns(name))?;

@@ -41,6 +41,11 @@ impl Gauge {
         self.room(now) == 0
     }
 
+    /// Whether starts still count that were made.
+    pub(crate) fn remembers_starts(&self, now: Timestamp) -> bool {
+        self.bounds().rate.is_some_and(|rate| self.starts.room(rate, now) < rate.count)
+    }
+
     /// When its rate lets the next task start, if that is not now.
     pub(crate) fn opens_at(&self, now: Timestamp) -> Option<Timestamp> {
         self.starts.opens_at(self.bounds().rate?, now)

@@ -70,11 +70,14 @@ struct Numbered {
     meets_others: bool,
 }
 
+/// Strands of one lane and scope.
+type ByKeys = HashMap<Arc<[Box<str>]>, StrandNo>;
+
 /// All strands, and the numbers of gates.
 #[derive(Debug, Default, Clone)]
 pub(crate) struct Strands {
     all: HashMap<StrandNo, Strand, ById>,
-    by_keys: HashMap<(LaneNo, ScopeNo), HashMap<Arc<[Box<str>]>, StrandNo>>,
+    by_keys: HashMap<(LaneNo, ScopeNo), ByKeys>,
     /// No strand had this number or a greater one.
     next: usize,
     gates: Vec<Numbered>,
@@ -132,7 +135,7 @@ impl Strands {
         let no = StrandNo::keyed(self.next);
         self.next += 1;
         let named = keys.iter().filter(|_| !is_of_system(&lane.queue));
-        let name = |key: &Box<str>| GateName::Key { tenant: scope.tenant.clone(), key: key.clone() };
+        let name = |key: &str| GateName::Key { tenant: scope.tenant.clone(), key: key.into() };
         let gates: Box<[GateNo]> = named.map(|key| self.gate_no(&name(key))).collect();
         for gate in &gates {
             let numbered = &mut self.gates[gate.0 as usize];

@@ -33,32 +33,35 @@ impl Pair {
                 self.store = self.database.open(&self.clock).await;
                 self.model.reopened();
             }
-            Step::Commit(commands) => {
-                self.telling = self.stay(commands).await;
-                let mut twice = [Batch::default(), Batch::default()];
-                let (drawn, known) = (self.drawn, self.known.clone());
-                for batch in &mut twice {
-                    (self.drawn, self.known) = (drawn, known.clone());
-                    batch.seed = mix(9, drawn);
-                    // Ids are drawn in the order of acceptance: what follows a settlement comes before the submits.
-                    let is_submit = |command: &&Command| matches!(command, Command::Accept(_));
-                    commands.iter().filter(|it| !is_submit(it)).for_each(|it| self.add(batch, it));
-                    commands.iter().filter(is_submit).for_each(|it| self.add(batch, it));
-                }
-                let [one, other] = twice;
-                let told = Told::of(&one);
-                let looks_ahead = !self.store.is_shared() || one.promote + one.rescue > 0;
-                let model = self.model.commit(one).await.unwrap();
-                let store = self.store.commit(other).await.unwrap();
-                self.laws(&model);
-                self.gate_laws(told, &model).await;
-                if looks_ahead {
-                    wakes_in_time(&model, &store);
-                }
-                self.same(model, store);
-                self.forget_gates().await;
-            }
+            Step::Commit(commands) => Box::pin(self.commit(commands)).await,
         }
+    }
+
+    /// The same to both.
+    async fn commit(&mut self, commands: &[Command]) {
+        self.telling = self.stay(commands).await;
+        let mut twice = [Batch::default(), Batch::default()];
+        let (drawn, known) = (self.drawn, self.known.clone());
+        for batch in &mut twice {
+            (self.drawn, self.known) = (drawn, known.clone());
+            batch.seed = mix(9, drawn);
+            // Ids are drawn in the order of acceptance: what follows a settlement comes before the submits.
+            let is_submit = |command: &&Command| matches!(command, Command::Accept(_));
+            commands.iter().filter(|it| !is_submit(it)).for_each(|it| self.add(batch, it));
+            commands.iter().filter(is_submit).for_each(|it| self.add(batch, it));
+        }
+        let [one, other] = twice;
+        let told = Told::of(&one);
+        let looks_ahead = !self.store.is_shared() || one.promote + one.rescue > 0;
+        let model = self.model.commit(one).await.unwrap();
+        let store = self.store.commit(other).await.unwrap();
+        self.laws(&model);
+        self.gate_laws(told, &model).await;
+        if looks_ahead {
+            wakes_in_time(&model, &store);
+        }
+        self.same(model, store);
+        self.forget_gates().await;
     }
 
     /// Tasks that are there and that these commands do not remove before they accept anything.
