@@ -95,7 +95,10 @@ fn a_story_that_hangs_is_named_and_ends_with_what_it_started() {
         return story_within(Duration::from_millis(100), "endless", || drop(Command::new("sleep").arg("600").status()));
     }
     let mut again = Command::new(std::env::current_exe().unwrap());
-    again.args(["--exact", "a_story_that_hangs_is_named_and_ends_with_what_it_started"]).env(HANGS, "yes").env_remove("TASKLANE_STORY_REPORT");
+    again
+        .args(["--exact", "a_story_that_hangs_is_named_and_ends_with_what_it_started"])
+        .env(HANGS, "yes")
+        .env_remove("TASKLANE_STORY_REPORT");
     // All of its output: it has an end when nothing is left that holds it open.
     let ended = again.output().unwrap();
     assert_eq!(ended.status.code(), Some(101));
