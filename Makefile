@@ -1,6 +1,6 @@
 # What there is to do; anything longer than a line stands in scripts/.
 .DEFAULT_GOAL := help
-.PHONY: help build run test versions simulate lint audit bench docs
+.PHONY: help build run test chaos versions simulate lint audit bench docs
 
 help: ## say what the targets do
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "make %-8s %s\n", $$1, $$2 }'
@@ -13,6 +13,9 @@ run: build ## build, then serve on this machine with the data in ./.tasklane
 
 test: ## run every test and story; prints a table of times
 	@scripts/test
+
+chaos: ## strike at the program for hours and write what came of it into docs/reference; ONLY=t01 for one story
+	@scripts/chaos
 
 versions: ## run the tests of the store on the oldest and the newest PostgreSQL, which it fetches
 	@scripts/test-postgres-versions

@@ -1,5 +1,7 @@
-//! The worker that stories kill and freeze: `story-worker URL NAME LEDGER GATE`. Its handler writes what it does into a
-//! ledger outside the system. A first attempt whose payload says `"hold": true` waits until the file GATE is there.
+//! The worker that stories kill and freeze: `story-worker URL NAME LEDGER GATE [MODE [LEASE]]`. Its handler writes what it
+//! does into a ledger outside the system. A first attempt whose payload says `"hold": true` waits until the file GATE is
+//! there, and one that says `"seconds"` works so long. MODE is a Python worker's. It serves the queue STORY_QUEUE,
+//! or all.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -9,30 +11,39 @@ use serde::Deserialize;
 use tasklane_client::{Client, Error, HandlerError, TaskContext};
 use tasklane_testkit::Ledger;
 
-/// Long enough for a renewal on a busy machine, short enough for a story.
-const LEASE: Duration = Duration::from_secs(2);
+const USAGE: &str = "story-worker URL NAME LEDGER GATE [MODE [LEASE]]";
 const LOOK: Duration = Duration::from_millis(20);
+/// Tasks at a time, unless STORY_SLOTS says otherwise.
+const SLOTS: usize = 4;
 
 #[derive(Deserialize)]
 struct Work {
     #[serde(default)]
     hold: bool,
-    /// How long it takes besides.
     #[serde(default)]
-    millis: u64,
+    seconds: f64,
 }
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     let mut words = std::env::args().skip(1);
-    let mut word = || words.next().expect("story-worker URL NAME LEDGER GATE");
+    let mut word = || words.next().expect(USAGE);
     let (url, name, ledger, gate) = (word(), word(), word(), word());
+    // Long enough for a renewal on a busy machine, short enough for a story.
+    let lease = words.nth(1).unwrap_or_else(|| "2s".to_owned());
+    let lease = lease.strip_suffix('s').and_then(|it| it.parse().ok()).map(Duration::from_secs).expect(USAGE);
     let inside = Arc::new((name.clone(), Ledger::open(Path::new(&ledger)), PathBuf::from(gate)));
     let handle = move |context: TaskContext, work: Work| {
         let inside = Arc::clone(&inside);
         async move { run(&inside.0, &inside.1, &inside.2, &context, &work).await }
     };
-    Client::builder().url(url).build()?.worker().name(&name).lease(LEASE).handle("story", handle).run().await?;
+    let client = Client::builder().url(url).build()?;
+    let slots = std::env::var("STORY_SLOTS").ok().and_then(|it| it.parse().ok()).unwrap_or(SLOTS);
+    let mut worker = client.worker().name(&name).slots(slots).lease(lease).handle("story", handle);
+    if let Ok(queue) = std::env::var("STORY_QUEUE") {
+        worker = worker.queue(&queue);
+    }
+    worker.run().await?;
     Ok(())
 }
 
@@ -45,10 +56,10 @@ async fn run(
 ) -> Result<String, HandlerError> {
     let (id, attempt) = (context.id(), context.attempt());
     ledger.write(&format!("started {id} {attempt} {name}"));
+    tokio::time::sleep(Duration::from_secs_f64(work.seconds)).await;
     while work.hold && attempt == 1 && !gate.exists() {
         tokio::time::sleep(LOOK).await;
     }
-    tokio::time::sleep(Duration::from_millis(work.millis)).await;
     ledger.write(&format!("ended {id} {attempt} {name}"));
     Ok(format!("attempt {attempt} by {name}"))
 }

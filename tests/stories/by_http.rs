@@ -62,12 +62,12 @@ fn bash_and_curl_are_a_worker() {
         });
         server.act(&format!("/v1/tasks/{endless}:cancel")).expect(200);
         assert_eq!(server.finished(&endless)["state"], "cancelled");
-        let left = || Command::new("pgrep").args(["-f", "^sleep 86399$"]).output().is_ok_and(|it| it.status.success());
-        until("the work to be gone", Duration::from_secs(10), || (!left()).then_some(()));
+        let works = |work: &str| Command::new("pgrep").args(["-f", work]).output().is_ok_and(|it| it.status.success());
+        until("the work to be gone", Duration::from_secs(10), || (!works("^sleep 86399$")).then_some(()));
 
         // What runs when it is asked to end is finished.
-        let last = submit(&server, json!({ "text": "last", "seconds": 2 }));
-        until("the task to run", Duration::from_secs(20), || (server.task(&last)["state"] == "running").then_some(()));
+        let last = submit(&server, json!({ "text": "last", "seconds": 2.125 }));
+        until("the work to begin", Duration::from_secs(20), || works("^sleep 2.125$").then_some(()));
         process::signal(worker.id(), Signal::Term);
         assert!(worker.wait().unwrap().success());
         assert_eq!(server.finished(&last)["result"], "LAST");

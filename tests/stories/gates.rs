@@ -106,9 +106,9 @@ fn most_at_once(lines: &[String], ids: &[String]) -> usize {
 fn never_more_run_than_a_key_lets_through() {
     story("gates::key", || {
         let scene = Scene::new();
-        let task = json!({ "type": "story", "payload": { "millis": 30 }, "limits": [{ "key": "printer" }] });
+        let task = json!({ "type": "story", "payload": { "seconds": 0.03 }, "limits": [{ "key": "printer" }] });
         let ids = scene.submit(30, &task);
-        let free = scene.submit(30, &json!({ "type": "story", "payload": { "millis": 30 } }));
+        let free = scene.submit(30, &json!({ "type": "story", "payload": { "seconds": 0.03 } }));
         let _workers = [scene.worker("first"), scene.worker("second")];
         ids.iter().chain(&free).for_each(|id| assert_eq!(scene.server.finished(id)["state"], "succeeded"));
         let lines = scene.ledger.lines();
@@ -141,7 +141,7 @@ fn slots_outlive_the_server_and_come_back_when_a_worker_dies() {
         assert_eq!(told, [json!(2), json!(3), json!(true), json!(2)], "{gate}");
         assert_eq!(scene.gate("type:other")["set_by"], "operator");
         let _second = scene.worker("second");
-        let free = scene.submit(8, &json!({ "type": "story", "payload": { "millis": 20 } }));
+        let free = scene.submit(8, &json!({ "type": "story", "payload": { "seconds": 0.02 } }));
         free.iter().for_each(|id| drop(scene.server.finished(id)));
         assert_eq!(scene.begun(&ids), 2, "both workers ask, and nothing more begins");
 

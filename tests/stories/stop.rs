@@ -68,6 +68,10 @@ fn a_second_signal_means_at_once_and_loses_nothing() {
         server.signal(Signal::Term);
         assert_ne!(server.wait_end().code(), Some(0));
         server.start();
-        assert_eq!(server.task(&id)["state"], "running", "it still holds its lease");
+        // What ran in the server ended with it: it starts anew at once, charged, and no crash of its own.
+        let again = until("the task to run again", Duration::from_secs(10), || {
+            Some(server.task(&id)).filter(|it| it["state"] == "running" && it["attempt"] == 2)
+        });
+        assert_eq!((&again["spent"], &again["quarantined"]), (&json!(1), &json!(false)), "{again}");
     });
 }

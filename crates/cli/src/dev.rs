@@ -41,17 +41,17 @@ impl Dev {
         config::warn_unread(&settings, environment);
         let (wanted, store) = (config.listen.address.port(), config.store.clone());
         let runtime = runtime::server().map_err(Failure::from_io)?;
-        runtime.block_on(async {
+        let ended = runtime.block_on(async {
             let server = Server::start(config).await?;
             if let Store::Embedded { dir } = &store {
                 keep_out_of_git(dir);
             }
             greet(output, wanted, &server, &store);
-            server.run().await;
-            Ok::<_, StartError>(())
-        })?;
+            server.run().await
+        });
         // Reads that still go on have nobody left to answer.
         runtime.shutdown_background();
+        ended?;
         Ok(Exit::Ok)
     }
 

@@ -3,7 +3,7 @@
 use clap::Args;
 use tasklane_server::config::flags::{All, FlagsOf};
 use tasklane_server::config::{self, log::Log};
-use tasklane_server::{Config, Environment, Server, Settings, StartError, runtime, telemetry};
+use tasklane_server::{Config, Environment, Server, Settings, runtime, telemetry};
 
 use crate::failure::{Exit, Failure};
 
@@ -36,11 +36,9 @@ impl Serve {
 /// Serves until told to stop.
 pub(crate) fn serve(config: Config) -> Result<Exit, Failure> {
     let runtime = runtime::server().map_err(Failure::from_io)?;
-    runtime.block_on(async {
-        Server::start(config).await?.run().await;
-        Ok::<_, StartError>(())
-    })?;
+    let ended = runtime.block_on(async { Server::start(config).await?.run().await });
     // Reads that still go on have nobody left to answer.
     runtime.shutdown_background();
+    ended?;
     Ok(Exit::Ok)
 }

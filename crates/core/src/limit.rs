@@ -35,6 +35,8 @@ pub const EVENTS_KEPT: Duration = Duration::from_secs(24 * 3600);
 pub const EVENTS_BYTES: u64 = 1 << 30;
 /// A difference between the wall clock and the last stamp in the store that somebody should look at.
 pub const CLOCK_SKEW: Duration = Duration::from_secs(5);
+/// Past so many bytes a store's write-ahead log is told of: somebody reads an old state of the file and does not end.
+pub const WAL_BYTES: u64 = 256 << 20;
 /// Attempts in a row ended by a dying worker before a task is quarantined.
 pub const CRASHES_IN_A_ROW: u32 = 3;
 /// Most types remembered of which tasks were quarantined lately.

@@ -300,6 +300,11 @@ impl Engine {
         Ok(stats)
     }
 
+    /// Ends, with why, once the store can do nothing more until it is opened anew.
+    pub async fn broken(&self) -> String {
+        self.inside.store.broken().await
+    }
+
     /// Every metric of the engine in the OpenMetrics text format.
     pub async fn metrics(&self) -> String {
         metrics::render(&self.inside).await

@@ -10,6 +10,7 @@ use tasklane_core::lease::{LaneFilter, TypeFilter};
 use tasklane_core::ports::executor::Executor;
 use tasklane_engine::{Bulks, Engine, LocalSource};
 use tasklane_runner::{Runner, RunnerHandle, drain_all};
+use tokio::time::sleep;
 
 use crate::config::Config;
 use crate::config::executors::InServer;
@@ -24,6 +25,8 @@ use crate::shutdown::Signals;
 pub const REQUEST_GRACE: Duration = Duration::from_secs(2);
 /// How long an attempt that is told to stop, as the drain is over, may take to do so.
 pub const STOP_GRACE: Duration = Duration::from_secs(1);
+/// How long callers are told that the store broke off before the process ends.
+pub const BROKEN_GRACE: Duration = Duration::from_secs(1);
 /// How long a lease of the server's own executors lasts: if the process dies, its tasks wait so long at the most.
 pub const LEASE: Duration = Duration::from_secs(30);
 /// Bulks that are carried out at once.
@@ -76,10 +79,20 @@ impl Server {
     }
 
     /// Serves until a signal asks it to stop, then [stops](Server::stop). A second signal ends the process at once.
-    pub async fn run(mut self) {
-        let name = self.signals.next().await;
+    ///
+    /// # Errors
+    /// [`StartError::Broken`]: the store broke off, and callers have been told so for [`BROKEN_GRACE`].
+    pub async fn run(mut self) -> Result<(), StartError> {
+        let name = tokio::select! {
+            name = self.signals.next() => name,
+            why = self.engine.broken() => {
+                sleep(BROKEN_GRACE).await;
+                return Err(StartError::Broken { why });
+            }
+        };
         tracing::info!("{name}: finishing what runs; once more stops at once");
         self.stop().await;
+        Ok(())
     }
 
     /// Gives out no more work, lets what runs in it and what was asked finish, and closes the store.

@@ -1,4 +1,4 @@
-//! Why a server does not start: each with its cause, a remedy and the exit code of the process.
+//! Why a server does not start, or serves no more: each with its cause, a remedy and the exit code of the process.
 
 use std::io;
 use std::net::SocketAddr;
@@ -27,7 +27,7 @@ pub mod exit {
     pub const INTERRUPTED: u8 = 130;
 }
 
-/// Why a server does not start.
+/// Why a server does not start, or serves no more.
 #[derive(Debug, Error)]
 pub enum StartError {
     /// A setting cannot be read.
@@ -106,6 +106,12 @@ pub enum StartError {
     /// The database did not open.
     #[error(transparent)]
     Database(#[from] postgres::OpenError),
+    /// The store can do nothing more until it is opened anew.
+    #[error("{why}")]
+    Broken {
+        /// What the store says.
+        why: String,
+    },
     /// The limits of the configuration could not be set.
     #[error("the gates of the configuration were not set: {0}")]
     Gates(StoreError),
@@ -150,6 +156,9 @@ impl StartError {
             Self::File { .. } => "mend it, or name another file with --config".into(),
             Self::Target { .. } => "bind the type to another URL, or allow the address with outbound.allow".into(),
             Self::LogFile { .. } => "name another file with --log-file, or none".into(),
+            Self::Broken { .. } => {
+                "see to the disk, then start the server again: what was answered is kept, what was not may be there or not".into()
+            }
             Self::Gates(StoreError::DiskFull) => "free some space, or take what is new below [gates] out".into(),
             Self::Gates(_) => "start it again; what was in force before still is".into(),
             Self::Store(_) | Self::Database(_) | Self::Asked { .. } => return None,
@@ -166,7 +175,7 @@ impl StartError {
             | Self::Target { .. }
             | Self::NotLoopback { .. }
             | Self::NoKeys { .. } => exit::USAGE,
-            Self::LogFile { .. } | Self::Gates(StoreError::DiskFull) => exit::DISK,
+            Self::LogFile { .. } | Self::Broken { .. } | Self::Gates(StoreError::DiskFull) => exit::DISK,
             Self::Gates(_) => exit::UNREACHABLE,
             Self::Asked { .. } => exit::INTERRUPTED,
             Self::PortTaken { .. } => exit::CONFLICT,

@@ -42,7 +42,7 @@ impl Signals {
     pub fn kill_on_next(mut self) {
         tokio::spawn(async move {
             let name = self.next().await;
-            tracing::warn!("{name} again: stopping at once; tasks that run here start anew when their lease is over");
+            tracing::warn!("{name} again: stopping at once; tasks that run here start anew when the server is back");
             process::exit(i32::from(exit::INTERRUPTED));
         });
     }

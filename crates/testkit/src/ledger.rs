@@ -28,6 +28,11 @@ impl Ledger {
         (&self.file).write_all(format!("{line}\n").as_bytes()).expect("the ledger can be written");
     }
 
+    /// How many bytes it has.
+    pub fn size(&self) -> u64 {
+        self.file.metadata().expect("the ledger can be looked at").len()
+    }
+
     /// Every line, in the order written.
     pub fn lines(&self) -> Vec<String> {
         fs::read_to_string(&self.path).expect("the ledger can be read").lines().map(str::to_owned).collect()

@@ -32,6 +32,8 @@ pub struct ServerOptions {
     pub command: Option<&'static str>,
     /// Where it keeps its data; a directory of its own where `None`.
     pub data_dir: Option<PathBuf>,
+    /// The file that it logs into; one in a directory of its own where `None`.
+    pub log: Option<PathBuf>,
     /// Further arguments of the command.
     pub arguments: Vec<OsString>,
     /// Further variables of its environment.
@@ -52,6 +54,12 @@ impl ServerOptions {
     /// The same, with its data there.
     pub fn in_dir(mut self, dir: &Path) -> Self {
         self.data_dir = Some(dir.into());
+        self
+    }
+
+    /// The same, with its log there.
+    pub fn logging_to(mut self, file: &Path) -> Self {
+        self.log = Some(file.into());
         self
     }
 
@@ -118,7 +126,7 @@ impl Server {
     }
 
     fn log_path(&self) -> PathBuf {
-        self.own.path().join("server.log")
+        self.options.log.clone().unwrap_or_else(|| self.own.path().join("server.log"))
     }
 
     /// Starts the process without waiting for it to be ready.

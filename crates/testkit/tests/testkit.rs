@@ -5,10 +5,12 @@
 use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::panic::catch_unwind;
+use std::process::Command;
 use std::thread;
 use std::time::Duration;
 
 use tasklane_testkit::process::{self, Signal, until};
+use tasklane_testkit::story::story_within;
 use tasklane_testkit::{Connection, Ledger, Reply, port};
 
 /// What the client reads where a server says this and hangs up.
@@ -73,7 +75,7 @@ fn ports_are_never_given_twice() {
 
 #[test]
 fn processes_are_stopped_continued_and_seen() {
-    let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
+    let mut child = Command::new("sleep").arg("60").spawn().unwrap();
     let pid = child.id();
     let patience = Duration::from_secs(10);
     process::signal(pid, Signal::Stop);
@@ -84,4 +86,21 @@ fn processes_are_stopped_continued_and_seen() {
     child.wait().unwrap();
     assert_eq!(process::state(pid), None);
     assert!(catch_unwind(|| until("nothing", Duration::from_millis(20), || None::<()>)).is_err());
+}
+
+#[test]
+fn a_story_that_hangs_is_named_and_ends_with_what_it_started() {
+    const HANGS: &str = "TASKLANE_TESTKIT_HANGS";
+    if std::env::var_os(HANGS).is_some() {
+        return story_within(Duration::from_millis(100), "endless", || drop(Command::new("sleep").arg("600").status()));
+    }
+    let mut again = Command::new(std::env::current_exe().unwrap());
+    again
+        .args(["--exact", "a_story_that_hangs_is_named_and_ends_with_what_it_started"])
+        .env(HANGS, "yes")
+        .env_remove("TASKLANE_STORY_REPORT");
+    // All of its output: it has an end when nothing is left that holds it open.
+    let ended = again.output().unwrap();
+    assert_eq!(ended.status.code(), Some(101));
+    assert!(String::from_utf8_lossy(&ended.stderr).contains("endless"), "{ended:?}");
 }

@@ -10,8 +10,8 @@ use tasklane_testkit::service::{Held, HoldingService};
 use tasklane_testkit::story::story;
 use tasklane_testkit::{Connection, Server, WorkerProcess};
 
-use super::fleet::server;
-use super::{PATIENCE, say};
+use tasklane_stories::harness::ground::on as server;
+use tasklane_stories::harness::{PATIENCE, say};
 
 fn two(name: &str) -> (Scratch, Server, Server) {
     let database = postgres::shared().scratch(name);

@@ -36,6 +36,8 @@ struct About {
     database: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     clock: Option<Clock>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    wal: Option<Wal>,
 }
 
 /// What somebody should look at about the machine's clock.
@@ -46,22 +48,28 @@ struct Clock {
     behind: Duration,
 }
 
-fn about(call: &Call, status: &'static str, clock: Option<Clock>) -> Answer {
+/// What somebody should look at about the store's write-ahead log: it is longer than [`limit::WAL_BYTES`].
+#[derive(Serialize)]
+struct Wal {
+    bytes: u64,
+}
+
+fn about(call: &Call, status: &'static str, clock: Option<Clock>, wal: Option<Wal>) -> Answer {
     call.no_query()?;
     let database = call.app.options.database;
     let message = "Tasklane runs tasks: submit to /v1/tasks, work from /v1/leases";
     let timestamp = call.engine().now();
-    answer::shape(&About { message, service: SERVICE, status, version: VERSION, timestamp, database, clock })
+    answer::shape(&About { message, service: SERVICE, status, version: VERSION, timestamp, database, clock, wal })
 }
 
 /// GET `/`
 pub(crate) async fn root(call: Call) -> Answer {
-    about(&call, "running", None)
+    about(&call, "running", None, None)
 }
 
 /// GET `/health`: the process answers.
 pub(crate) async fn health(call: Call) -> Answer {
-    about(&call, "healthy", None)
+    about(&call, "healthy", None, None)
 }
 
 /// GET `/ready`: it takes work.
@@ -69,7 +77,8 @@ pub(crate) async fn ready(call: Call) -> Answer {
     match call.engine().ready().await {
         Ok(stats) => {
             let behind = Some(stats.clock_behind).filter(|it| *it > limit::CLOCK_SKEW);
-            about(&call, "ready", behind.map(|behind| Clock { behind }))
+            let wal = Some(stats.wal_bytes).filter(|it| *it > limit::WAL_BYTES).map(|bytes| Wal { bytes });
+            about(&call, "ready", behind.map(|behind| Clock { behind }), wal)
         }
         Err(why) => Err(Refused::new(NOT_READY, why).retry_after(SOON)),
     }

@@ -415,6 +415,12 @@ pub trait Store: Send + Sync + 'static {
     /// The store's own clock.
     fn now(&self) -> Timestamp;
 
+    /// Ends, with why, once the store can do nothing more until it is opened anew: nobody knows any more what of it is on
+    /// disk. From then on commits answer [`StoreError::Away`].
+    fn broken(&self) -> BoxFuture<'_, String> {
+        Box::pin(pending())
+    }
+
     /// Finishes what was begun and closes; later calls answer [`StoreError::Away`].
     fn close(&self) -> BoxFuture<'_, ()>;
 }

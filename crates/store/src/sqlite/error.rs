@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use rusqlite::ErrorCode;
+use rusqlite::{ErrorCode, ffi};
 use tasklane_core::error::StoreError;
 use thiserror::Error;
 
@@ -31,6 +31,13 @@ impl Fault {
             Self::Sql(error) => error.sqlite_error_code() == Some(ErrorCode::DiskFull),
             Self::Damaged(_) => false,
         }
+    }
+
+    /// A sync failed: what was written may be on disk or not, and the system may have forgotten which. Another sync would
+    /// answer that all is well (<https://www.sqlite.org/atomiccommit.html>, <https://lwn.net/Articles/752063/>).
+    pub(crate) fn is_unsynced(&self) -> bool {
+        let Self::Sql(rusqlite::Error::SqliteFailure(error, _)) = self else { return false };
+        matches!(error.extended_code, ffi::SQLITE_IOERR_FSYNC | ffi::SQLITE_IOERR_DIR_FSYNC)
     }
 
     pub(crate) fn is_damage(&self) -> bool {

@@ -8,6 +8,7 @@
 //!
 //! The order of files is the road: accept, promote, lease, settle; beside it renew, hand, control, rescue, sweep, inspect.
 
+use std::future::pending;
 use std::path::PathBuf;
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, RwLock};
@@ -22,7 +23,7 @@ use tasklane_core::ports::store::{
 use tasklane_core::queue::{Counts, LaneCounts, Queue};
 use tasklane_core::task::{Attempt, Facts, Lane, Task, TaskId};
 use tasklane_core::time::Timestamp;
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
 use self::checkpoint::Checkpoint;
 use self::inspect::look;
@@ -91,6 +92,7 @@ pub struct SqliteStore {
     view: Arc<RwLock<View>>,
     asks: Sender<Ask>,
     readers: Arc<Readers>,
+    broken: watch::Receiver<Option<String>>,
 }
 
 impl SqliteStore {
@@ -109,6 +111,7 @@ impl SqliteStore {
         live.running.count_anew(clock.now());
         let view = Arc::new(RwLock::new(View::of(&live)));
         let readers = Readers::new(path.clone());
+        let (breaking, broken) = watch::channel(None);
         let parts = Parts {
             db,
             lock,
@@ -118,9 +121,10 @@ impl SqliteStore {
             machine: options.clock,
             reserve: Reserve::take(&options.dir, options.reserve_bytes),
             checkpoint: Checkpoint::default(),
+            broken: breaking,
         };
         let asks = writer::start(parts).map_err(|error| OpenError::io(&path, error))?;
-        Ok(Arc::new(Self { path, clock, view, asks, readers }))
+        Ok(Arc::new(Self { path, clock, view, asks, readers, broken }))
     }
 
     fn overlays(&self, ids: &[TaskId]) -> Vec<Option<view::Overlay>> {
@@ -240,6 +244,15 @@ impl Store for SqliteStore {
 
     fn now(&self) -> Timestamp {
         self.clock.now()
+    }
+
+    fn broken(&self) -> BoxFuture<'_, String> {
+        let mut broken = self.broken.clone();
+        Box::pin(async move {
+            let why = broken.wait_for(Option::is_some).await.ok().and_then(|why| why.clone());
+            // Without a reason it was closed in order.
+            if let Some(why) = why { why } else { pending().await }
+        })
     }
 
     fn close(&self) -> BoxFuture<'_, ()> {

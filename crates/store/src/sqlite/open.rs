@@ -19,7 +19,7 @@ const CACHE_KIB: i64 = 16 * 1024;
 /// What the write-ahead log is cut to when it was larger.
 const JOURNAL_SIZE_LIMIT: i64 = 64 << 20;
 /// Size of a page, in bytes.
-const PAGE: i64 = 8192;
+pub(crate) const PAGE: i64 = 8192;
 /// What every SQLite file begins with.
 const MAGIC: &[u8; 16] = b"SQLite format 3\0";
 

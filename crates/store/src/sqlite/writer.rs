@@ -7,13 +7,14 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::thread;
 
 use rusqlite::Connection;
+use rusqlite::config::DbConfig;
 use tasklane_core::error::StoreError;
 use tasklane_core::ports::clock::Clock;
 use tasklane_core::ports::store::{Answers, Batch};
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
 use super::checkpoint::Checkpoint;
-use super::error::Result;
+use super::error::{Fault, Result};
 use super::live::Live;
 use super::notes::Room;
 use super::open::Lock;
@@ -41,6 +42,8 @@ pub(crate) struct Parts {
     pub machine: Arc<dyn Clock>,
     pub reserve: Reserve,
     pub checkpoint: Checkpoint,
+    /// Why nothing is written any more.
+    pub broken: watch::Sender<Option<String>>,
 }
 
 /// Starts the writer.
@@ -58,18 +61,24 @@ struct Writer<'c> {
     machine: Arc<dyn Clock>,
     reserve: Reserve,
     checkpoint: Checkpoint,
+    broken: watch::Sender<Option<String>>,
     /// Memory may say what the file does not.
     stale: bool,
 }
 
 fn run(parts: Parts, asked: &Receiver<Ask>) {
-    let Parts { db, lock, live, view, clock, machine, reserve, checkpoint } = parts;
+    let Parts { db, lock, live, view, clock, machine, reserve, checkpoint, broken } = parts;
+    let end = broken.subscribe();
     let sql = match Sql::prepare(&db) {
         Ok(sql) => sql,
         Err(fault) => return tracing::error!(%fault, "the store's statements do not fit its schema"),
     };
-    let writer = Writer { stale: false, sql, live, view, clock, machine, reserve, checkpoint };
+    let writer = Writer { stale: false, sql, live, view, clock, machine, reserve, checkpoint, broken };
     let closing = serve(writer, asked);
+    if end.borrow().is_some() {
+        // Closing would move the log into the database, and sync both.
+        let _ = db.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true);
+    }
     let _ = db.close();
     // The next server may open the file from here on.
     drop(lock);
@@ -133,13 +142,16 @@ fn gather(first: Job, asked: &Receiver<Ask>, ahead: &mut VecDeque<Ask>) -> Vec<J
 impl Writer<'_> {
     /// Carries out what has gathered and answers everybody, once it is on disk.
     fn commit(&mut self, jobs: Vec<Job>) {
+        if let Some(why) = self.broken.borrow().as_ref() {
+            return jobs.into_iter().for_each(|job| drop(job.reply.send(Err(StoreError::Away(why.clone())))));
+        }
         let (mut batches, replies): (Vec<Batch>, Vec<_>) = jobs.into_iter().map(|job| (job.batch, job.reply)).unzip();
         let refuse = !self.reserve.try_again(self.machine.elapsed());
         let mut refused: Vec<_> = if refuse { batches.iter_mut().map(refuse_all).collect() } else { Vec::new() };
         let submissions: Vec<usize> = batches.iter().map(|batch| batch.accept.len()).collect();
         let room = if refuse { Room::Scarce } else { Room::Enough };
         let mut done = self.transact(&mut batches, room);
-        if done.as_ref().is_err_and(super::error::Fault::is_full) {
+        if done.as_ref().is_err_and(Fault::is_full) {
             self.reserve.give_up(self.machine.elapsed());
             let full = || Err(full_disk());
             if !refuse {
@@ -157,12 +169,35 @@ impl Writer<'_> {
                 replies.into_iter().zip(answers).for_each(|(reply, answers)| drop(reply.send(Ok(answers))));
             }
             Err(fault) => {
-                tracing::error!(%fault, "a commit failed; nothing of it happened");
-                let error = StoreError::from(fault);
+                let error = self.failed(fault);
                 replies.into_iter().for_each(|reply| drop(reply.send(Err(error.clone()))));
             }
         }
-        self.checkpoint.look(self.sql.db);
+        if self.broken.borrow().is_none()
+            && let Err(fault) = self.checkpoint.look(self.sql.db)
+        {
+            tracing::warn!(%fault, "the write-ahead log could not be moved into the database; it grows until it can");
+            self.break_off(&fault);
+        }
+    }
+
+    /// What callers are told of a commit that failed.
+    fn failed(&self, fault: Fault) -> StoreError {
+        if self.break_off(&fault) {
+            return StoreError::Away(self.broken.borrow().clone().unwrap_or_default());
+        }
+        tracing::error!(%fault, "a commit failed; nothing of it happened");
+        StoreError::from(fault)
+    }
+
+    /// After a sync that failed nothing is written any more: whatever is asked for is refused, and whoever waits for the end
+    /// of the store hears of it. Whether the fault is such a one.
+    fn break_off(&self, fault: &Fault) -> bool {
+        if fault.is_unsynced() {
+            tracing::error!(%fault, "the disk did not take what was written; nothing is written any more");
+            self.broken.send_replace(Some(format!("the disk did not take what was written: {fault}")));
+        }
+        fault.is_unsynced()
     }
 
     /// One transaction, from its beginning to the disk. After a fault nothing of it is left.
@@ -171,7 +206,7 @@ impl Writer<'_> {
             self.forget()?;
         }
         let done = self.try_to(batches, room);
-        if done.is_err()
+        if done.as_ref().is_err_and(|fault| !fault.is_unsynced())
             && let Err(fault) = self.forget()
         {
             tracing::error!(%fault, "memory could not be read anew after a fault; the next commit tries again");
@@ -221,6 +256,9 @@ impl Writer<'_> {
 
     /// Leaves a file that opens fast.
     fn close(&mut self) {
+        if self.broken.borrow().is_some() {
+            return;
+        }
         let position = self.live.position;
         let counted = self.live.counters.write(&mut self.sql, position);
         if let Err(fault) = counted {

@@ -36,6 +36,7 @@ pub(super) fn schemas() -> Value {
             ("timestamp", of("Moment")),
             ("database", text()),
             ("clock", object(&["behind"], [("behind", of("Duration"))])),
+            ("wal", object(&["bytes"], [("bytes", number())])),
         ]),
     })
 }

@@ -6,6 +6,7 @@ use serde_json::Value;
 use tasklane_testkit::Server;
 
 use super::fleet::Fleet;
+use super::ground::Ground;
 
 /// Without a new line in the ledger for so long, and with tasks unfinished, it is stuck.
 const STILL: Duration = Duration::from_secs(30);
@@ -17,19 +18,21 @@ const SESSIONS: &str = "SELECT pid, application_name, state, wait_event_type, wa
 
 /// Looks now and then.
 pub struct Stuck {
-    seen: (usize, Option<u64>),
+    seen: (u64, Option<u64>),
     moved: Instant,
 }
 
-impl Stuck {
-    pub fn new() -> Self {
+impl Default for Stuck {
+    fn default() -> Self {
         Self { seen: (0, None), moved: Instant::now() }
     }
+}
 
+impl Stuck {
     /// Panics with all that can be seen where nothing has moved for long.
     #[track_caller]
     pub fn look(&mut self, fleet: &Fleet, unfinished: Option<u64>) {
-        let seen = (fleet.ledger.lines().len(), unfinished);
+        let seen = (fleet.ledger.size(), unfinished);
         if seen != self.seen {
             (self.seen, self.moved) = (seen, Instant::now());
         }
@@ -58,8 +61,11 @@ pub fn dump(fleet: &Fleet) -> String {
         let log = worker.read().ok().and_then(|it| it.as_ref().map(tasklane_testkit::WorkerProcess::log));
         told += &format!("--- worker {nth}\n{}\n", tail(&log.unwrap_or_default()));
     }
-    let sessions = fleet.cluster.sql_in(&fleet.cluster.url(), SESSIONS).unwrap_or_else(|why| why);
-    told + "--- sessions\n" + &sessions
+    if let Ground::Postgres(cluster, _) = &fleet.ground {
+        let sessions = cluster.sql_in(&cluster.url(), SESSIONS).unwrap_or_else(|why| why);
+        told += &format!("--- sessions\n{sessions}");
+    }
+    told
 }
 
 fn tail(log: &str) -> String {

@@ -1,13 +1,15 @@
-//! Servers and workers on one PostgreSQL cluster of their own.
+//! Servers and workers on a store of their own.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, RwLock};
 
 use serde_json::Value;
 use tasklane_testkit::http::Connection;
-use tasklane_testkit::postgres::{Cluster, Options};
+use tasklane_testkit::postgres::Cluster;
 use tasklane_testkit::service::Service;
-use tasklane_testkit::{Ledger, Server, ServerOptions, WorkerProcess};
+use tasklane_testkit::{Ledger, Server, Signal, WorkerProcess};
 
+use super::ground::Ground;
 use super::target;
 
 /// The type that workers do by calling the target.
@@ -19,29 +21,32 @@ pub const LEASE_SECONDS: &str = "4";
 
 /// The whole of it. Dropped in the order of its fields: whoever needs another goes first.
 pub struct Fleet {
+    /// They do the work of [`EFFECT`].
     pub workers: Vec<RwLock<Option<WorkerProcess>>>,
+    /// All of one store.
     pub servers: Vec<RwLock<Server>>,
+    /// How many of them can take work.
+    up: AtomicUsize,
     target: Service,
+    /// What was seen from outside.
     pub ledger: Arc<Ledger>,
-    pub cluster: Cluster,
+    /// Calls that servers refused.
+    pub refusals: Ledger,
+    /// What they keep their tasks in.
+    pub ground: Ground,
     _dir: tempfile::TempDir,
 }
 
 impl Fleet {
-    /// Starts them on a new cluster with PostgreSQL's defaults: what is answered is on disk.
-    pub fn start(servers: usize, workers: usize) -> Self {
-        let cluster = Cluster::start(Options::full());
-        let url = cluster.database("fleet");
-        Self::on(cluster, &url, servers, workers)
-    }
-
-    /// Starts them on the database of that URL.
-    pub fn on(cluster: Cluster, url: &str, servers: usize, workers: usize) -> Self {
+    /// Starts them.
+    pub fn start(ground: Ground, servers: usize, workers: usize) -> Self {
         let dir = tempfile::TempDir::with_prefix("tasklane-fleet-").unwrap();
         let ledger = Arc::new(Ledger::open(&dir.path().join("ledger")));
+        let refusals = Ledger::open(&dir.path().join("refusals"));
         let target = target::start(Arc::clone(&ledger));
-        let servers = (0..servers).map(|_| RwLock::new(server(url).start())).collect();
-        let mut fleet = Self { workers: Vec::new(), servers, target, ledger, cluster, _dir: dir };
+        let up = AtomicUsize::new(servers);
+        let servers = (0..servers).map(|_| RwLock::new(ground.server(dir.path()).start())).collect();
+        let mut fleet = Self { workers: Vec::new(), servers, up, target, ledger, refusals, ground, _dir: dir };
         fleet.workers = (0..workers).map(|_| RwLock::new(Some(fleet.worker()))).collect();
         for worker in &fleet.workers {
             worker.read().unwrap().as_ref().unwrap().until_says("\"ready\"");
@@ -49,14 +54,48 @@ impl Fleet {
         fleet
     }
 
-    /// The base URL and the address of a server, whether it runs or not.
+    /// The cluster of a fleet on PostgreSQL.
+    pub fn cluster(&self) -> &Cluster {
+        match &self.ground {
+            Ground::Postgres(cluster, _) => cluster,
+            Ground::Sqlite | Ground::SqliteAt(_) => panic!("this fleet has no PostgreSQL"),
+        }
+    }
+
+    /// Whether no server can take work.
+    pub fn is_away(&self) -> bool {
+        self.up.load(Ordering::Relaxed) == 0
+    }
+
+    /// The store is away while this is done, and with it all servers.
+    pub fn without_store(&self, done: impl FnOnce()) {
+        let up = self.up.swap(0, Ordering::Relaxed);
+        done();
+        self.up.store(up, Ordering::Relaxed);
+    }
+
+    /// A connection to a server, if it takes one.
     pub fn connect(&self, server: usize) -> Option<Connection> {
         Connection::open(self.servers[server].read().unwrap().address()).ok()
     }
 
     /// Kills a server.
     pub fn kill_server(&self, nth: usize) {
+        self.up.fetch_sub(1, Ordering::Relaxed);
         self.servers[nth].write().unwrap().kill();
+    }
+
+    /// Asks a server to end, and waits until it has.
+    pub fn stop_server(&self, nth: usize) {
+        self.up.fetch_sub(1, Ordering::Relaxed);
+        assert_eq!(self.servers[nth].write().unwrap().stop().code(), Some(0));
+    }
+
+    /// Asks a worker to end, and waits until it has.
+    pub fn stop_worker(&self, nth: usize) {
+        let mut worker = self.workers[nth].write().unwrap().take().unwrap();
+        worker.signal(Signal::Term);
+        assert_eq!(worker.wait_end().code(), Some(0));
     }
 
     /// Starts one that was killed, without waiting for it.
@@ -67,6 +106,7 @@ impl Fleet {
     /// Waits until a server that was started takes work.
     pub fn wait_server(&self, nth: usize) {
         self.servers[nth].write().unwrap().wait_ready();
+        self.up.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Kills a worker.
@@ -96,9 +136,4 @@ impl Fleet {
         let file = format!("{bound}[outbound]\nallow = [\"127.0.0.1\"]\n");
         WorkerProcess::start(&urls, &["--lease-seconds", LEASE_SECONDS, "--slots", "4"], &[], &file)
     }
-}
-
-/// A server on that database, not started. Its work is done elsewhere.
-pub fn server(url: &str) -> ServerOptions {
-    ServerOptions::without_executors().with_env("TASKLANE_DATABASE_URL", url)
 }

@@ -1,4 +1,6 @@
-//! Somebody sets the machine's clock back by a day: what is due stays due, leases neither end early nor last a day longer.
+//! T21: somebody sets a clock: what is due stays due, leases neither end early nor last longer.
+//!
+//! Seen red: with a server whose time is the wall clock's, what is due waits for a day.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -6,8 +8,11 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
-use tasklane_testkit::ServerOptions;
-use tasklane_testkit::story::story;
+use tasklane_stories::harness::PATIENCE;
+use tasklane_stories::harness::ground::{Store, on};
+use tasklane_stories::harness::run::chaos;
+use tasklane_testkit::process::until;
+use tasklane_testkit::{ServerOptions, postgres as database};
 
 const DAY: i64 = 24 * 3600;
 const SOON: Duration = Duration::from_secs(12);
@@ -23,8 +28,9 @@ fn wall_clock(dir: &Path) -> PathBuf {
 }
 
 #[test]
-fn nothing_waits_a_day_and_nothing_ends_early() {
-    story("clock_back", || {
+fn sqlite() {
+    chaos("t21_clocks::sqlite", Store::Sqlite, |run| {
+        run.line.faults = 2;
         let dir = tempfile::tempdir().unwrap();
         let clock = dir.path().join("seconds");
         let set = |seconds: i64| fs::write(&clock, seconds.to_string()).unwrap();
@@ -68,5 +74,41 @@ fn nothing_waits_a_day_and_nothing_ends_early() {
             server.report(&json!({ "worker": "w", "succeed": [{ "id": held, "lease": lease, "result": 1 }] }));
         assert_eq!(settled["lost"], json!([]));
         assert_eq!(server.task(&waits)["state"], "scheduled");
+    });
+}
+
+/// A server whose machine is an hour ahead: what counts is the database's time.
+#[test]
+fn postgres() {
+    chaos("t21_clocks::postgres", Store::Postgres, |run| {
+        run.line.faults = 1;
+        let dir = tempfile::tempdir().unwrap();
+        let clock = dir.path().join("seconds");
+        fs::write(&clock, "3600").unwrap();
+        let scratch = database::shared().scratch("clocks");
+        let right = on(scratch.url()).start();
+        let ahead =
+            on(scratch.url()).with_env("LD_PRELOAD", wall_clock(dir.path())).with_env("STORY_CLOCK", &clock).start();
+
+        // What one delays is not due at the other, and a lease by one is not over at the other.
+        let later = right.submit(&json!({ "type": "later", "delay": "10m" }));
+        let held = right.submit(&json!({ "type": "held" }));
+        let lease = right.lease("w", "held", 1, "5m")[0]["lease"].clone();
+        let soon = ahead.submit(&json!({ "type": "soon", "delay": "1s" }));
+        until("what one made to be due at the other", PATIENCE, || {
+            let leased = right.lease_now("w", "soon");
+            leased.first().map(|it| assert_eq!(it["id"], soon.as_str()))
+        });
+        // The one that is ahead has looked for what is due at least once since.
+        std::thread::sleep(Duration::from_millis(1500));
+        assert_eq!(ahead.task(&later)["state"], "scheduled");
+        let made = [&right, &ahead].map(|it| it.submit(&json!({ "type": "stamped" })));
+        let stamps = made.map(|id| right.task(&id)["created_at"].as_str().unwrap().to_owned());
+        assert_eq!(stamps[0][..11], stamps[1][..11], "{stamps:?}");
+        let minute = |stamp: &str| stamp[11..13].parse::<i64>().unwrap() * 60 + stamp[14..16].parse::<i64>().unwrap();
+        assert!((minute(&stamps[0]) - minute(&stamps[1])).abs() <= 1, "{stamps:?}");
+        let report = json!({ "worker": "w", "succeed": [{ "id": held, "lease": lease, "result": 1 }] });
+        assert_eq!(ahead.report(&report)["lost"], json!([]));
+        assert_eq!(right.task(&held)["state"], "succeeded");
     });
 }

@@ -16,13 +16,17 @@ const PAUSE: Duration = Duration::from_millis(20);
 
 /// A caller who goes on with the next server where one does not answer, until the story is over.
 pub struct Caller<'a> {
+    /// Whom it calls.
     pub fleet: &'a Fleet,
+    /// The story is over.
     pub over: &'a AtomicBool,
+    /// The server that it calls now.
     pub server: usize,
     connection: Option<Connection>,
 }
 
 impl<'a> Caller<'a> {
+    /// One that begins with that server.
     pub fn new(fleet: &'a Fleet, over: &'a AtomicBool, server: usize) -> Self {
         Self { fleet, over, server: server % fleet.servers.len(), connection: None }
     }
@@ -34,7 +38,7 @@ impl<'a> Caller<'a> {
                 Some(reply) if reply.status < 500 => return Some(reply),
                 Some(reply) => {
                     let after = reply.header("retry-after").unwrap_or("none");
-                    self.fleet.ledger.write(&format!("refused {} {after} {path}", reply.status));
+                    self.fleet.refusals.write(&format!("refused {} {after} {path}", reply.status));
                 }
                 None => {}
             }

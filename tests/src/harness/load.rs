@@ -8,6 +8,7 @@ use super::checker::{self, Figures};
 use super::fleet::Fleet;
 use super::producer::{Caller, produce};
 use super::reporter::report;
+use super::stall;
 use super::stuck::Stuck;
 
 /// Between two submits of a producer: a load that a busy machine carries while it is struck.
@@ -16,7 +17,7 @@ const PACES: [Duration; 3] = [Duration::from_millis(250), Duration::from_millis(
 /// Strikes under load, waits for rest and checks; at least so many tasks must have succeeded.
 pub fn under_load(fleet: &Fleet, least: usize, strike: impl FnOnce(&AtomicBool)) -> Figures {
     let (producing, working) = (AtomicBool::new(false), AtomicBool::new(false));
-    thread::scope(|scope| {
+    let stall = thread::scope(|scope| {
         // However this ends, nobody is left behind.
         let _over = (Over(&producing), Over(&working));
         for (producer, pace) in PACES.into_iter().enumerate() {
@@ -25,11 +26,14 @@ pub fn under_load(fleet: &Fleet, least: usize, strike: impl FnOnce(&AtomicBool))
         }
         let (leasing, reporting) = (Caller::new(fleet, &working, 0), Caller::new(fleet, &working, 1));
         scope.spawn(move || report(leasing, reporting));
+        let watching = scope.spawn(|| stall::longest(fleet, &working));
         strike(&producing);
         producing.store(true, Ordering::Relaxed);
         rest(fleet);
+        working.store(true, Ordering::Relaxed);
+        watching.join().unwrap()
     });
-    checker::check(fleet, least)
+    Figures { longest_stall: stall, ..checker::check(fleet, least) }
 }
 
 struct Over<'a>(&'a AtomicBool);
@@ -42,7 +46,7 @@ impl Drop for Over<'_> {
 
 /// Waits until nothing is left to do.
 pub fn rest(fleet: &Fleet) {
-    let mut stuck = Stuck::new();
+    let mut stuck = Stuck::default();
     loop {
         let left = unfinished(fleet);
         if left == Some(0) {
