@@ -12,6 +12,7 @@ use std::collections::{BTreeMap, HashMap};
 use crate::limit;
 use crate::queue::is_of_system;
 use crate::task::{Lane, Task};
+use crate::time::Timestamp;
 
 /// What a task of a tenant of weight 1 costs: only the ratio to others counts.
 const COST: f64 = 1_000_000.0;
@@ -77,22 +78,38 @@ impl Task {
     }
 }
 
-/// The turns of one lane and priority.
+/// The turns of one lane and priority. A store keeps how far they have come, the front, for good; the rest is told by what is
+/// queued.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Turns {
-    /// The last one that was leased.
+    /// The last one that was leased; before the first lease, of what stood first.
     front: Option<i64>,
     /// The last one of each tenant.
     tails: HashMap<Box<str>, i64>,
 }
 
 impl Turns {
+    /// Turns that have come this far.
+    pub fn at(front: i64) -> Self {
+        Self { front: Some(front), tails: HashMap::new() }
+    }
+
+    /// How far they have come, if that is known: where who is new joins.
+    pub fn front(&self) -> Option<i64> {
+        self.front
+    }
+
+    /// Whether the last turn of this tenant is known.
+    pub fn knows(&self, tenant: &str) -> bool {
+        self.tails.contains_key(tenant)
+    }
+
     /// The turn of a task of this tenant that becomes queued.
     ///
     /// # Errors
     /// What is not known could not be looked up.
-    pub fn next<L: Line>(&mut self, tenant: &str, cost: i64, line: &mut L) -> Result<i64, L::Error> {
-        let front = self.front(line)?;
+    pub fn next<L: Line>(&mut self, tenant: &str, cost: i64, now: Timestamp, line: &mut L) -> Result<i64, L::Error> {
+        let front = self.again(now, line)?;
         let tail = match self.tails.get(tenant) {
             Some(tail) => Some(*tail),
             None => tail(tenant, cost, front, line)?,
@@ -112,8 +129,14 @@ impl Turns {
     ///
     /// # Errors
     /// What is not known could not be looked up.
-    pub fn again<L: Line>(&mut self, line: &mut L) -> Result<i64, L::Error> {
-        self.front(line)
+    pub fn again<L: Line>(&mut self, now: Timestamp, line: &mut L) -> Result<i64, L::Error> {
+        let front = match self.front {
+            Some(front) => front,
+            // Turns begin at the time, so that those of whoever did not know yet that the lane is shared are near.
+            None => line.first()?.unwrap_or(now.as_micros()),
+        };
+        self.front = Some(front);
+        Ok(front)
     }
 
     /// A task of this place was leased.
@@ -121,18 +144,16 @@ impl Turns {
         self.front = self.front.max(Some(place));
     }
 
-    /// A task of this tenant left the line without being leased: it is not charged for it.
-    pub fn left(&mut self, tenant: &str) {
-        self.tails.remove(tenant);
+    /// A task of this tenant that had a turn left the line without being leased: it is not charged for it.
+    pub fn left(&mut self, tenant: &str, cost: i64) {
+        if let Some(tail) = self.tails.get_mut(tenant) {
+            *tail = tail.saturating_sub(cost);
+        }
     }
 
-    fn front<L: Line>(&mut self, line: &mut L) -> Result<i64, L::Error> {
-        let front = match self.front {
-            Some(front) => front,
-            None => line.first()?.unwrap_or(0),
-        };
-        self.front = Some(front);
-        Ok(front)
+    /// Only the front is known, as after a start.
+    pub fn forget_tails(&mut self) {
+        self.tails.clear();
     }
 }
 
@@ -194,7 +215,7 @@ mod tests {
         fn accept(&mut self, tenant: u8, many: usize) {
             for _ in 0..many {
                 let (name, cost) = (name(tenant), self.weights.cost(&name(tenant)));
-                let Ok(turn) = self.turns.next(&name, cost, &mut &self.queue);
+                let Ok(turn) = self.turns.next(&name, cost, Timestamp::EPOCH, &mut &self.queue);
                 self.accepted += 1;
                 self.queue.0.insert((turn, self.accepted, tenant));
             }
@@ -237,7 +258,7 @@ mod tests {
         lane.accept(2, 10);
         lane.accept(1, 10_000);
         lane.queue.0.retain(|it| it.2 != 1);
-        lane.turns.left("1");
+        (0..10_000).for_each(|_| lane.turns.left("1", lane.weights.cost("1")));
         lane.accept(1, 1);
         assert!(lane.lease(2).contains(&1));
     }

@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 
 use tasklane_core::decision::{Decision, Next};
-use tasklane_core::fair::{Fairness, Line, Turns};
+use tasklane_core::fair::{Fairness, Line};
 use tasklane_core::state::State;
 use tasklane_core::task::{Facts, Lane, Task, TaskId};
 
@@ -66,8 +66,8 @@ impl Tx<'_> {
         let mut turns = self.model.turns.remove(&key).unwrap_or_default();
         let mut line = LineOf { model: self.model, lane: &facts.lane, priority: task.priority, but: facts.id };
         let Ok(turn) = match to {
-            Next::Queued => turns.next(tenant, cost, &mut line).map(Some),
-            Next::QueuedAgain => turns.again(&mut line).map(Some),
+            Next::Queued => turns.next(tenant, cost, self.now, &mut line).map(Some),
+            Next::QueuedAgain => turns.again(self.now, &mut line).map(Some),
             _ => Ok(None),
         };
         self.model.turns.insert(key, turns);
@@ -83,8 +83,12 @@ impl Tx<'_> {
 
     /// A task leaves the line without being leased.
     pub(super) fn leave_line(&mut self, task: &Task) {
-        if let Some(turns) = self.turns_of(task).filter(|_| task.facts.state == State::Queued) {
-            turns.left(&task.facts.scope.tenant);
+        let (facts, tenant) = (&task.facts, &task.facts.scope.tenant);
+        let Some(cost) = self.model.fairness.in_lane(&facts.lane).map(|weights| weights.cost(tenant)) else { return };
+        if task.turn.is_some()
+            && let Some(turns) = self.model.turns.get_mut(&(Arc::clone(&facts.lane), task.priority))
+        {
+            turns.left(tenant, cost);
         }
     }
 
@@ -94,10 +98,6 @@ impl Tx<'_> {
             let key = (Arc::clone(&task.facts.lane), task.priority);
             self.model.turns.entry(key).or_default().leased(task.place());
         }
-    }
-
-    fn turns_of(&mut self, task: &Task) -> Option<&mut Turns> {
-        self.model.turns.get_mut(&(Arc::clone(&task.facts.lane), task.priority))
     }
 }
 

@@ -148,7 +148,7 @@ impl Model {
         for lane in self.lanes.iter().filter(|lane| is_served(lane)) {
             let mut rooms: BTreeMap<GateName, u32> = BTreeMap::new();
             let mut ids = BTreeSet::new();
-            for id in self.line(|task| task.facts.lane == *lane) {
+            for id in self.line(lane) {
                 let Some(facts) = self.tasks.get(&id).map(|kept| &kept.task.facts) else { continue };
                 let names: Vec<GateName> = facts.passes().collect();
                 for name in &names {

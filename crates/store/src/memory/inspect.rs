@@ -99,7 +99,7 @@ impl Model {
     pub(super) fn standing(&self, id: TaskId, most: u64) -> Option<Standing> {
         let (task, slots) = (&self.shown(id)?.task, Slots::of(self));
         let queue = self.queues.get(&task.facts.lane.queue).copied().unwrap_or(QueueState::Active);
-        let lane = self.line(|it| it.facts.lane == task.facts.lane);
+        let lane = self.line(&task.facts.lane);
         let before = lane.into_iter().take_while(|it| *it != id);
         let ahead = (task.facts.state == State::Queued).then(|| before.filter(|it| self.waits(*it, &slots)).count());
         let standing = Standing::new(slots.show(self, task), queue, ahead.map(|it| it as u64), most);
@@ -139,7 +139,7 @@ impl Model {
         let slots = Slots::of(self);
         let lanes = self.lanes.iter().filter(|lane| *lane.queue == *queue);
         let firsts = lanes.filter_map(|lane| {
-            let line = self.line(|task| task.facts.lane == *lane);
+            let line = self.line(lane);
             let first = line.iter().find(|id| self.waits(**id, &slots)).or(line.first())?;
             let kept = self.tasks.get(first)?;
             Some((!self.waits(*first, &slots), age(kept), *first))
@@ -147,10 +147,10 @@ impl Model {
         firsts.min().map(|(_, _, id)| id)
     }
 
-    /// The first of each lane and priority has waited longest there; the oldest of these has waited longest of all.
+    /// Since when the first of each lane and priority is queued; the oldest of these.
     fn oldest(&self, queue: &str) -> Option<Timestamp> {
         let mut firsts = BTreeMap::new();
-        for id in self.line(|task| *task.facts.lane.queue == *queue) {
+        for id in self.lines(|lane| *lane.queue == *queue).into_values().flatten() {
             let task = &self.tasks.get(&id)?.task;
             firsts.entry((&task.facts.lane, task.priority)).or_insert(task.queued_at);
         }

@@ -2,6 +2,7 @@
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use tasklane_core::lease::{LeaseRequest, Leased};
 use tasklane_core::limit;
@@ -10,27 +11,28 @@ use tasklane_core::queue::QueueState;
 use tasklane_core::rescue::Host;
 use tasklane_core::sabotage::{self, Sabotage};
 use tasklane_core::state::State;
-use tasklane_core::task::{Lane, Task, TaskId};
+use tasklane_core::task::{Facts, Lane, TaskId};
 use tasklane_core::time::Timestamp;
 
 use super::gate::Slots;
 use super::{Kept, Model, Tx};
 
 impl Model {
-    /// Queued tasks that `wanted` lets through, in the order they would be leased in.
-    pub(super) fn line(&self, wanted: impl Fn(&Task) -> bool) -> Vec<TaskId> {
-        let queued = self.tasks.values().filter(|kept| kept.task.facts.state == State::Queued && wanted(&kept.task));
-        let mut lanes: BTreeMap<&Lane, Vec<&Kept>> = BTreeMap::new();
-        queued.for_each(|kept| lanes.entry(&kept.task.facts.lane).or_default().push(kept));
-        lanes.values_mut().for_each(|lane| lane.sort_unstable_by_key(|kept| Reverse(place(kept))));
-        // Each lane goes by its places; between them what stands first in each counts, by age.
-        let mut line = Vec::new();
-        while let Some(lane) =
-            lanes.values_mut().filter(|it| !it.is_empty()).min_by_key(|lane| lane.last().map(|kept| age(kept)))
-        {
-            line.extend(lane.pop().map(|kept| kept.task.facts.id));
+    /// What is queued in each lane that `wanted` lets through, in its order.
+    pub(super) fn lines(&self, wanted: impl Fn(&Lane) -> bool) -> BTreeMap<Arc<Lane>, Vec<TaskId>> {
+        let is_queued = |facts: &Facts| facts.state == State::Queued && wanted(&facts.lane);
+        let mut queued: Vec<_> = self.tasks.values().filter(|kept| is_queued(&kept.task.facts)).collect();
+        queued.sort_unstable_by_key(|kept| place(kept));
+        let mut lines: BTreeMap<Arc<Lane>, Vec<TaskId>> = BTreeMap::new();
+        for facts in queued.into_iter().map(|kept| &kept.task.facts) {
+            lines.entry(Arc::clone(&facts.lane)).or_default().push(facts.id);
         }
-        line
+        lines
+    }
+
+    /// What is queued in a lane, in its order.
+    pub(super) fn line(&self, lane: &Lane) -> Vec<TaskId> {
+        self.lines(|it| it == lane).into_values().flatten().collect()
     }
 }
 
@@ -48,19 +50,11 @@ pub(super) fn age(kept: &Kept) -> (Reverse<i32>, Timestamp, u64) {
 impl Tx<'_> {
     pub(super) fn lease(&mut self, request: &LeaseRequest) -> Vec<Leased> {
         let model = &self.model;
-        let line = model.line(|task| {
-            let lane = &task.facts.lane;
-            model.queues.get(&lane.queue) != Some(&QueueState::Paused) && request.serves(lane)
-        });
+        let is_open = |lane: &Lane| model.queues.get(&lane.queue) != Some(&QueueState::Paused);
+        let mut lines = model.lines(|lane| is_open(lane) && request.serves(lane));
         let (mut leased, mut bytes, mut slots) = (Vec::new(), 0, Slots::of(model));
-        for id in line {
-            if leased.len() == request.limit || bytes >= limit::LEASE_BYTES {
-                break;
-            }
-            // Whoever is behind a full gate is not looked at, not even for a deadline.
-            if !self.may_pass(id, &slots) {
-                continue;
-            }
+        while leased.len() < request.limit && bytes < limit::LEASE_BYTES {
+            let Some(id) = self.take_next(&mut lines, &slots) else { break };
             let stood = self.model.tasks.get(&id).map(|kept| kept.task.clone());
             let started = self.start(id, request, leased.len());
             if let Some(started) = &started {
@@ -72,6 +66,17 @@ impl Tx<'_> {
             leased.extend(started);
         }
         leased
+    }
+
+    /// Of what stands first in each line the oldest. Whoever is behind a full gate is not looked at, not even for a deadline.
+    fn take_next(&self, lines: &mut BTreeMap<Arc<Lane>, Vec<TaskId>>, slots: &Slots) -> Option<TaskId> {
+        let first = |line: &Vec<TaskId>| line.iter().position(|id| self.may_pass(*id, slots));
+        let firsts = lines.values_mut().filter_map(|line| {
+            let at = first(line)?;
+            Some((self.model.tasks.get(&line[at]).map(age), at, line))
+        });
+        let (_, at, line) = firsts.min_by_key(|(age, ..)| *age)?;
+        Some(line.remove(at))
     }
 
     /// Whether all gates of a task have room.

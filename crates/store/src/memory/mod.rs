@@ -133,8 +133,8 @@ impl MemoryStore {
     }
 
     /// What a store does when it is opened again: leases granted before count anew from now
-    /// ([`tasklane_core::lease::Lease::count_anew`]), what ran in the server is cut off, sweep begins a new round, and turns
-    /// are told by what is queued.
+    /// ([`tasklane_core::lease::Lease::count_anew`]), what ran in the server is cut off, sweep begins a new round, and the
+    /// last turns of tenants are told by what is queued.
     pub fn reopened(&self) {
         if sabotage::is(Sabotage::RescueWithoutGrace) {
             return;
@@ -142,7 +142,7 @@ impl MemoryStore {
         let now = self.clock.now();
         let mut model = self.model();
         model.sweep = sweep::Cursor::default();
-        model.turns.clear();
+        model.turns.values_mut().for_each(Turns::forget_tails);
         for kept in model.tasks.values_mut() {
             let Some(lease) = &mut kept.task.facts.lease else { continue };
             match kept.home {

@@ -85,7 +85,7 @@ impl Live {
         Ok(Self {
             gauges,
             fairness,
-            turns: HashMap::default(),
+            turns: turns(db)?,
             counters,
             takeable,
             running,
@@ -204,4 +204,14 @@ pub(crate) fn resume(kept: &mut Kept, grant: &GrantBody, index: usize) {
         kept.task.start(Some(&grant.worker), lease, grant.started_at);
         (kept.worker, kept.settled) = (grant.worker_no, None);
     }
+}
+
+/// How far turns have come.
+fn turns(db: &Connection) -> Result<HashMap<(LaneNo, i32), Turns, ById>> {
+    let mut find = db.prepare("SELECT lane, urgency, front FROM turns")?;
+    let of = |row: &rusqlite::Row<'_>| {
+        let (lane, urgency): (u32, i32) = (row.get(0)?, row.get(1)?);
+        Ok(((LaneNo(lane), -urgency), Turns::at(row.get(2)?)))
+    };
+    Ok(find.query_map([], of)?.collect::<rusqlite::Result<_>>()?)
 }

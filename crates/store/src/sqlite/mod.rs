@@ -50,6 +50,7 @@ mod inspect;
 mod keys;
 mod lease;
 mod live;
+mod merge;
 mod migrate;
 mod names;
 mod notes;

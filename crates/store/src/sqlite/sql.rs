@@ -8,7 +8,7 @@ use tasklane_core::task::{Attempt, TaskId};
 use tasklane_core::time::Timestamp;
 
 use super::error::{Fault, Result};
-use super::names::Names;
+use super::names::{LaneNo, Names};
 use super::row::{COLUMNS, Head, Kept};
 use super::rows::{MANY, Rows};
 use super::seqs::{pack, unpack};
@@ -57,7 +57,8 @@ statements! {
     takeable_update: "UPDATE takeable SET seqs = ? WHERE lane = ? AND urgency = ? AND rank = ? AND first = ?";
     takeable_delete: "DELETE FROM takeable WHERE lane = ? AND urgency = ? AND rank = ? AND first = ?";
     takeable_first: "SELECT urgency, rank, first, seqs FROM takeable WHERE lane = ? ORDER BY urgency, rank, first";
-    takeable_ends: "SELECT min(rank), max(rank) FROM takeable WHERE lane = ? AND urgency = ?";
+    takeable_ends: "SELECT (SELECT min(rank) FROM takeable WHERE lane = ?1 AND urgency = ?2),
+                           (SELECT max(rank) FROM takeable WHERE lane = ?1 AND urgency = ?2)";
     rank_of: "SELECT head FROM tasks WHERE seq = ?";
     due_add: "INSERT OR REPLACE INTO due (at, id, seq) VALUES (?, ?, ?)";
     due_remove: "DELETE FROM due WHERE at = ? AND id = ?";
@@ -80,6 +81,7 @@ statements! {
     counters_put: "INSERT INTO counters (lane, scope, counts) VALUES (?, ?, ?)
                    ON CONFLICT DO UPDATE SET counts = excluded.counts";
     gate_put: "INSERT OR REPLACE INTO gates (kind, tenant, key, set_by, bounds, starts) VALUES (?, ?, ?, ?, ?, ?)";
+    front_put: "INSERT OR REPLACE INTO turns (lane, urgency, front) VALUES (?, ?, ?)";
     gate_remove: "DELETE FROM gates WHERE kind = ? AND tenant = ? AND key = ?";
     fact_put: "INSERT INTO facts (name, value) VALUES (?, ?) ON CONFLICT DO UPDATE SET value = excluded.value";
 }
@@ -157,6 +159,12 @@ impl Sql<'_> {
         let ends = self.takeable_ends.query_row((strand.0, urgency), |row| Ok((row.get(0)?, row.get(1)?)))?;
         let (first, last): (Option<i64>, Option<i64>) = ends;
         Ok(first.zip(last))
+    }
+
+    /// Turns of a lane and urgency have come this far.
+    pub(crate) fn front_put(&mut self, lane: LaneNo, urgency: i32, front: i64) -> Result<()> {
+        self.front_put.execute((lane.0, urgency, front))?;
+        Ok(())
     }
 
     /// The rank of a task that can be read.

@@ -25,7 +25,7 @@ const GROUP: usize = 512;
 /// Most places of one strand kept in memory.
 const LINE: usize = 1024;
 /// Places read of a strand that gives little.
-const FEW: usize = 16;
+pub(super) const FEW: usize = 16;
 /// Most places kept in memory in all; past it everything is forgotten and read again.
 const LINES: usize = 400_000;
 
@@ -71,14 +71,6 @@ pub(crate) struct Takeable {
     changed: BTreeSet<StrandNo>,
 }
 
-/// Where the next task may come from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Source {
-    Strand(StrandNo),
-    /// All strands of a lane that tenants share.
-    Shared(LaneNo),
-}
-
 /// What says whether a task may be taken.
 pub(crate) struct Gating<'g> {
     pub names: &'g Names,
@@ -88,16 +80,16 @@ pub(crate) struct Gating<'g> {
 }
 
 impl Gating<'_> {
-    fn full(&self, gates: &[GateNo]) -> Option<GateNo> {
+    pub(super) fn full(&self, gates: &[GateNo]) -> Option<GateNo> {
         gates.iter().copied().find(|gate| self.gauges.room(*gate, self.now) == 0)
     }
 
     /// Whether no task of a lane may start.
-    fn is_shut(&self, lane: LaneNo) -> bool {
+    pub(super) fn is_shut(&self, lane: LaneNo) -> bool {
         self.full(self.strands.gates_of_lane(lane)).is_some()
     }
 
-    fn reserve(&mut self, strand: StrandNo) {
+    pub(super) fn reserve(&mut self, strand: StrandNo) {
         self.strands.gates_of(strand).for_each(|gate| self.gauges.reserve(gate));
     }
 }
@@ -245,7 +237,7 @@ impl Takeable {
     }
 
     /// The first place of a strand.
-    fn peek(&mut self, sql: &mut Sql<'_>, strand: StrandNo, wanted: usize) -> Result<Option<Place>> {
+    pub(super) fn peek(&mut self, sql: &mut Sql<'_>, strand: StrandNo, wanted: usize) -> Result<Option<Place>> {
         if self.line(strand).first.is_empty() && self.line(strand).unread {
             self.read(sql, strand, wanted)?;
         }
@@ -265,7 +257,7 @@ impl Takeable {
         Ok(())
     }
 
-    fn pop(&mut self, strand: StrandNo) -> Option<Place> {
+    pub(super) fn pop(&mut self, strand: StrandNo) -> Option<Place> {
         let line = self.line(strand);
         let place = line.first.pop_front()?;
         line.queued = line.queued.saturating_sub(1);
@@ -275,7 +267,7 @@ impl Takeable {
     }
 
     /// Something was taken out of a strand.
-    fn shortened(&mut self, sql: &mut Sql<'_>, strands: &Strands, strand: StrandNo) -> Result<()> {
+    pub(super) fn shortened(&mut self, sql: &mut Sql<'_>, strands: &Strands, strand: StrandNo) -> Result<()> {
         let lane = strands.lane(strand);
         if strand.index().is_none() {
             if self.queued(strand) == 0 {
@@ -303,46 +295,30 @@ impl Takeable {
         lanes: &[LaneNo],
         most: usize,
     ) -> Result<Vec<(StrandNo, Place)>> {
-        let mut taken = Vec::with_capacity(most.min(LINE));
         // Of many lanes each gives little; of one lane all is wanted.
         let wanted = if lanes.len() <= 4 { most } else { (2 * most / lanes.len()).max(FEW) };
+        if lanes.iter().any(|lane| gating.names.is_shared(*lane)) {
+            return self.take_by_age(sql, gating, lanes, (most, wanted));
+        }
+        let mut taken = Vec::with_capacity(most.min(LINE));
         let mut first = BinaryHeap::with_capacity(lanes.len());
         for lane in lanes.iter().filter(|lane| !gating.is_shut(**lane)) {
-            if gating.names.is_shared(*lane) {
-                let only = lanes.len() == 1;
-                first.extend(self.first_by_age(sql, *lane, only)?.map(|age| Reverse((age, Source::Shared(*lane)))));
-                continue;
-            }
             let plain = StrandNo::plain(*lane);
-            let of = |(place, strand)| Reverse((place, Source::Strand(strand)));
-            first.extend(self.peek(sql, plain, wanted)?.map(|place| of((place, plain))));
-            first.extend(self.heads.first(*lane).map(of));
+            first.extend(self.peek(sql, plain, wanted)?.map(|place| Reverse((place, plain))));
+            first.extend(self.heads.first(*lane).map(Reverse));
         }
-        while let Some(Reverse((_, source))) = first.pop().filter(|_| taken.len() < most) {
-            let strand = match source {
-                Source::Strand(strand) => strand,
-                Source::Shared(lane) => {
-                    taken.extend(self.take_shared(sql, gating, lane)?);
-                    if !gating.is_shut(lane) {
-                        let only = lanes.len() == 1;
-                        let age = self.first_by_age(sql, lane, only)?;
-                        first.extend(age.map(|age| Reverse((age, source))));
-                    }
-                    continue;
-                }
-            };
+        while let Some(Reverse((_, strand))) = first.pop().filter(|_| taken.len() < most) {
             if strand.index().is_some() {
                 taken.extend(self.take_keyed(sql, gating, strand)?);
                 let lane = gating.strands.lane(strand);
-                let next = self.heads.first(lane).filter(|_| !gating.is_shut(lane));
-                first.extend(next.map(|(place, strand)| Reverse((place, Source::Strand(strand)))));
+                first.extend(self.heads.first(lane).filter(|_| !gating.is_shut(lane)).map(Reverse));
                 continue;
             }
             let next = first.peek().map(|Reverse((place, _))| *place);
             let gates = gating.strands.gates_of_lane(LaneNo(strand.0));
             while let Some(place) = self.peek(sql, strand, wanted)?.filter(|_| gating.full(gates).is_none()) {
                 if taken.len() == most || next.is_some_and(|next| next < place) {
-                    first.push(Reverse((place, source)));
+                    first.push(Reverse((place, strand)));
                     break;
                 }
                 self.pop(strand);
@@ -355,51 +331,6 @@ impl Takeable {
         Ok(taken)
     }
 
-    /// The first of a lane that tenants share, and the strand it stands in.
-    fn first_of(&mut self, sql: &mut Sql<'_>, lane: LaneNo) -> Result<Option<(Place, StrandNo)>> {
-        let plain = StrandNo::plain(lane);
-        let first = self.peek(sql, plain, FEW)?.map(|place| (place, plain));
-        Ok(first.into_iter().chain(self.heads.first(lane)).min())
-    }
-
-    /// How old the first of a lane that tenants share is: that counts between lanes, and where there is but one, nothing does.
-    fn first_by_age(&mut self, sql: &mut Sql<'_>, lane: LaneNo, is_only_one: bool) -> Result<Option<Place>> {
-        let Some((place, _)) = self.first_of(sql, lane)? else { return Ok(None) };
-        let rank = if is_only_one { place.rank } else { sql.rank_of(place.seq)?.unwrap_or(place.rank) };
-        Ok(Some(Place { rank, ..place }))
-    }
-
-    /// Takes the first of a lane that tenants share, or parks its strand.
-    fn take_shared(
-        &mut self,
-        sql: &mut Sql<'_>,
-        gating: &mut Gating<'_>,
-        lane: LaneNo,
-    ) -> Result<Option<(StrandNo, Place)>> {
-        let Some((_, strand)) = self.first_of(sql, lane)?.filter(|_| !gating.is_shut(lane)) else { return Ok(None) };
-        if strand.index().is_some() {
-            return self.take_keyed(sql, gating, strand);
-        }
-        let place = self.pop(strand);
-        gating.reserve(strand);
-        self.shortened(sql, gating.strands, strand)?;
-        Ok(place.map(|place| (strand, place)))
-    }
-
-    /// The first and the last place of this urgency in a lane.
-    pub(crate) fn ends(&mut self, sql: &mut Sql<'_>, lane: LaneNo, urgency: i32) -> Result<Option<(i64, i64)>> {
-        self.finish(sql)?;
-        let mut ends: Option<(i64, i64)> = None;
-        let strands: Vec<StrandNo> =
-            [StrandNo::plain(lane)].into_iter().chain(self.heads.of_lane(lane).map(|(_, strand)| strand)).collect();
-        for strand in strands {
-            if let Some((first, last)) = sql.takeable_ends(strand, urgency)? {
-                ends = Some(ends.map_or((first, last), |(least, most)| (least.min(first), most.max(last))));
-            }
-        }
-        Ok(ends)
-    }
-
     /// Takes the first of a strand with keys, or parks it under a gate that is full.
     fn take_keyed(
         &mut self,
@@ -407,16 +338,10 @@ impl Takeable {
         gating: &mut Gating<'_>,
         strand: StrandNo,
     ) -> Result<Option<(StrandNo, Place)>> {
-        let (lane, gates) = (gating.strands.lane(strand), gating.strands.gates_of_keys(strand));
-        if gating.is_shut(lane) {
+        if gating.is_shut(gating.strands.lane(strand)) {
             return Ok(None);
         }
-        if let Some(full) = gating.full(gates) {
-            self.heads.park(lane, strand, full);
-            // The others may let in those who stand behind it.
-            for gate in gates.iter().filter(|gate| **gate != full) {
-                self.heads.let_in_of(lane, *gate, gating.gauges.room(*gate, gating.now));
-            }
+        if self.park_if_full(gating, strand) {
             return Ok(None);
         }
         if self.peek(sql, strand, FEW)?.is_none() {
@@ -427,6 +352,18 @@ impl Takeable {
         gating.reserve(strand);
         self.shortened(sql, gating.strands, strand)?;
         Ok(place.map(|place| (strand, place)))
+    }
+
+    /// Parks a strand with keys under a gate that is full.
+    pub(super) fn park_if_full(&mut self, gating: &Gating<'_>, strand: StrandNo) -> bool {
+        let (lane, gates) = (gating.strands.lane(strand), gating.strands.gates_of_keys(strand));
+        let Some(full) = gating.full(gates) else { return false };
+        self.heads.park(lane, strand, full);
+        // The others may let in those who stand behind it.
+        for gate in gates.iter().filter(|gate| **gate != full) {
+            self.heads.let_in_of(lane, *gate, gating.gauges.room(*gate, gating.now));
+        }
+        true
     }
 
     /// Writes what was added and removes what was taken.

@@ -1,7 +1,7 @@
 //! Turns of tenants that share a lane, as a commit deals them out.
 
 use tasklane_core::decision::Next;
-use tasklane_core::fair::Line;
+use tasklane_core::fair::{Line, Turns};
 use tasklane_core::state::State;
 use tasklane_core::task::{Scope, Task};
 
@@ -67,25 +67,51 @@ impl Tx<'_, '_> {
         };
         let (key, counted) = ((lane, task.priority), u64::from(from == Some(State::Queued)));
         let mut turns = self.live.turns.remove(&key).unwrap_or_default();
+        let (now, is_first) = (self.now, turns.front().is_none());
         let mut line = LineOf { tx: self, lane, urgency: -task.priority, counted };
-        let turn = if to == Next::Queued { turns.next(tenant, cost, &mut line) } else { turns.again(&mut line) };
+        let turn = match to {
+            Next::Queued => turns.next(tenant, cost, now, &mut line),
+            _ => turns.again(now, &mut line),
+        };
         self.live.turns.insert(key, turns);
+        if is_first {
+            self.fronts.push(key);
+        }
         turn.map(Some)
     }
 
     /// A task leaves its line without being leased.
     pub(super) fn leave_line(&mut self, kept: &Kept) {
-        if kept.task.facts.state == State::Queued
-            && let Some(turns) = self.live.turns.get_mut(&(kept.lane, kept.task.priority))
-        {
-            turns.left(&kept.task.facts.scope.tenant);
+        if kept.task.turn.is_none() {
+            return;
+        }
+        let (tenant, live) = (&kept.task.facts.scope.tenant, &mut *self.live);
+        let cost = live.fairness.in_lane(&kept.task.facts.lane).map(|weights| weights.cost(tenant));
+        if let Some((turns, cost)) = live.turns.get_mut(&(kept.lane, kept.task.priority)).zip(cost) {
+            turns.left(tenant, cost);
         }
     }
 
     /// A task of this place starts.
     pub(super) fn lease_turn(&mut self, lane: LaneNo, priority: i32, place: i64) {
         if self.live.names.is_shared(lane) {
-            self.live.turns.entry((lane, priority)).or_default().leased(place);
+            let key = (lane, priority);
+            self.live.turns.entry(key).or_default().leased(place);
+            if self.fronts.last() != Some(&key) {
+                self.fronts.push(key);
+            }
         }
+    }
+
+    /// Writes down how far turns have come by this commit.
+    pub(super) fn write_fronts(&mut self) -> Result<()> {
+        self.fronts.sort_unstable();
+        self.fronts.dedup();
+        for (lane, priority) in std::mem::take(&mut self.fronts) {
+            if let Some(front) = self.live.turns.get(&(lane, priority)).and_then(Turns::front) {
+                self.sql.front_put(lane, -priority, front)?;
+            }
+        }
+        Ok(())
     }
 }

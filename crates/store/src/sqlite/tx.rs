@@ -17,6 +17,7 @@ use super::error::Result;
 use super::gate::Gated;
 use super::keys;
 use super::live::{LOG_SIZE, Live};
+use super::names::LaneNo;
 use super::notes::Room;
 use super::row::{HAS_LOGS, Kept};
 use super::sql::{HasHistory, Sql};
@@ -38,6 +39,8 @@ pub(crate) struct Tx<'a, 'c> {
     pub room: Room,
     /// What this commit does to gates.
     pub gating: Gated,
+    /// Lanes and priorities whose turns have come further.
+    pub fronts: Vec<(LaneNo, i32)>,
     body: Body,
     due_touched: bool,
     /// Whether the counters are to be written with this commit.
@@ -68,7 +71,8 @@ impl<'a, 'c> Tx<'a, 'c> {
     pub(crate) fn new(sql: &'a mut Sql<'c>, live: &'a mut Live, now: Timestamp, callers: usize, room: Room) -> Self {
         let answers = std::iter::repeat_with(Answers::default).take(callers).collect();
         let (body, changes, gating) = (Body::default(), Changes::default(), Gated::default());
-        Self { sql, live, now, answers, caller: 0, changes, room, gating, body, due_touched: false, count_now: false }
+        let (fronts, due_touched, count_now) = (Vec::new(), false, false);
+        Self { sql, live, now, answers, caller: 0, changes, room, gating, fronts, body, due_touched, count_now }
     }
 
     /// Every verb in the order of the road, each over all callers.
@@ -99,6 +103,7 @@ impl<'a, 'c> Tx<'a, 'c> {
     pub(crate) fn finish(&mut self) -> Result<()> {
         self.tell_opened();
         self.write_gates()?;
+        self.write_fronts()?;
         self.count_all();
         if !self.body.bytes().is_empty() {
             self.live.position = Position(self.live.position.0 + 1);
