@@ -39,7 +39,7 @@ impl Checkpoint {
     /// Says once when the log is too long, and once when it is short again.
     fn tell(&mut self, log: i64) {
         if log > ALARM && !self.alarmed {
-            let mebibytes = log * PAGE >> 20;
+            let mebibytes = (log * PAGE) >> 20;
             tracing::warn!(
                 mebibytes,
                 "the write-ahead log grows: another program reads an old state of the database and does not end"
