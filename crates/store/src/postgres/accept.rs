@@ -18,8 +18,9 @@ use super::define::Limited;
 use super::error::{Fault, Result};
 use super::keys::{self, Given, Held, Kind, Name, names_of};
 use super::names::Names;
-use super::row::{HAS_KEYS, micros, origin_of, spec_text};
-use super::session::Statement;
+use super::row::{HAS_KEYS, HAS_TURN, micros, origin_of, spec_text};
+use super::session::{Statement, Value};
+use super::turns::Joining;
 use super::tx::{Ended, Ids, Tx};
 use super::write;
 use crate::admission::{Known, admit};
@@ -27,14 +28,23 @@ use crate::encoding::checksum::sum;
 use crate::encoding::log::Way;
 use tasklane_core::queue::Counted;
 
-const INSERT: Statement = Statement {
-    sql: "INSERT INTO tasklane.tasks (id, created, rank, place, queued, due, run_at, payload_sum, lane, scope, urgency, state, reason,
+/// New tasks, queued ones at their `$place`; `$more` columns come with the others.
+macro_rules! insert {
+    ($place:literal, $values:literal, $columns:literal) => {
+        concat!(
+            "INSERT INTO tasklane.tasks (id, created, rank, place, queued, due, run_at, payload_sum, lane, scope, urgency, state, reason,
             flags, origin, spec, payload)
-          SELECT u.id, $1, $1, CASE WHEN u.state = 3 THEN $1 END, CASE WHEN u.state = 3 THEN $1 END, u.due, u.run_at, u.payload_sum, u.lane, u.scope, u.urgency,
+          SELECT u.id, $1, $1, CASE WHEN u.state = 3 THEN ", $place, " END, CASE WHEN u.state = 3 THEN $1 END, u.due, u.run_at, u.payload_sum, u.lane, u.scope, u.urgency,
             u.state, 1, u.flags, u.origin, u.spec, u.payload
           FROM unnest($2::uuid[], $3::bigint[], $4::bigint[], $5::bigint[], $6::int[], $7::int[], $8::smallint[],
-            $9::smallint[], $10::smallint[], $11::text[], $12::text[], $13::bytea[])
-          AS u(id, due, run_at, payload_sum, lane, scope, urgency, state, flags, origin, spec, payload)",
+            $9::smallint[], $10::smallint[], $11::text[], $12::text[], $13::bytea[]", $values, ")
+          AS u(id, due, run_at, payload_sum, lane, scope, urgency, state, flags, origin, spec, payload", $columns, ")"
+        )
+    };
+}
+
+const INSERT: Statement = Statement {
+    sql: insert!("$1", "", ""),
     types: &[
         Type::INT8,
         Type::UUID_ARRAY,
@@ -49,6 +59,27 @@ const INSERT: Statement = Statement {
         Type::TEXT_ARRAY,
         Type::TEXT_ARRAY,
         Type::BYTEA_ARRAY,
+    ],
+};
+
+/// The same where some of them have turns.
+const INSERT_AT_TURNS: Statement = Statement {
+    sql: insert!("coalesce(u.turn, $1)", ", $14::bigint[]", ", turn"),
+    types: &[
+        Type::INT8,
+        Type::UUID_ARRAY,
+        Type::INT8_ARRAY,
+        Type::INT8_ARRAY,
+        Type::INT8_ARRAY,
+        Type::INT4_ARRAY,
+        Type::INT4_ARRAY,
+        Type::INT2_ARRAY,
+        Type::INT2_ARRAY,
+        Type::INT2_ARRAY,
+        Type::TEXT_ARRAY,
+        Type::TEXT_ARRAY,
+        Type::BYTEA_ARRAY,
+        Type::INT8_ARRAY,
     ],
 };
 
@@ -116,6 +147,8 @@ struct Pending {
     lanes: HashSet<Arc<Lane>>,
     scopes: HashSet<Arc<Scope>>,
     limited: Vec<Limited>,
+    /// Lanes that are shared from here on.
+    shared: HashSet<Arc<Lane>>,
 }
 
 /// A new task of one of the callers.
@@ -217,6 +250,9 @@ impl Tx<'_> {
                 pending.push(Limited::of(new));
             }
         }
+        if self.shares(new) {
+            to.pending.shared.insert(Arc::clone(&new.lane));
+        }
         let task = new.clone().into_task(self.now);
         let (id, state) = (new.id, task.facts.state);
         if new.has_keys() || to.chosen.contains(&id.0) {
@@ -247,7 +283,10 @@ impl Tx<'_> {
             return Ok(Accepted { id, state: facts.state, existing: true });
         }
         let from = facts.state;
+        self.leave_turn(&kept.task, kept.lane);
+        self.look_at_lines(std::iter::once(Joining::of(&kept))).await?;
         accept::replace(&mut kept.task, newer.clone(), self.now);
+        kept.task.turn = self.turn_of_newer(&kept, from).await?;
         write::payload(self.session, &kept.task).await?;
         self.moved(&kept, Some(from));
         let transition = kept.task.transition(Some(from), self.now);
@@ -261,58 +300,68 @@ impl Tx<'_> {
 
     /// Writes new tasks and what they hold.
     async fn insert(&mut self, pending: Pending) -> Result<()> {
-        let Pending { new, given, lanes, scopes, limited } = pending;
-        if !lanes.is_empty() || !scopes.is_empty() || !limited.is_empty() {
+        let Pending { new, given, lanes, scopes, limited, shared } = pending;
+        let was = Arc::clone(&self.names);
+        if !lanes.is_empty() || !scopes.is_empty() || !limited.is_empty() || !shared.is_empty() {
             let (lanes, scopes): (Vec<_>, Vec<_>) = (lanes.into_iter().collect(), scopes.into_iter().collect());
             self.number(&lanes, &scopes).await?;
             self.name_gates(&limited).await?;
+            self.share(&shared).await?;
         }
         if !new.is_empty() {
-            self.insert_rows(&new).await?;
+            self.insert_rows(&new, &was).await?;
         }
         keys::put(self.session, &given).await
     }
 
-    async fn insert_rows(&mut self, new: &[New]) -> Result<()> {
+    async fn insert_rows(&mut self, new: &[New], was: &Names) -> Result<()> {
         let mut rows = Rows::default();
         let names = Arc::clone(&self.names);
+        let mut sharing = self.look_at_new(new.iter().map(|it| &it.task), was).await?;
         for New { caller, task, flags } in new {
             let facts = &task.facts;
             let unnumbered = || Fault::damaged("a lane or scope that was just numbered has no number");
             let lane = names.lane_no(&facts.lane).ok_or_else(unnumbered)?;
             let scope = names.scope_no(&facts.scope).ok_or_else(unnumbered)?;
             let strand = names.strand_no(lane, &facts.scope, &facts.gates).ok_or_else(unnumbered)?;
-            rows.push(task, (strand.0 as i32, scope.0 as i32), *flags)?;
+            let turn = match &mut sharing {
+                Some(sharing) => self.turn_of_new(Joining { task, lane }, sharing).await?,
+                None => None,
+            };
+            rows.push(task, (strand.0 as i32, scope.0 as i32), *flags | turn.map_or(0, |_| HAS_TURN))?;
+            rows.turn.extend(sharing.as_ref().map(|_| turn));
             let to = Some(Counted::In(facts.state));
             self.record(Way { from: None, to, reason: Some(task.reason), lane, scope, attempt: 0 }, facts.id);
             self.will_be_due(facts.due_at());
             if facts.state == State::Queued {
-                self.news.queued(strand, (urgency(task.priority), task.rank.as_micros()));
+                self.news.queued(strand, (urgency(task.priority), turn.unwrap_or(task.rank.as_micros())));
             }
             let transition = task.transition(None, self.now);
             self.answers[*caller].transitions.push(transition);
         }
         let now = self.now.as_micros();
-        self.session
-            .run(
-                &INSERT,
-                &[
-                    &now,
-                    &rows.id,
-                    &rows.due,
-                    &rows.run_at,
-                    &rows.payload_sum,
-                    &rows.lane,
-                    &rows.scope,
-                    &rows.urgency,
-                    &rows.state,
-                    &rows.flags,
-                    &rows.origin,
-                    &rows.spec,
-                    &rows.payload,
-                ],
-            )
-            .await
+        let mut values: Vec<Value<'_>> = vec![
+            &now,
+            &rows.id,
+            &rows.due,
+            &rows.run_at,
+            &rows.payload_sum,
+            &rows.lane,
+            &rows.scope,
+            &rows.urgency,
+            &rows.state,
+            &rows.flags,
+            &rows.origin,
+            &rows.spec,
+            &rows.payload,
+        ];
+        if rows.turn.iter().all(Option::is_none) {
+            return self.session.run(&INSERT, &values).await;
+        }
+        values.push(&rows.turn);
+        self.session.run(&INSERT_AT_TURNS, &values).await?;
+        self.dealt_stands();
+        Ok(())
     }
 }
 
@@ -331,6 +380,8 @@ struct Rows<'t> {
     origin: Vec<Option<&'t str>>,
     spec: Vec<Option<String>>,
     payload: Vec<&'t [u8]>,
+    /// Where tenants share any lane.
+    turn: Vec<Option<i64>>,
 }
 
 impl<'t> Rows<'t> {

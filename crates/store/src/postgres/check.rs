@@ -26,7 +26,7 @@ use crate::sqlite::Report;
 /// Rows read at a time: a payload may have a mebibyte.
 const NEXT: Statement = Statement { sql: "FETCH 200 FROM tasklane_check", types: &[] };
 
-const TASKS: &str = concat!("SELECT ", columns!(), ", t.due, t.place, t.to_cancel FROM tasklane.tasks t");
+const TASKS: &str = concat!("SELECT ", columns!(), ", t.due, t.to_cancel FROM tasklane.tasks t");
 const ATTEMPTS: &str = "SELECT task, attempt, body FROM tasklane.attempts";
 const LOGS: &str = "SELECT task, attempt, last, body FROM tasklane.logs";
 const CHECKPOINTS: &str = "SELECT task, name, sum, data FROM tasklane.checkpoints";
@@ -146,9 +146,9 @@ fn task(row: &Row, names: &Names, found: &mut Found, counts: &mut HashMap<(LaneN
         found.report.problem(format!("task {id}: {damage}"));
     }
     let (due, place, to_cancel): (Option<i64>, Option<i64>, Option<bool>) =
-        (row.try_get(31)?, row.try_get(32)?, row.try_get(33)?);
+        (row.try_get(32)?, row.try_get(31)?, row.try_get(33)?);
     let state = task.facts.state;
-    if place != (state == State::Queued).then(|| task.rank.as_micros()) {
+    if place != (state == State::Queued).then(|| task.place()) {
         found.report.problem(format!("task {id} is {state} and has the place {place:?}"));
     }
     if due != due_of(task).map(Timestamp::as_micros) {

@@ -75,6 +75,11 @@ impl Shifts {
         shift(way.from, -by);
     }
 
+    /// How many more of a lane and scope are queued.
+    pub(crate) fn queued(&self, lane: LaneNo, scope: ScopeNo) -> i64 {
+        self.0.get(&(lane, scope, Counted::In(State::Queued).code())).copied().unwrap_or(0)
+    }
+
     /// How many more tasks of these lanes run.
     pub(crate) fn running_in(&self, lanes: &[LaneNo]) -> i64 {
         let running = self.0.iter().filter(|((lane, _, code), _)| *code == RUNNING && lanes.contains(lane));

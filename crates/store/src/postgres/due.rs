@@ -8,6 +8,7 @@ use tasklane_core::time::Timestamp;
 use super::error::Result;
 use super::row::Kept;
 use super::session::Statement;
+use super::turns::Joining;
 use super::tx::{Ended, Tx};
 
 const NEXT: Statement = Statement {
@@ -24,8 +25,14 @@ impl Tx<'_> {
         mut decide: impl FnMut(&Kept, usize) -> Option<Decision>,
     ) -> Result<usize> {
         let (mut ended, mut freed, mut changed, mut decided) = (Ended::default(), Vec::new(), Vec::new(), 0);
+        self.look_at_lines(due.iter().map(Joining::of)).await?;
         for kept in due {
             if let Some(decision) = decide(kept, decided) {
+                if self.must_see_ends(&Joining::of(kept), decision.to) {
+                    let ended = std::mem::take(&mut ended);
+                    self.write(&std::mem::take(&mut changed), ended, std::mem::take(&mut freed)).await?;
+                    self.see_ends(&Joining::of(kept)).await?;
+                }
                 freed.extend(self.apply(kept, decision, &mut ended));
                 changed.push(&*kept);
                 decided += 1;

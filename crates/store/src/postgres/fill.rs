@@ -22,10 +22,11 @@ use super::row::{self, HAS_CHECKPOINTS, HAS_HISTORY, HAS_KEYS, HAS_LOGS, micros,
 use super::session::{Session, Sessions, Statement, Value};
 use super::slots;
 use super::strands::GateNo;
+use super::turns;
 use super::write::due_of;
 use crate::encoding::Numbered;
 use crate::encoding::checksum::sum;
-use crate::promote::rows::{Chunk, TaskRow};
+use crate::promote::rows::{Chunk, TaskRow, TurnsRow};
 use crate::sqlite::{Migrate, SourceNames};
 
 /// The fact that says that a database is incomplete: 0 while it is filled, the number of the promotion once it is filled and
@@ -58,7 +59,7 @@ const HOLDS: Statement = Statement {
 };
 
 const EMPTY: &str = "TRUNCATE tasklane.tasks, tasklane.attempts, tasklane.logs, tasklane.checkpoints, tasklane.keys,
-    tasklane.events, tasklane.counters, tasklane.alarms, tasklane.gates, tasklane.strands, tasklane.held, tasklane.lanes, tasklane.scopes, tasklane.queues RESTART IDENTITY";
+    tasklane.events, tasklane.counters, tasklane.alarms, tasklane.gates, tasklane.strands, tasklane.held, tasklane.turns, tasklane.lanes, tasklane.scopes, tasklane.queues RESTART IDENTITY";
 
 /// What is read back is read whole.
 const PLANS: &str = "SET LOCAL enable_seqscan = on; SET LOCAL enable_hashjoin = on; SET LOCAL enable_bitmapscan = on";
@@ -228,6 +229,12 @@ impl Fill {
         let lanes: Vec<_> = from.lanes.iter().map(|it| std::sync::Arc::clone(&it.lane)).collect();
         names::put(&self.session, &lanes, &from.scopes).await?;
         self.names = Names::all(&self.session).await?;
+        let shared = from.lanes.iter().filter(|it| it.shared).filter_map(|it| self.names.lane_no(&it.lane));
+        let shared: Vec<i32> = shared.map(|no| no.0 as i32).collect();
+        if !shared.is_empty() {
+            turns::share(&self.session, &shared).await?;
+            self.names.read_on(&self.session).await?;
+        }
         Ok(())
     }
 
@@ -235,6 +242,7 @@ impl Fill {
     pub(crate) async fn write(&mut self, chunk: &Chunk, from: &SourceNames) -> Result<()> {
         match chunk {
             Chunk::Gates(rows) => self.gates(rows).await,
+            Chunk::Turns(rows) => self.turns(rows, from).await,
             Chunk::Tasks(rows) => self.tasks(rows, from).await,
             Chunk::Attempts(rows) => {
                 let mut into =
@@ -273,6 +281,17 @@ impl Fill {
                 done(into).await
             }
         }
+    }
+
+    /// How far turns have come.
+    async fn turns(&self, rows: &[TurnsRow], from: &SourceNames) -> Result<()> {
+        let mut come = turns::Rows::default();
+        for row in rows {
+            let lane = self.names.lane_no(from.lane_of(row.lane)?);
+            let lane = lane.ok_or_else(|| Fault::damaged("turns of a lane that has no number"))?;
+            come.push((lane, urgency(row.priority)), row.front);
+        }
+        turns::write(&self.session, &come).await
     }
 
     async fn copy(&self, table: &str, types: &[Type]) -> Result<Into> {
@@ -387,7 +406,7 @@ async fn task(into: &mut Into, row: &TaskRow, (lane, scope): (i32, i32)) -> Resu
         &facts.id.0,
         &task.created_at.as_micros(),
         &task.rank.as_micros(),
-        &(facts.state == State::Queued).then(|| task.rank.as_micros()),
+        &(facts.state == State::Queued).then(|| task.place()),
         &micros(task.queued_at),
         &micros(due_of(task)),
         &micros(facts.run_at),

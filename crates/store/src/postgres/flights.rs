@@ -190,6 +190,7 @@ impl Flights {
         tx.ids = ids;
         if let Err(fault) = tx.run(batches).await {
             self.looked_in_vain(&tx.looks);
+            self.shared.undo(&tx.dealing);
             drop(tx);
             return Err(self.abandon(session, fault).await);
         }
@@ -197,11 +198,13 @@ impl Flights {
         let (answers, news) = (std::mem::take(&mut tx.answers), std::mem::take(&mut tx.news));
         let trace = finished.as_ref().err().filter(|fault| fault.is_away()).and_then(|_| tx.trace());
         let (looks, full, names) = (std::mem::take(&mut tx.looks), tx.full(), Arc::clone(&tx.names));
+        let dealing = std::mem::take(&mut tx.dealing);
         drop(tx);
         if let Err(fault) = finished {
             let fault = self.abandon(session, fault).await;
             if !self.was_committed(trace).await {
                 self.looked_in_vain(&looks);
+                self.shared.undo(&dealing);
                 return Err(fault);
             }
         }

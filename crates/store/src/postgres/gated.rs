@@ -1,6 +1,6 @@
 //! The third station where tasks pass gates. Candidates are found without locks and gone through in the order of the lanes:
 //! those whose gates all have room are started, the others passed over, and what stands behind a full gate is not looked at.
-//! Lanes without gates never come here unless they are asked for together with such.
+//! Lanes without gates never come here unless they are asked for together with such, or with one that tenants share.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, PoisonError};
@@ -26,9 +26,9 @@ use crate::encoding::LaneNo;
 
 /// The first few of each span, without locks.
 pub(crate) const CANDIDATES: Statement = Statement {
-    sql: "SELECT c.lane, c.id, c.due, s.n::int FROM unnest($1::int[], $2::smallint[], $3::bigint[], $4::smallint[], $5::bigint[], $6::bigint[])
+    sql: "SELECT c.lane, c.id, c.due, s.n::int, c.urgency, c.rank FROM unnest($1::int[], $2::smallint[], $3::bigint[], $4::smallint[], $5::bigint[], $6::bigint[])
             WITH ORDINALITY AS s(lane, urgency, place, last_urgency, last_place, most, n)
-          CROSS JOIN LATERAL (SELECT lane, id, due, urgency, place FROM tasklane.tasks WHERE lane = s.lane AND place IS NOT NULL
+          CROSS JOIN LATERAL (SELECT lane, id, due, urgency, place, rank FROM tasklane.tasks WHERE lane = s.lane AND place IS NOT NULL
               AND (urgency, place) >= (s.urgency, s.place) AND (urgency, place) <= (s.last_urgency, s.last_place)
             ORDER BY urgency, place, id LIMIT s.most) c
           ORDER BY c.urgency, c.place, c.id LIMIT $7",
@@ -47,13 +47,13 @@ pub(crate) const CANDIDATES: Statement = Statement {
 pub(crate) const TAKE_CHOSEN: Statement = Statement {
     sql: concat!(
         "WITH taken AS MATERIALIZED (
-           SELECT t.* FROM unnest($1::uuid[]) AS c(id) CROSS JOIN LATERAL (SELECT t.ctid AS row, t.* FROM tasklane.tasks t
+           SELECT t.*, c.n FROM unnest($1::uuid[]) WITH ORDINALITY AS c(id, n) CROSS JOIN LATERAL (SELECT t.ctid AS row, t.* FROM tasklane.tasks t
              WHERE t.id = c.id AND t.state = 3 FOR UPDATE SKIP LOCKED) t),
-         weighed AS (SELECT *, sum(octet_length(payload)) OVER (ORDER BY urgency, rank, id
+         weighed AS (SELECT *, sum(octet_length(payload)) OVER (ORDER BY n
            ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS before FROM taken)
          SELECT ",
         columns!(),
-        ", t.row::text FROM weighed t WHERE coalesce(t.before, 0) < $2 ORDER BY t.urgency, t.rank, t.id"
+        ", t.row::text FROM weighed t WHERE coalesce(t.before, 0) < $2 ORDER BY t.n"
     ),
     types: &[Type::UUID_ARRAY, Type::INT8],
 };
@@ -70,15 +70,17 @@ const BEYOND: usize = 200;
 const PASSES: u32 = 8;
 
 /// A queued task that may be started.
-struct Candidate {
-    strand: LaneNo,
-    id: Uuid,
+pub(super) struct Candidate {
+    pub strand: LaneNo,
+    pub id: Uuid,
     /// Which span it was found in.
     span: usize,
     /// A deadline of it has passed: it ends instead of taking slots.
-    is_over: bool,
+    pub is_over: bool,
     /// The last of its span that was read, where there may be more.
-    is_last: bool,
+    pub is_last: bool,
+    /// Its urgency and rank: what counts between lanes.
+    pub age: (i16, i64),
 }
 
 /// Where to look.
@@ -109,16 +111,24 @@ struct Vain {
 
 /// Who of the candidates may start.
 #[derive(Default)]
-struct Walk {
-    chosen: Vec<Uuid>,
+pub(super) struct Walk {
+    pub chosen: Vec<Uuid>,
     /// Gates that were not asked for yet; first those that the chosen pass.
     unknown: Vec<GateNo>,
     /// Some of the chosen pass a gate that was not asked for yet.
     is_guess: bool,
     /// There may be more behind.
-    is_cut: bool,
+    pub is_cut: bool,
     /// Lanes in which another commit's gate was met.
     busy: HashSet<LaneNo, RandomState>,
+}
+
+/// How the lanes of a look are merged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Order {
+    ByPlace,
+    /// Tenants share some of them: the age of what stands first in each counts.
+    ByAge,
 }
 
 /// What a look was.
@@ -129,7 +139,7 @@ enum Pass {
 }
 
 /// Room of gates in the course of a walk.
-type Scratch = HashMap<GateNo, usize, RandomState>;
+pub(super) type Scratch = HashMap<GateNo, usize, RandomState>;
 
 impl Tx<'_> {
     /// Whether tasks of these lanes may have to pass gates.
@@ -171,9 +181,10 @@ impl Tx<'_> {
         let most: usize = run.iter().map(Wanting::wants).sum();
         let began = self.shared.time.elapsed();
         let Plan { spans, mut look, later } = self.plan(lanes, began, vain);
-        let mut found = self.find(&spans, most.min(look.room()), passes).await?;
+        let order = if self.goes_by_age(lanes) { Order::ByAge } else { Order::ByPlace };
+        let mut found = self.find(&spans, most.min(look.room()), passes, order).await?;
         found.of_whole.retain(|strand, _| !later.contains(strand));
-        let mut walk = self.choose(&found.all, most, &vain.tasks).await?;
+        let mut walk = self.choose(&found.all, order, most, &vain.tasks).await?;
         walk.is_cut |= found.is_cut;
         let rows = self.session.rows(&TAKE_CHOSEN, &[&walk.chosen, &(limit::LEASE_BYTES as i64)]).await?;
         look.was_whole(self.shared.time.elapsed().saturating_sub(began));
@@ -237,7 +248,7 @@ impl Tx<'_> {
         Plan { spans, look, later }
     }
 
-    async fn find(&mut self, spans: &[Span], most: usize, passes: u32) -> Result<Found> {
+    async fn find(&mut self, spans: &[Span], most: usize, passes: u32, order: Order) -> Result<Found> {
         let mut found = Found { all: Vec::new(), of_whole: HashMap::default(), is_cut: false };
         if spans.is_empty() {
             return Ok(found);
@@ -247,7 +258,11 @@ impl Tx<'_> {
         let lanes: Vec<i32> = spans.iter().map(|it| it.lane.0 as i32).collect();
         let (urgencies, places): (Vec<i16>, Vec<i64>) = spans.iter().map(|it| it.from).unzip();
         let (last_urgencies, last_places): (Vec<i16>, Vec<i64>) = spans.iter().map(|it| it.to).unzip();
-        let beyond = (2 * most + BEYOND).saturating_mul(4_usize.saturating_pow(passes)) as i64;
+        let beyond = match order {
+            Order::ByPlace => (2 * most + BEYOND).saturating_mul(4_usize.saturating_pow(passes)) as i64,
+            // What stands behind all others by its place may be the oldest.
+            Order::ByAge => i64::MAX,
+        };
         let values: [Value<'_>; 7] = [&lanes, &urgencies, &places, &last_urgencies, &last_places, &limits, &beyond];
         let rows = self.session.rows(&CANDIDATES, &values).await?;
         found.is_cut = rows.len() as i64 == beyond;
@@ -274,7 +289,8 @@ impl Tx<'_> {
         let (strand, due): (i32, Option<i64>) = (row.try_get(0)?, row.try_get(2)?);
         let is_over = due.is_some_and(|at| at <= self.now.as_micros());
         let span = row.try_get::<_, i32>(3)?.unsigned_abs() as usize - 1;
-        Ok(Candidate { strand: LaneNo(strand as u32), id: row.try_get(1)?, span, is_over, is_last: false })
+        let age = (row.try_get(4)?, row.try_get(5)?);
+        Ok(Candidate { strand: LaneNo(strand as u32), id: row.try_get(1)?, span, is_over, is_last: false, age })
     }
 
     /// No more of a strand can start than this, and no more than `share` are wanted; more where earlier looks were in vain.
@@ -288,10 +304,19 @@ impl Tx<'_> {
     }
 
     /// Goes through the candidates, and asks for the gates of those that may start until it is known who does.
-    async fn choose(&mut self, candidates: &[Candidate], most: usize, missed: &HashSet<Uuid>) -> Result<Walk> {
+    async fn choose(
+        &mut self,
+        candidates: &[Candidate],
+        order: Order,
+        most: usize,
+        missed: &HashSet<Uuid>,
+    ) -> Result<Walk> {
         let mut beyond = 0;
         loop {
-            let walk = self.walk(candidates, most, beyond, missed);
+            let walk = match order {
+                Order::ByPlace => self.walk(candidates, most, beyond, missed),
+                Order::ByAge => self.walk_by_age(candidates, most, missed),
+            };
             if !walk.is_guess {
                 return Ok(walk);
             }
@@ -333,14 +358,14 @@ impl Tx<'_> {
     }
 
     /// The gates of a strand that do not let everything through.
-    fn bounded(&self, strand: LaneNo) -> Arc<[GateNo]> {
+    pub(super) fn bounded(&self, strand: LaneNo) -> Arc<[GateNo]> {
         let strands = &self.names.strands;
         let none = sabotage::is(Sabotage::UncountedGate);
         strands.gates_of(strand).filter(|gate| !none && strands.bounds(*gate).is_some()).collect()
     }
 
     /// Whether all gates of a candidate have room, as far as is known.
-    fn is_open(
+    pub(super) fn is_open(
         &self,
         candidate: &Candidate,
         gates: &[GateNo],

@@ -11,6 +11,7 @@ use uuid::Uuid;
 use super::error::{Fault, Result};
 use super::keys::{self, Given, Held, Kind, Name};
 use super::row::{HAS_KEYS, Kept};
+use super::turns::Joining;
 use super::tx::{Ended, Freed, Tx};
 use crate::encoding::log::Way;
 
@@ -39,9 +40,11 @@ impl Tx<'_> {
         let (ended, freed) = (Ended::default(), Vec::new());
         let changed = HashSet::new();
         let mut hands = Hands { tasks, held, changed, removed: Vec::new(), ended, freed, given: Vec::new() };
+        self.look_at_lines(hands.tasks.values().map(Joining::of)).await?;
         for (caller, batch) in batches.iter().enumerate() {
             self.caller = caller;
             for (id, hand) in &batch.hand {
+                self.see_line(*id, *hand, &mut hands).await?;
                 let ruled = self.hand(*id, *hand, &mut hands)?;
                 self.answer().hand.push(ruled);
             }
@@ -63,6 +66,19 @@ impl Tx<'_> {
         names.sort_unstable_by(|a, b| (&a.1, &a.2).cmp(&(&b.1, &b.2)));
         names.dedup();
         Ok(names)
+    }
+
+    /// Looks at the line that an action leads a task into, where that is needed to say its turn.
+    async fn see_line(&mut self, id: TaskId, hand: Hand, hands: &mut Hands) -> Result<()> {
+        let Some(kept) = hands.tasks.get(&id).filter(|kept| self.takes_turns(kept.lane)) else { return Ok(()) };
+        let Ok(Ruling::Apply(decision)) = hand::decide(&kept.task, hand, self.now) else { return Ok(()) };
+        if !self.must_see_ends(&Joining::of(kept), decision.to) {
+            return Ok(());
+        }
+        let changed = std::mem::take(&mut hands.changed);
+        let written: Vec<&Kept> = hands.tasks.values().filter(|it| changed.contains(&it.task.facts.id)).collect();
+        self.write(&written, std::mem::take(&mut hands.ended), std::mem::take(&mut hands.freed)).await?;
+        self.see_ends(&Joining::of(kept)).await
     }
 
     fn hand(&mut self, id: TaskId, hand: Hand, hands: &mut Hands) -> Result<Result<Task, HandError>> {

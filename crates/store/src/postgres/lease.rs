@@ -32,11 +32,11 @@ pub(crate) const TAKE: Statement = Statement {
            SELECT ctid AS row, * FROM tasklane.tasks
            WHERE lane = $1 AND place IS NOT NULL AND (urgency, place) >= ($4, $5)
            ORDER BY urgency, place, id LIMIT $2 FOR UPDATE SKIP LOCKED),
-         weighed AS (SELECT *, sum(octet_length(payload)) OVER (ORDER BY urgency, rank, id
+         weighed AS (SELECT *, sum(octet_length(payload)) OVER (ORDER BY urgency, place, id
            ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS before FROM taken)
          SELECT ",
         columns!(),
-        ", t.row::text FROM weighed t WHERE coalesce(t.before, 0) < $3 ORDER BY t.urgency, t.rank, t.id"
+        ", t.row::text FROM weighed t WHERE coalesce(t.before, 0) < $3 ORDER BY t.urgency, t.place, t.id"
     ),
     types: &[Type::INT4, Type::INT8, Type::INT8, Type::INT2, Type::INT8],
 };
@@ -62,11 +62,11 @@ pub(crate) const TAKE_OF_SPANS: Statement = Statement {
          taken AS MATERIALIZED (
            SELECT t.* FROM sure c CROSS JOIN LATERAL (SELECT t.ctid AS row, t.* FROM tasklane.tasks t
              WHERE t.id = c.id AND t.state = 3 FOR UPDATE SKIP LOCKED) t LIMIT $2),
-         weighed AS (SELECT *, sum(octet_length(payload)) OVER (ORDER BY urgency, rank, id
+         weighed AS (SELECT *, sum(octet_length(payload)) OVER (ORDER BY urgency, place, id
            ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS before FROM taken)
          SELECT ",
         columns!(),
-        ", t.row::text FROM weighed t WHERE coalesce(t.before, 0) < $3 ORDER BY t.urgency, t.rank, t.id"
+        ", t.row::text FROM weighed t WHERE coalesce(t.before, 0) < $3 ORDER BY t.urgency, t.place, t.id"
     ),
     types: &[
         Type::INT4_ARRAY,
@@ -81,7 +81,7 @@ pub(crate) const TAKE_OF_SPANS: Statement = Statement {
 };
 
 /// Where [`TAKE`] says that the row lies.
-pub(super) const ROW: usize = 31;
+pub(super) const ROW: usize = 32;
 
 /// Starts attempts; `$also` is set besides.
 macro_rules! start {
@@ -173,7 +173,7 @@ impl Tx<'_> {
         let alike = |a: &LeaseRequest, b: &LeaseRequest| a.lanes == b.lanes && a.home == b.home;
         for run in all.chunk_by_mut(|a, b| alike(a.request, b.request)) {
             let lanes = self.lanes_for(run[0].request);
-            if self.pass_gates_in(&lanes) {
+            if self.pass_gates_in(&lanes) || self.goes_by_age(&lanes) {
                 self.lease_gated(run, &lanes).await?;
             } else if !lanes.is_empty() {
                 self.lease(run, &lanes).await?;
@@ -318,7 +318,7 @@ impl Tx<'_> {
             while next < run.len() && run[next].wants() == 0 {
                 next += 1;
             }
-            let place = (urgency(kept.task.priority), kept.task.rank.as_micros());
+            let place = (urgency(kept.task.priority), kept.task.place());
             let Some(wanting) = run.get_mut(next) else {
                 look.left_some();
                 self.news.queued(kept.strand, place);
@@ -353,6 +353,7 @@ impl Tx<'_> {
         wanting: &mut Wanting<'b>,
         given: &mut Given<'b>,
     ) {
+        self.lease_turn(&kept);
         let request = wanting.request;
         let lease = request.lease(wanting.leased.len(), self.now);
         let token = lease.token;

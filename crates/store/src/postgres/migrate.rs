@@ -21,6 +21,8 @@ const STEPS: &[Step] = &[
     Step { name: "0002_inside", sql: include_str!("../migrations/postgres/0002_inside.sql"), oldest: 1 },
     // A server that knows no gates would start tasks whose gates are full.
     Step { name: "0003_gates", sql: include_str!("../migrations/postgres/0003_gates.sql"), oldest: 3 },
+    // A server that knows no turns would not find what stands at one.
+    Step { name: "0004_turns", sql: include_str!("../migrations/postgres/0004_turns.sql"), oldest: 4 },
 ];
 
 /// The oldest PostgreSQL that has what is used.

@@ -52,6 +52,7 @@ mod hints;
 mod inspect;
 mod keys;
 mod lease;
+mod merge;
 mod migrate;
 mod names;
 mod notes;
@@ -72,6 +73,7 @@ mod strands;
 mod sweep;
 mod time;
 mod tls;
+mod turns;
 mod tx;
 mod write;
 
@@ -139,9 +141,11 @@ impl PostgresStore {
         let book = NameBook::open(&session).await.map_err(faulty)?;
         let time = Time::new(options.time, now);
         let server = uuid::Uuid::now_v7().as_u128() as i64;
-        let (sweep, bounds, fullness) = Default::default();
+        let (sweep, bounds, fullness, turns) = Default::default();
+        let fairness = options.fairness.clone();
         let (last, regained) = (0.into(), 0.into());
-        let shared = Arc::new(Shared { book, time, base, server, sweep, bounds, fullness, regained, last });
+        let shared =
+            Arc::new(Shared { book, time, base, server, fairness, sweep, bounds, fullness, turns, regained, last });
         arrive(&session, &shared).await?;
         drop(session);
         let outbox = Arc::new(Outbox::default());

@@ -57,6 +57,7 @@ pub(crate) struct Names {
     scopes: HashMap<ScopeNo, Arc<Scope>, RandomState>,
     by_lane: HashMap<Arc<Lane>, LaneNo, RandomState>,
     by_scope: HashMap<Arc<Scope>, ScopeNo, RandomState>,
+    by_tenant: HashMap<Box<str>, Vec<ScopeNo>, RandomState>,
     last_lane: i32,
     last_scope: i32,
     pub strands: Arc<Strands>,
@@ -115,6 +116,11 @@ impl Names {
         self.scopes.iter().filter(|(_, scope)| wanted(scope)).map(|(no, _)| no.0 as i32).collect()
     }
 
+    /// The scopes of a tenant.
+    pub(crate) fn scopes_of(&self, tenant: &str) -> &[ScopeNo] {
+        self.by_tenant.get(tenant).map_or(&[], |scopes| scopes)
+    }
+
     /// The numbers of lanes that `wanted` lets through.
     pub(crate) fn lanes_where(&self, wanted: impl Fn(&Lane) -> bool) -> Vec<i32> {
         self.lanes.iter().filter(|(_, lane)| wanted(lane)).map(|(no, _)| no.0 as i32).collect()
@@ -153,6 +159,7 @@ impl Names {
             let scope = Scope { origin: row.try_get::<_, &str>(1)?.into(), tenant: row.try_get::<_, &str>(2)?.into() };
             let scope = if scope == Scope::default() { Scope::native() } else { Arc::new(scope) };
             self.scopes.insert(ScopeNo(no as u32), Arc::clone(&scope));
+            self.by_tenant.entry(scope.tenant.clone()).or_default().push(ScopeNo(no as u32));
             self.by_scope.insert(scope, ScopeNo(no as u32));
             self.last_scope = self.last_scope.max(no);
         }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use deadpool_postgres::{Manager, ManagerConfig, Pool, RecyclingMethod, Runtime};
+use tasklane_core::fair::Fairness;
 use tasklane_core::ports::clock::Clock;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -61,6 +62,8 @@ pub struct Options {
     pub flights: usize,
     /// Whose time counts.
     pub time: super::time::Whose,
+    /// Whether tenants take turns.
+    pub fairness: Fairness,
 }
 
 impl Options {
@@ -73,6 +76,7 @@ impl Options {
             migrate: Migrate::default(),
             flights: FLIGHTS,
             time: super::time::Whose::Database(clock),
+            fairness: Fairness::default(),
         }
     }
 }

@@ -26,7 +26,7 @@ macro_rules! columns {
     () => {
         "t.id, t.lane, t.scope, t.state, t.reason, t.attempt, t.spent, t.crashes, t.flags, t.urgency, t.settled, t.created, \
          t.rank, t.queued, t.run_at, t.started, t.finished, t.token, t.lease_length, t.lease_until, t.heard, t.grace_until, \
-         t.payload_sum, t.result_sum, t.worker, t.spec, t.failure, t.progress, t.hidden, t.payload, t.result"
+         t.payload_sum, t.result_sum, t.worker, t.spec, t.failure, t.progress, t.hidden, t.payload, t.result, t.place"
     };
 }
 pub(crate) use columns;
@@ -36,7 +36,7 @@ macro_rules! heads {
     () => {
         "t.id, t.lane, t.scope, t.state, t.reason, t.attempt, t.spent, t.crashes, t.flags, t.urgency, t.settled, t.created, \
          t.rank, t.queued, t.run_at, t.started, t.finished, t.token, t.lease_length, t.lease_until, t.heard, t.grace_until, \
-         t.payload_sum, t.result_sum, t.worker, t.spec, t.failure, t.progress, t.hidden, ''::bytea, NULL::bytea"
+         t.payload_sum, t.result_sum, t.worker, t.spec, t.failure, t.progress, t.hidden, ''::bytea, NULL::bytea, t.place"
     };
 }
 pub(crate) use heads;
@@ -52,7 +52,9 @@ pub(crate) const HAS_CHECKPOINTS: i16 = 8;
 pub(crate) const HAS_HISTORY: i16 = 16;
 /// A row in `keys` leads to it, or did.
 pub(crate) const HAS_KEYS: i16 = 32;
-const OF_CORE: i16 = CANCEL_REQUESTED | QUARANTINED;
+/// While it is queued it stands at its turn, not at its rank.
+pub(crate) const HAS_TURN: i16 = 64;
+const OF_CORE: i16 = CANCEL_REQUESTED | QUARANTINED | HAS_TURN;
 
 /// A task, and what its row tells beyond it.
 #[derive(Debug, Clone)]
@@ -122,7 +124,7 @@ impl Kept {
             reason,
             priority: -i32::from(row.try_get::<_, i16>(9)?),
             rank: time(12)?.unwrap_or_default(),
-            turn: None,
+            turn: if state == State::Queued && flags & HAS_TURN != 0 { row.try_get(31)? } else { None },
             payload: Bytes::copy_from_slice(payload),
             result: result.map(Bytes::copy_from_slice),
             failure,
@@ -162,7 +164,9 @@ impl Kept {
 /// The flags that core knows.
 pub(crate) fn flags(task: &Task) -> i16 {
     let flag = |set: bool, flag| if set { flag } else { 0 };
-    flag(task.facts.cancel_requested, CANCEL_REQUESTED) | flag(task.quarantined, QUARANTINED)
+    flag(task.facts.cancel_requested, CANCEL_REQUESTED)
+        | flag(task.quarantined, QUARANTINED)
+        | flag(task.turn.is_some(), HAS_TURN)
 }
 
 /// What a row of these flags and this state is counted as.

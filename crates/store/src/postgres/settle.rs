@@ -16,6 +16,7 @@ use uuid::Uuid;
 use super::error::{Fault, Result};
 use super::row::Kept;
 use super::session::Statement;
+use super::turns::Joining;
 use super::tx::{Ended, Tx};
 use crate::encoding::checksum::sum;
 use crate::encoding::log::Way;
@@ -136,10 +137,14 @@ impl Tx<'_> {
         let mut tasks = self.lock(&ids).await?;
         let (mut changed, mut ended, mut freed) = (HashSet::new(), Ended::default(), Vec::new());
         let mut then = Vec::new();
+        self.look_at_lines(tasks.values().map(Joining::of)).await?;
         for (caller, index, settlement) in asked {
             self.caller = *caller;
             let Some(kept) = tasks.get_mut(&settlement.key.id) else { continue };
             let settled = if kept.task.facts.runs_under(&settlement.key) {
+                if self.must_see_ends(&Joining::of(kept), settlement.decision.to) {
+                    self.see_ends(&Joining::of(kept)).await?;
+                }
                 freed.extend(self.settle_one(kept, settlement, &mut ended));
                 changed.insert(settlement.key.id);
                 then.extend(settlement.then.iter().map(|task| (*caller, task)));

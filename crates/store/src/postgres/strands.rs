@@ -1,7 +1,7 @@
-//! What a server knows of gates and strands. A strand has a number of its own in the place of its lane's: minus its number
+//! What a server knows of gates, strands and shared lanes. A strand has a number of its own in the place of its lane's: minus its number
 //! in its table, so that the two never meet.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use foldhash::fast::RandomState;
@@ -27,6 +27,8 @@ const GATES: Statement = Statement {
     sql: "SELECT no, kind, tenant, key, set_by, bounds FROM tasklane.gates WHERE version > $1",
     types: &[Type::INT8],
 };
+
+const SHARED: Statement = Statement { sql: "SELECT no FROM tasklane.lanes WHERE shared > $1", types: &[Type::INT8] };
 
 /// The number of a gate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -61,6 +63,8 @@ pub(crate) struct Strands {
     stand_ins: HashMap<Box<str>, GateNo, RandomState>,
     /// The defined gates of queues and types, by lane.
     wide: HashMap<LaneNo, Vec<GateNo>, RandomState>,
+    /// Lanes that tenants share.
+    shared: HashSet<LaneNo, RandomState>,
     last: i32,
     version: i64,
 }
@@ -71,6 +75,7 @@ pub(crate) struct News {
     version: Option<i64>,
     strands: Vec<Row>,
     gates: Vec<Row>,
+    shared: Vec<Row>,
 }
 
 impl News {
@@ -89,10 +94,11 @@ impl Strands {
     pub(crate) async fn news(&self, session: &Session) -> Result<News> {
         let version: i64 = session.row(&VERSION, &[]).await?.try_get(0)?;
         if version == self.version {
-            return Ok(News { version: None, strands: Vec::new(), gates: Vec::new() });
+            return Ok(News { version: None, strands: Vec::new(), gates: Vec::new(), shared: Vec::new() });
         }
         let strands = session.rows(&STRANDS, &[&self.last]).await?;
-        Ok(News { version: Some(version), strands, gates: session.rows(&GATES, &[&self.version]).await? })
+        let gates = session.rows(&GATES, &[&self.version]).await?;
+        Ok(News { version: Some(version), strands, gates, shared: session.rows(&SHARED, &[&self.version]).await? })
     }
 
     pub(crate) fn add(&mut self, news: &News) -> Result<()> {
@@ -114,6 +120,9 @@ impl Strands {
         }
         for row in &news.strands {
             self.add_strand(row)?;
+        }
+        for row in &news.shared {
+            self.shared.insert(LaneNo(row.try_get::<_, i32>(0)? as u32));
         }
         self.version = self.version.max(news.version.unwrap_or(0));
         Ok(())
@@ -155,6 +164,16 @@ impl Strands {
     /// Whether there is anything to pass.
     pub(crate) fn is_any(&self) -> bool {
         !self.gates.is_empty() || !self.strands.is_empty()
+    }
+
+    /// Whether tenants share any lane.
+    pub(crate) fn is_any_shared(&self) -> bool {
+        !self.shared.is_empty()
+    }
+
+    /// Whether tenants share this lane.
+    pub(crate) fn is_shared(&self, lane: LaneNo) -> bool {
+        !self.shared.is_empty() && self.shared.contains(&lane)
     }
 
     /// Whether tasks of this lane may have to pass gates.

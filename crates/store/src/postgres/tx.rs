@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use tasklane_core::decision::{Applied, Decision};
 use tasklane_core::event::Position;
+use tasklane_core::fair::Fairness;
 use tasklane_core::ports::store::{Answers, Batch};
 use tasklane_core::queue::{Counted, QueueState};
 use tasklane_core::state::State;
@@ -27,9 +28,10 @@ use super::row::{HAS_HISTORY, HAS_KEYS, Kept, are_unknown, columns, heads, text}
 use super::session::{Session, Statement, Value};
 use super::slots::{self, Fullness};
 use super::time::Time;
+use super::turns::{self, Dealing, Ledger};
 use super::write;
-use crate::encoding::LaneNo;
 use crate::encoding::log::{Body, Way};
+use crate::encoding::{LaneNo, ScopeNo};
 
 /// What every commit begins with: the time, its own number where it certainly writes, how many names there are and how much
 /// was said of gates, and the queues that do not simply give and take.
@@ -76,6 +78,8 @@ pub(crate) struct Shared {
     pub sweep: Mutex<super::sweep::Cursor>,
     pub bounds: Mutex<Bounds>,
     pub fullness: Mutex<Fullness>,
+    pub fairness: Fairness,
+    pub turns: Mutex<Ledger>,
     /// Slots that the backstop gave back.
     pub regained: AtomicU64,
     /// The last event of this server's.
@@ -102,6 +106,8 @@ pub(crate) struct Tx<'a> {
     pub looks: Vec<Look>,
     /// What it does at gates.
     pub gates: Passing,
+    /// Turns that it deals out.
+    pub dealing: Dealing,
     /// The earliest moment at which something that this commit touched happens by itself.
     pub due: Option<Timestamp>,
     body: Body,
@@ -165,6 +171,7 @@ impl<'a> Tx<'a> {
             news: News::default(),
             looks: Vec::new(),
             gates: Passing::default(),
+            dealing: Dealing::default(),
             due: None,
             body: Body::default(),
             shifts: Shifts::default(),
@@ -196,7 +203,8 @@ impl<'a> Tx<'a> {
     pub(crate) async fn finish(&mut self) -> Result<()> {
         self.count_all();
         let writes = !self.body.bytes().is_empty();
-        let done = if writes { self.end().await } else { self.session.commit().await };
+        // Apart, as it is large.
+        let done = if writes { Box::pin(self.end()).await } else { self.session.commit().await };
         let position = if writes { self.number.map(|number| number + self.shared.base) } else { None };
         let known = if done.is_ok() { position.unwrap_or(0) } else { 0 };
         let last = self.shared.last.fetch_max(known, Ordering::Relaxed);
@@ -224,14 +232,19 @@ impl<'a> Tx<'a> {
         if !held.is_empty() {
             session.prepare(&slots::APPEND).await?;
         }
-        let (event, counted, held, committed) = tokio::join!(biased; event, counters::append(session, &shifts),
-            slots::append(session, &held), session.commit());
+        let fronts = self.fronts();
+        if !fronts.is_empty() {
+            session.prepare(&turns::COME).await?;
+        }
+        let (event, counted, held, come, committed) = tokio::join!(biased; event, counters::append(session, &shifts),
+            slots::append(session, &held), turns::write(session, &fronts), session.commit());
         if let Ok(at) = event {
             self.number = Some(at - shared.base);
         }
         event?;
         counted?;
         held?;
+        come?;
         committed
     }
 
@@ -275,8 +288,11 @@ impl<'a> Tx<'a> {
 
     /// Carries out a decision on a task in memory; it is written by [`Tx::write`].
     pub(crate) fn apply(&mut self, kept: &mut Kept, decision: Decision, ended: &mut Ended) -> Option<Freed> {
-        let (from, place) = (kept.task.facts.state, (urgency(kept.task.priority), kept.task.rank.as_micros()));
+        let (from, place) = (kept.task.facts.state, (urgency(kept.task.priority), kept.task.place()));
+        self.leave_turn(&kept.task, kept.lane);
+        let turn = self.next_turn(kept, decision.to);
         let Applied { transition, ended: attempt } = kept.task.apply(decision, self.now);
+        kept.task.turn = turn;
         if let Some(attempt) = attempt {
             kept.has |= HAS_HISTORY;
             ended.attempts.push((kept.task.facts.id, attempt));
@@ -297,6 +313,7 @@ impl<'a> Tx<'a> {
     /// Writes tasks that were changed in memory, and what became of their attempts and keys.
     pub(crate) async fn write(&mut self, kept: &[&Kept], ended: Ended, freed: Vec<Freed>) -> Result<()> {
         write::tasks(self.session, kept).await?;
+        self.dealt_stands();
         if !ended.attempts.is_empty() {
             let ids: Vec<Uuid> = ended.attempts.iter().map(|(id, _)| id.0).collect();
             let numbers: Vec<i32> = ended.attempts.iter().map(|(_, it)| it.attempt as i32).collect();
@@ -314,7 +331,7 @@ impl<'a> Tx<'a> {
         // Of a running task an alarm says it.
         self.will_be_due(write::due_of(&kept.task));
         if facts.state == State::Queued {
-            self.news.queued(kept.strand, (urgency(kept.task.priority), kept.task.rank.as_micros()));
+            self.news.queued(kept.strand, (urgency(kept.task.priority), kept.task.place()));
         } else if facts.state.is_final() {
             self.news.ended(facts.id);
         }
@@ -335,6 +352,11 @@ impl<'a> Tx<'a> {
     pub(crate) fn running_in(&mut self, lanes: &[LaneNo]) -> i64 {
         self.count_all();
         self.shifts.running_in(lanes)
+    }
+
+    /// How many more of a lane and scope are queued than when it began, as far as that was counted.
+    pub(crate) fn queued_since(&self, lane: LaneNo, scope: ScopeNo) -> i64 {
+        self.shifts.queued(lane, scope)
     }
 
     /// What this commit has changed in the counts so far.

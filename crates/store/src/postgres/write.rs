@@ -13,7 +13,7 @@ use crate::encoding::checksum::sum;
 
 const WRITE: Statement = Statement {
     sql: "UPDATE tasklane.tasks t SET
-            rank = u.rank, place = CASE WHEN u.state = 3 THEN u.rank END, queued = u.queued, due = u.due, run_at = u.run_at, started = u.started, finished = u.finished,
+            rank = u.rank, place = u.place, queued = u.queued, due = u.due, run_at = u.run_at, started = u.started, finished = u.finished,
             lease_length = u.lease_length, lease_until = u.lease_until, heard = u.heard, grace_until = u.grace_until,
             result_sum = u.result_sum, spent = u.spent, state = u.state, reason = u.reason, crashes = u.crashes,
             flags = u.flags, to_cancel = CASE WHEN u.state = 4 AND (u.flags & 1) = 1 THEN true END, settled = u.settled, spec = u.spec, failure = u.failure, progress = u.progress,
@@ -21,9 +21,9 @@ const WRITE: Statement = Statement {
           FROM unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[],
             $8::bigint[], $9::bigint[], $10::bigint[], $11::bigint[], $12::bigint[], $13::int[], $14::smallint[],
             $15::smallint[], $16::smallint[], $17::smallint[], $18::smallint[], $19::text[], $20::text[], $21::text[],
-            $22::bigint[], $23::bytea[])
+            $22::bigint[], $23::bytea[], $24::bigint[])
           AS u(id, rank, queued, due, run_at, started, finished, lease_length, lease_until, heard, grace_until, result_sum,
-            spent, state, reason, crashes, flags, settled, spec, failure, progress, hidden, result)
+            spent, state, reason, crashes, flags, settled, spec, failure, progress, hidden, result, place)
           WHERE t.id = u.id",
     types: &[
         Type::UUID_ARRAY,
@@ -49,6 +49,7 @@ const WRITE: Statement = Statement {
         Type::TEXT_ARRAY,
         Type::INT8_ARRAY,
         Type::BYTEA_ARRAY,
+        Type::INT8_ARRAY,
     ],
 };
 
@@ -99,6 +100,7 @@ pub(crate) async fn tasks(session: &Session, kept: &[&Kept]) -> Result<()> {
                 &texts(|it| it.progress.as_ref().map(text).transpose())?,
                 &times(|it| micros(it.task.hidden_at)),
                 &results,
+                &times(|it| (it.task.facts.state == State::Queued).then(|| it.task.place())),
             ],
         )
         .await

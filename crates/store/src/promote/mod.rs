@@ -209,7 +209,7 @@ async fn pour(
         add(&mut tally, &chunk);
         fill.write(&chunk, &names).await?;
         progress(match &chunk {
-            Chunk::Gates(_) | Chunk::Tasks(_) => Progress::Tasks(tally.tasks, total),
+            Chunk::Gates(_) | Chunk::Turns(_) | Chunk::Tasks(_) => Progress::Tasks(tally.tasks, total),
             _ => Progress::Rest(tally.attempts + tally.logs + tally.checkpoints + tally.keys),
         });
     }
@@ -221,6 +221,8 @@ async fn pour(
 fn add(tally: &mut Tally, chunk: &Chunk) {
     match chunk {
         Chunk::Gates(rows) => rows.iter().for_each(|it| tally.gate(it)),
+        // Where who is new joins; what stands in the lines is told by the tasks.
+        Chunk::Turns(_) => {}
         Chunk::Tasks(rows) => rows.iter().for_each(|it| tally.task(&it.task, it.token, it.settled)),
         Chunk::Attempts(rows) => rows.iter().for_each(|it| tally.attempt(it.task, it.attempt, &it.body)),
         Chunk::Logs(rows) => rows.iter().for_each(|it| tally.log(it.task, it.attempt, it.last, &it.body)),

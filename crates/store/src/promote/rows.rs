@@ -20,6 +20,8 @@ pub(crate) const BYTES: usize = 4 << 20;
 pub(crate) enum Chunk {
     /// Before the tasks that pass them.
     Gates(Vec<GateRow>),
+    /// Before the tasks too.
+    Turns(Vec<TurnsRow>),
     Tasks(Vec<TaskRow>),
     Attempts(Vec<AttemptRow>),
     Logs(Vec<LogRow>),
@@ -32,6 +34,14 @@ pub(crate) struct GateRow {
     pub name: GateName,
     pub definition: Option<Definition>,
     pub starts: Starts,
+}
+
+/// How far the turns of a lane and priority have come.
+pub(crate) struct TurnsRow {
+    /// The source's number of the lane.
+    pub lane: LaneNo,
+    pub priority: i32,
+    pub front: i64,
 }
 
 /// A task, and what its row tells beyond it.
@@ -182,7 +192,8 @@ fn digest(task: &Task, token: Token, settled: Option<Mark>) -> u64 {
         hash.update(&number.to_le_bytes());
     }
     let times = [Some(task.created_at), Some(task.rank), task.queued_at, facts.run_at, facts.started_at];
-    for time in times.into_iter().chain([task.finished_at, task.hidden_at]) {
+    let turn = task.turn.map(tasklane_core::time::Timestamp::from_micros);
+    for time in times.into_iter().chain([task.finished_at, task.hidden_at, turn]) {
         hash.update(&time.map_or(i64::MIN, tasklane_core::time::Timestamp::as_micros).to_le_bytes());
     }
     let spec = (!facts.spec.is_shared()).then_some(&facts.spec);

@@ -25,7 +25,9 @@ use super::row::{HAS_CHECKPOINTS, HAS_LOGS, Kept, id};
 use super::running::{GrantBody, is_current};
 use crate::encoding::checksum::sum;
 use crate::encoding::{chunk, gate};
-use crate::promote::rows::{AttemptRow, BYTES, CheckpointRow, Chunk, GateRow, Has, KeyRow, LogRow, ROWS, TaskRow};
+use crate::promote::rows::{
+    AttemptRow, BYTES, CheckpointRow, Chunk, GateRow, Has, KeyRow, LogRow, ROWS, TaskRow, TurnsRow,
+};
 
 /// The fact that says by which promotion a store's tasks went elsewhere.
 pub(crate) const PROMOTED: &str = "promoted";
@@ -85,6 +87,9 @@ impl Source {
         let mut read = || {
             let mut flow = self.gates(|it| to(Chunk::Gates(it)))?;
             if flow.is_continue() {
+                flow = self.turns(|it| to(Chunk::Turns(it)))?;
+            }
+            if flow.is_continue() {
                 flow = self.tasks(|it| to(Chunk::Tasks(it)))?;
             }
             if flow.is_continue() {
@@ -120,6 +125,14 @@ impl Source {
             Ok((GateRow { name, definition: definition.transpose()?, starts }, bytes))
         };
         self.gather("SELECT kind, tenant, key, set_by, bounds, starts FROM gates", one, to)
+    }
+
+    fn turns(&self, to: impl FnMut(Vec<TurnsRow>) -> ControlFlow<()>) -> Result<ControlFlow<()>> {
+        let one = |row: &Row<'_>| {
+            let (lane, urgency): (u32, i32) = (row.get(0)?, row.get(1)?);
+            Ok((TurnsRow { lane: LaneNo(lane), priority: -urgency, front: row.get(2)? }, 0))
+        };
+        self.gather("SELECT lane, urgency, front FROM turns", one, to)
     }
 
     fn tasks(&self, to: impl FnMut(Vec<TaskRow>) -> ControlFlow<()>) -> Result<ControlFlow<()>> {

@@ -10,6 +10,7 @@ mod pooler;
 mod proxy;
 mod rows;
 mod tls;
+mod turns;
 #[allow(dead_code)]
 #[path = "../stores/conformance/world.rs"]
 mod world;

@@ -283,7 +283,7 @@ proptest! {
     ) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
-            let mut pair = Pair::new(Database::sqlite(Fairness::Age)).await;
+            let mut pair = Pair::new(Database::sqlite(Fairness::default())).await;
             pair.in_order = true;
             for step in &before {
                 pair.step(step).await;

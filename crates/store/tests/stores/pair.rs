@@ -43,8 +43,7 @@ impl Database {
     fn fairness(&self) -> Fairness {
         match self {
             Self::Sqlite(_, fairness) => fairness.clone(),
-            Self::Postgres(_) => Fairness::Age,
-            Self::Model(_) => Fairness::default(),
+            Self::Postgres(_) | Self::Model(_) => Fairness::default(),
         }
     }
 

@@ -181,20 +181,20 @@ impl Reader {
             state.and_then(|code| QueueState::from_code(u8::try_from(code).ok()?)).unwrap_or(QueueState::Active);
         let mut ahead = None;
         if task.facts.state == State::Queued {
-            let (urgency, rank, more) = (urgency(task.priority), task.rank.as_micros(), most.saturating_add(1) as i64);
+            let (urgency, place, more) = (urgency(task.priority), task.place(), most.saturating_add(1) as i64);
             let names = self.shared.book.look();
             if names.strands.touches(lane) {
                 let strands: Vec<_> = names.strands.strands_of(lane).collect();
                 let view = self.see_for(session, &names, strands.iter().copied()).await?;
                 let open = strands.iter().filter(|it| !view.is_closed(&names, **it)).map(|it| it.0 as i32);
                 let open: Vec<i32> = open.collect();
-                let row = session.row(&AHEAD_IN, &[&open, &urgency, &rank, &id.0, &more]).await?;
+                let row = session.row(&AHEAD_IN, &[&open, &urgency, &place, &id.0, &more]).await?;
                 let ahead = Some(row.try_get::<_, i64>(0)?.unsigned_abs());
                 view.show(&names, &mut shown);
                 let gates = self.full_gates(session, &names, &view, strand).await?;
                 return Ok(Some(Standing { gates, ..Standing::new(shown.task, queue, ahead, most) }));
             }
-            let row = session.row(&AHEAD, &[&(lane.0 as i32), &urgency, &rank, &id.0, &more]).await?;
+            let row = session.row(&AHEAD, &[&(lane.0 as i32), &urgency, &place, &id.0, &more]).await?;
             ahead = Some(row.try_get::<_, i64>(0)?.unsigned_abs());
         }
         Ok(Some(Standing::new(task, queue, ahead, most)))

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use tasklane_core::queue::{LaneCounts, Queue, QueueState, is_of_system};
 use tasklane_core::state::State;
-use tasklane_core::task::TaskId;
+use tasklane_core::task::{Lane, TaskId};
 use tasklane_core::time::Timestamp;
 use tokio_postgres::types::Type;
 
@@ -25,15 +25,24 @@ const QUEUES: Statement = Statement {
 const FIRSTS: Statement = Statement {
     sql: "WITH RECURSIVE firsts AS (
             SELECT l.no, f.* FROM unnest($1::int[]) AS l(no) CROSS JOIN LATERAL (
-              SELECT id, urgency, place, queued FROM tasklane.tasks WHERE lane = l.no AND place IS NOT NULL
+              SELECT id, urgency, place, queued, rank FROM tasklane.tasks WHERE lane = l.no AND place IS NOT NULL
               ORDER BY urgency, place, id LIMIT 1) f
             UNION ALL
             SELECT p.no, f.* FROM firsts p CROSS JOIN LATERAL (
-              SELECT id, urgency, place, queued FROM tasklane.tasks WHERE lane = p.no AND place IS NOT NULL AND urgency > p.urgency
+              SELECT id, urgency, place, queued, rank FROM tasklane.tasks WHERE lane = p.no AND place IS NOT NULL AND urgency > p.urgency
               ORDER BY urgency, place, id LIMIT 1) f)
-          SELECT no, id, urgency, place, queued FROM firsts ORDER BY urgency, place, id",
+          SELECT no, id, urgency, place, queued, rank FROM firsts ORDER BY urgency, place, id",
     types: &[Type::INT4_ARRAY],
 };
+
+/// What stands first in a lane, in the order in which that counts between lanes.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct First {
+    is_closed: bool,
+    /// Urgency and rank.
+    age: (i16, i64),
+    id: TaskId,
+}
 
 impl Reader {
     /// The queues to show, in the order of their names.
@@ -60,16 +69,21 @@ impl Reader {
         open.dedup();
         let view = self.see_for(session, &names, open.iter().copied()).await?;
         let (numbers, mut firsts): (Vec<i32>, _) = (open.iter().map(|it| it.0 as i32).collect(), HashSet::new());
-        let mut blocked: BTreeMap<Box<str>, TaskId> = BTreeMap::new();
+        // Of each lane the first that is not blocked, or the first.
+        let mut next: BTreeMap<&Lane, First> = BTreeMap::new();
         for row in session.rows(&FIRSTS, &[&numbers]).await? {
             let strand = LaneNo(row.try_get::<_, i32>(0)? as u32);
             let Ok(lane) = names.lane_of(strand) else { continue };
             let Some(queue) = queues.get_mut(&lane.queue) else { continue };
-            let id = TaskId(row.try_get(1)?);
-            if !view.is_closed(&names, strand) {
-                queue.next = queue.next.or(Some(id));
-            } else if !blocked.contains_key(&lane.queue) {
-                blocked.insert(lane.queue.clone(), id);
+            let first = First {
+                is_closed: view.is_closed(&names, strand),
+                age: (row.try_get(2)?, row.try_get(5)?),
+                id: TaskId(row.try_get(1)?),
+            };
+            // They come in the order of their places.
+            let known = next.entry(lane).or_insert(first);
+            if known.is_closed && !first.is_closed {
+                *known = first;
             }
             // The first of each urgency of a lane, whichever strand it stands in.
             if firsts.insert((Arc::clone(lane), row.try_get::<_, i16>(2)?)) {
@@ -78,10 +92,13 @@ impl Reader {
                 queue.oldest_queued_at = queue.oldest_queued_at.map_or(Some(since), |oldest| Some(oldest.min(since)));
             }
         }
-        for (name, id) in blocked {
-            if let Some(queue) = queues.get_mut(&name) {
-                queue.next = queue.next.or(Some(id));
-            }
+        // Between lanes age counts.
+        let mut oldest: BTreeMap<&str, First> = BTreeMap::new();
+        for (lane, first) in next {
+            oldest.entry(&lane.queue).and_modify(|it| *it = first.min(*it)).or_insert(first);
+        }
+        for (name, first) in oldest {
+            queues.entry(name.into()).and_modify(|queue| queue.next = Some(first.id));
         }
         Ok(queues.into_values().collect())
     }
