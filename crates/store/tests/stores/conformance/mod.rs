@@ -5,6 +5,7 @@
 
 pub mod accept;
 pub mod control;
+pub mod fair;
 pub mod gate;
 pub mod hand;
 pub mod inspect;
@@ -60,6 +61,11 @@ macro_rules! conformance {
                 standing_names_the_full_gates, gates_page_by_name_and_show_holders, keys_are_of_one_tenant,
                 a_stand_in_holds_for_every_tenant, system_queues_pass_no_gates, a_hundred_strands_in_order,
                 followers_define_their_gates;
+            fair: a_backlog_is_in_nobodys_way, equals_take_turns, weights_are_shares, priority_goes_before_turns,
+                a_lane_that_nobody_shares_goes_by_age, what_is_given_back_goes_to_the_front_uncharged,
+                a_newcomer_joins_at_the_front_and_nobody_pays_for_the_past, whoever_takes_his_back_is_not_charged,
+                lanes_are_merged_by_age_whatever_their_turns, a_lane_is_as_old_as_its_first,
+                those_ahead_are_those_before_it_by_turns;
             sweep: final_tasks_go_after_their_time, too_many_final_tasks_go_oldest_first, hidden_tasks_go_too, a_step_is_bounded,
                 nothing_unfinished_goes;
             inspect: lists_page_newest_first, lists_filter, attempts_in_order, events_in_order_and_by_position, crash_loops_are_found_in_the_log,

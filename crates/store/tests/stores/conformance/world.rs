@@ -9,6 +9,7 @@ use bytes::Bytes;
 use tasklane_core::accept::{Accepted, Deadlines, NewTask, Refused, Start, Submission, UniquePolicy};
 use tasklane_core::error::HandError;
 use tasklane_core::event::{Position, Transition};
+use tasklane_core::fair::{Fairness, Weights};
 use tasklane_core::gate::Limit;
 use tasklane_core::hand::Hand;
 use tasklane_core::lease::{Home, LaneFilter, LeaseRequest, Leased, TypeFilter, mix};
@@ -26,6 +27,11 @@ pub const LEASE: Duration = Duration::from_secs(30);
 /// Where every test's clock begins.
 pub fn beginning() -> Timestamp {
     Timestamp::from_micros(1_700_000_000_000_000)
+}
+
+/// Tenants take turns, and `three` counts for three.
+pub fn fairness() -> Fairness {
+    Fairness::Turns(Weights::new([("three".into(), 3.0)]))
 }
 
 pub struct World {
