@@ -39,7 +39,8 @@ pub struct Queue {
     pub state: QueueState,
     /// How many tasks stand in each state.
     pub counts: Counts,
-    /// When the task that has been queued longest became so, blocked by a gate or not.
+    /// When the task that has been queued longest became so, blocked by a gate or not; in a lane that tenants share, of those
+    /// that stand first of their priority.
     pub oldest_queued_at: Option<Timestamp>,
     /// The first task that a worker would get; where gates block all, the first of these. See `why`.
     pub next: Option<TaskId>,

@@ -255,7 +255,8 @@ pub struct Task {
     pub reason: Reason,
     /// Higher runs first.
     pub priority: i32,
-    /// Its place in the lane among equals of priority: the time it became queued, kept when a lease is lost.
+    /// Its age among equals of priority: the time it became queued, kept when a lease is lost. Its place in its lane, too,
+    /// unless it has a turn.
     pub rank: Timestamp,
     /// Its turn, while it is queued in a lane that tenants share ([`crate::fair`]): there its place among equals of priority;
     /// rank then counts between lanes.

@@ -55,7 +55,7 @@ impl Server {
         // A database may be waited for; files are opened at once.
         let (store, options) = tokio::select! {
             biased;
-            opened = open(&config.store) => opened?,
+            opened = open(&config.store, &config.fairness) => opened?,
             name = signals.next() => return Err(StartError::Asked { name }),
         };
         let engine = Engine::start(store, options);

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tasklane_core::fair::Fairness;
 use tasklane_core::ports::store::SharedStore;
 use tasklane_store::postgres::{self, PostgresStore};
 use tasklane_store::sqlite::{self, SqliteStore};
@@ -19,18 +20,22 @@ pub const DATABASE_WAIT: Duration = Duration::from_secs(60);
 const BETWEEN: Duration = Duration::from_secs(1);
 
 /// The store, and what the engine has to know of where it is.
-pub(crate) async fn open(store: &Store) -> Result<(SharedStore, tasklane_engine::Options), StartError> {
+pub(crate) async fn open(
+    store: &Store,
+    fairness: &Fairness,
+) -> Result<(SharedStore, tasklane_engine::Options), StartError> {
     let clock = Arc::new(MachineClock::start());
     match store {
         Store::Embedded { dir } => {
-            let opened = SqliteStore::open(sqlite::Options::new(dir, clock))?;
+            let opened =
+                SqliteStore::open(sqlite::Options { fairness: fairness.clone(), ..sqlite::Options::new(dir, clock) })?;
             let dir = dir.clone();
             let options = tasklane_engine::Options { disk: Arc::new(move || disk::usage(&dir)), ..Default::default() };
             Ok((opened, options))
         }
         Store::Postgres(Database { url, schema, pooler }) => {
-            let (schema, pooler) = (schema.clone(), *pooler);
-            let options = postgres::Options { schema, pooler, ..postgres::Options::new(url.clone(), clock) };
+            let (schema, pooler, fairness) = (schema.clone(), *pooler, fairness.clone());
+            let options = postgres::Options { schema, pooler, fairness, ..postgres::Options::new(url.clone(), clock) };
             Ok((patiently(options).await?, tasklane_engine::Options::default()))
         }
     }

@@ -166,11 +166,13 @@ fn written(kind: Kind, value: &DeValue<'_>) -> Option<String> {
     let text = match (kind, value) {
         (Kind::Switch, DeValue::Boolean(it)) => it.to_string(),
         (Kind::Number(..), DeValue::Integer(it)) => i64::from_str_radix(it.as_str(), it.radix()).ok()?.to_string(),
+        (Kind::Weight, DeValue::Integer(it)) => i64::from_str_radix(it.as_str(), it.radix()).ok()?.to_string(),
+        (Kind::Weight, DeValue::Float(it)) => it.as_str().to_owned(),
         (Kind::List(_), DeValue::Array(items)) => {
             let items = items.iter().map(|it| it.get_ref().as_str().filter(|it| !it.contains(',')));
             return Some(items.collect::<Option<Vec<_>>>()?.join(",")).filter(|it| kind.takes(it));
         }
-        (Kind::Switch | Kind::Number(..) | Kind::List(_), _) => return None,
+        (Kind::Switch | Kind::Number(..) | Kind::Weight | Kind::List(_), _) => return None,
         (_, DeValue::String(it)) => it.to_string(),
         _ => return None,
     };
@@ -182,6 +184,7 @@ fn brief(value: &DeValue<'_>) -> String {
     match value {
         DeValue::String(it) => it.to_string(),
         DeValue::Integer(it) => it.as_str().to_owned(),
+        DeValue::Float(it) => it.as_str().to_owned(),
         DeValue::Boolean(it) => it.to_string(),
         other => format!("of type {}", other.type_str()),
     }

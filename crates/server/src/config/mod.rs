@@ -14,6 +14,7 @@ pub mod settings;
 pub mod atropos;
 pub mod client;
 pub mod executors;
+pub mod fairness;
 pub mod gates;
 pub mod http;
 pub mod keys;
@@ -32,6 +33,7 @@ pub use flags::Flags;
 pub use setting::{Section, Setting};
 pub use settings::Settings;
 use tasklane_api::Dialect;
+use tasklane_core::fair::Fairness;
 use tasklane_core::gate::{Bounds, GateName};
 
 use crate::error::StartError;
@@ -42,6 +44,7 @@ pub const SECTIONS: &[&Section] = &[
     &store::SECTION,
     &executors::SECTION,
     &gates::SECTION,
+    &fairness::SECTION,
     &outbound::SECTION,
     &log::SECTION,
     &keys::SECTION,
@@ -63,6 +66,8 @@ pub struct Config {
     pub executors: executors::Executors,
     /// How many tasks may run, or start in a time.
     pub gates: Vec<(GateName, Bounds)>,
+    /// Whether tenants take turns.
+    pub fairness: Fairness,
     /// What it may call.
     pub outbound: tasklane_outbound::Guard,
     /// Which pages may call it.
@@ -84,6 +89,7 @@ impl Config {
             store: store::Store::read(settings)?,
             executors: executors::Executors::read(settings)?,
             gates: gates::read(settings)?,
+            fairness: fairness::read(settings)?,
             outbound: outbound::read(settings)?,
             http: http::Http::read(settings)?,
             alone: None,

@@ -76,7 +76,7 @@ fn of_section(section: &Section) -> String {
 
 fn written(kind: Kind, text: &str) -> String {
     match kind {
-        Kind::Switch | Kind::Number(..) => text.to_owned(),
+        Kind::Switch | Kind::Number(..) | Kind::Weight => text.to_owned(),
         Kind::List(_) => {
             format!("[{}]", super::setting::items(text).map(|it| format!("{it:?}")).collect::<Vec<_>>().join(", "))
         }

@@ -2,6 +2,8 @@
 
 use serde_json::{Map, Value, json};
 
+use tasklane_core::limit;
+
 use super::SECTIONS;
 use super::setting::{Kind, Section, Setting};
 
@@ -60,6 +62,7 @@ fn of_setting(setting: &Setting) -> Value {
     let mut schema = match setting.kind {
         Kind::Switch => json!({ "type": "boolean" }),
         Kind::Number(least, most) => json!({ "type": "integer", "minimum": least, "maximum": most }),
+        Kind::Weight => json!({ "type": "number", "minimum": limit::WEIGHT.start(), "maximum": limit::WEIGHT.end() }),
         Kind::Word(words) => {
             let upper = words.iter().map(|it| it.to_uppercase());
             json!({ "type": "string", "enum": words.iter().map(|it| (*it).to_owned()).chain(upper).collect::<Vec<_>>() })
@@ -78,7 +81,7 @@ fn of_setting(setting: &Setting) -> Value {
 
 fn typed(kind: Kind, text: &str) -> Value {
     match kind {
-        Kind::Switch | Kind::Number(..) => text.parse().unwrap_or_else(|_| text.into()),
+        Kind::Switch | Kind::Number(..) | Kind::Weight => text.parse().unwrap_or_else(|_| text.into()),
         Kind::List(_) => super::setting::items(text).map(Value::from).collect(),
         _ => text.into(),
     }

@@ -1,6 +1,8 @@
 //! What a setting is. Each is declared once, in the file of its section; the loader, the command line's flags, the JSON
 //! Schema, the reference page and `.env.example` are all made from that.
 
+use tasklane_core::limit;
+
 /// A setting.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Setting {
@@ -31,6 +33,8 @@ pub enum Kind {
     Switch,
     /// A whole number between these, both included.
     Number(u64, u64),
+    /// A number within [`limit::WEIGHT`].
+    Weight,
     /// A file or directory.
     Path,
     /// One of these words, in any case.
@@ -143,6 +147,7 @@ impl Kind {
             Self::Address => "an address and a port, such as 127.0.0.1:8000 or [::1]:8000".into(),
             Self::Switch => "true or false".into(),
             Self::Number(least, most) => format!("a whole number from {least} to {most}"),
+            Self::Weight => format!("a number from {} to {}", limit::WEIGHT.start(), limit::WEIGHT.end()),
             Self::Path => "the path of a file or directory".into(),
             Self::Word(words) => one_of(words),
             Self::Text | Self::Secret => "a text".into(),
@@ -156,6 +161,7 @@ impl Kind {
             Self::Address => address(text).is_some(),
             Self::Switch => switch(text).is_some(),
             Self::Number(least, most) => text.parse().is_ok_and(|it: u64| (least..=most).contains(&it)),
+            Self::Weight => text.parse().is_ok_and(|it: f64| limit::WEIGHT.contains(&it)),
             Self::Word(words) => words.iter().any(|it| it.eq_ignore_ascii_case(text)),
             Self::Path | Self::Text | Self::Secret => !text.trim().is_empty(),
             Self::List(most) => items(text).count() <= most,
@@ -204,6 +210,7 @@ mod tests {
             (Kind::Switch, "On", "maybe"),
             (Kind::Number(1, 10), "10", "11"),
             (Kind::Word(&["info", "warn"]), "WARN", "loud"),
+            (Kind::Weight, "0.1", "100.1"),
             (Kind::List(2), "a, b", "a,b,c"),
             (Kind::Path, "x", " "),
         ];
