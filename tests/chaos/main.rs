@@ -25,3 +25,4 @@ mod t21_clocks;
 mod t23_herd;
 mod t24_many_connections;
 mod t26_deep_queue;
+mod t27_tenants;

@@ -26,7 +26,7 @@ const ALL_BACK: Duration = Duration::from_secs(60);
 const SPAN: Duration = Duration::from_secs(3);
 const MOMENT: Duration = Duration::from_millis(250);
 /// So many times the average may come in one moment.
-const PEAK: f64 = 3.0;
+const PEAK: f64 = 2.0;
 /// Few against the herd.
 const TASKS: u64 = 100;
 
