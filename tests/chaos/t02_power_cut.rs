@@ -13,7 +13,7 @@ use tasklane_stories::harness::disk::Disk;
 use tasklane_stories::harness::fleet::Fleet;
 use tasklane_stories::harness::ground::{Ground, Store};
 use tasklane_stories::harness::load::under_load;
-use tasklane_stories::harness::need::can;
+use tasklane_stories::harness::need::{can, must};
 use tasklane_stories::harness::run::{Run, chaos};
 use tasklane_testkit::binary;
 use tasklane_testkit::postgres::{Cluster, Options};
@@ -31,6 +31,8 @@ fn postgres() {
     tell("t02_power_cut::postgres", Store::Postgres, |disk| {
         let cluster = Cluster::start(Options::full().under(disk));
         let url = cluster.database("fleet");
+        // What it was made of was not synced.
+        must("sync", &["-f", disk.to_str().unwrap()]);
         Ground::Postgres(cluster, url)
     });
 }

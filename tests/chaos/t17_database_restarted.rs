@@ -131,17 +131,14 @@ fn connections() {
         let figures = under_load(&fleet, 50, |_| {
             for _ in 0..run.form.of(1, 10) {
                 thread::sleep(Duration::from_millis(500) + run.choices.moment(500));
-                let hungry = Hungry::start(&url, CONNECTIONS);
-                until("no connection to be left", PATIENCE, || {
-                    // Those of the servers are cut until the others have all; asking needs one, too.
-                    let ask = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name = 'tasklane'";
-                    fleet.cluster().sql_in(&url, ask).is_err_and(|why| why.contains("too many clients")).then_some(())
-                });
-                until("a server to refuse", PATIENCE, || {
-                    let reply =
-                        fleet.connect(0)?.json("POST", "/v1/tasks", &json!({ "type": "story.unheard" })).ok()?;
-                    (reply.status == 503).then_some(())
-                });
+                let hungry = Hungry::start(&url, CONNECTIONS, "tasklane");
+                for server in 0..fleet.servers.len() {
+                    until("a server to refuse", PATIENCE, || {
+                        let task = json!({ "type": "story.unheard", "queue": "aside" });
+                        let reply = fleet.connect(server)?.json("POST", "/v1/tasks", &task).ok()?;
+                        (reply.status == 503).then_some(())
+                    });
+                }
                 drop(hungry);
                 run.line.faults += 1;
                 slowest = slowest.max(resumed(&fleet));
