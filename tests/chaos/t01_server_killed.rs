@@ -1,5 +1,5 @@
 //! T01: servers are killed at random under load, and now and then a worker beside them. Whatever was acknowledged is there
-//! and done once; a server that was killed serves again in time.
+//! and done once; a server that was killed serves again in time; no slot of a gate is held by what is over.
 //!
 //! Seen red: with answers that are given before their commit is written, acknowledged tasks are gone (`lost`).
 

@@ -4,6 +4,7 @@
 //! Seen red: with `synchronous=NORMAL`, what was acknowledged last is gone.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 use std::process::Command;
 use std::thread;
 use std::time::Duration;
@@ -12,28 +13,44 @@ use tasklane_stories::harness::disk::Disk;
 use tasklane_stories::harness::fleet::Fleet;
 use tasklane_stories::harness::ground::{Ground, Store};
 use tasklane_stories::harness::load::under_load;
-use tasklane_stories::harness::need::can;
+use tasklane_stories::harness::need::{can, must};
 use tasklane_stories::harness::run::{Run, chaos};
-use tasklane_testkit::{ServerOptions, binary};
+use tasklane_testkit::binary;
+use tasklane_testkit::postgres::{Cluster, Options};
+use tasklane_testkit::server::clean;
 
-const NAME: &str = "t02_power_cut::sqlite";
 const MEBIBYTES: u64 = 400;
 
 #[test]
 fn sqlite() {
-    if !can(
-        NAME,
-        "mounting a file system in a file",
-        "sh",
-        &["-c", "losetup --find && command -v mkfs.ext4 fsfreeze && test $(id -u) = 0"],
-    ) {
+    tell("t02_power_cut::sqlite", Store::Sqlite, |disk| Ground::SqliteAt(disk.join("data")));
+}
+
+#[test]
+fn postgres() {
+    tell("t02_power_cut::postgres", Store::Postgres, |disk| {
+        let cluster = Cluster::start(Options::full().under(disk));
+        let url = cluster.database("fleet");
+        // What it was made of was not synced.
+        must("sync", &["-f", disk.to_str().unwrap()]);
+        Ground::Postgres(cluster, url)
+    });
+}
+
+fn tell(name: &str, store: Store, ground: impl FnOnce(&Path) -> Ground) {
+    let probe = "losetup --find && command -v mkfs.ext4 fsfreeze && test $(id -u) = 0";
+    if !can(name, "mounting a file system in a file", "sh", &["-c", probe]) {
         return;
     }
-    chaos(NAME, Store::Sqlite, |run| {
+    chaos(name, store, |run| {
         let disk = Disk::new(MEBIBYTES);
-        let fleet = Fleet::start(Ground::SqliteAt(disk.at().join("data")), 1, 2);
+        let fleet = Fleet::start(ground(disk.at()), 1, 2);
+        let cuts = match store {
+            Store::Sqlite => run.form.of(8, 100),
+            Store::Postgres => run.form.of(3, 100),
+        };
         let figures = under_load(&fleet, 50, |_| {
-            for nth in 0..run.form.of(8, 100) {
+            for nth in 0..cuts {
                 thread::sleep(Duration::from_millis(100) + run.choices.moment(600));
                 cut(&disk, &fleet, run, nth);
             }
@@ -46,8 +63,9 @@ fn cut(disk: &Disk, fleet: &Fleet, run: &mut Run, nth: usize) {
     let (acked, completed) = (fleet.ledger.of("acked"), fleet.ledger.of("completed"));
     let remains = disk.cut(nth);
     run.line.faults += 1;
-    let data = remains.at.join("data");
-    let mut server = ServerOptions::without_executors().in_dir(&data).start();
+    let ground = revived(&fleet.ground, &remains.at);
+    let dir = tempfile::tempdir().unwrap();
+    let mut server = ground.server(dir.path()).start();
     let mut connection = server.connect();
     let completed: BTreeSet<_> = completed.iter().filter_map(|it| it.split(' ').next()).collect();
     // All of them each time would take longer than the run.
@@ -61,6 +79,24 @@ fn cut(disk: &Disk, fleet: &Fleet, run: &mut Run, nth: usize) {
     }
     assert_eq!(run.line.lost, 0, "after cut {nth}");
     assert_eq!(server.stop().code(), Some(0));
-    let checked = Command::new(binary::tasklane()).args(["db", "check", "--data-dir"]).arg(&data).output().unwrap();
+    let mut check = Command::new(binary::tasklane());
+    clean(check.args(["db", "check"]));
+    match &ground {
+        Ground::Postgres(_, url) => check.env("TASKLANE_DATABASE_URL", url),
+        Ground::Sqlite | Ground::SqliteAt(_) => check.arg("--data-dir").arg(server.data_dir()),
+    };
+    let checked = check.output().unwrap();
     assert!(checked.status.success(), "{}", String::from_utf8_lossy(&checked.stderr));
+}
+
+/// What is left of the ground, there.
+fn revived(ground: &Ground, at: &Path) -> Ground {
+    match ground {
+        Ground::Postgres(cluster, url) => {
+            let remains = Cluster::of_remains(&at.join(cluster.dir().file_name().unwrap()), Options::full());
+            let url = remains.url_of(url.rsplit_once('/').unwrap().1);
+            Ground::Postgres(remains, url)
+        }
+        Ground::Sqlite | Ground::SqliteAt(_) => Ground::SqliteAt(at.join("data")),
+    }
 }

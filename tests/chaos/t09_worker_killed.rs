@@ -1,5 +1,5 @@
 //! T09: workers are killed in the middle of tasks, again and again: each task runs again elsewhere, soon after its lease, and
-//! its unique key is free once it is done.
+//! its unique key is free once it is done, and its slot of a gate once its lease is over.
 //!
 //! Seen red: with leases that nobody rescues, no second attempt begins.
 
@@ -42,15 +42,23 @@ fn strike(scene: &Scene, run: &mut Run, round: usize) -> Duration {
     scene.next_round();
     let name = |it: usize| format!("victim-{round}-{it}");
     let mut victims: Vec<_> = SDKS.iter().enumerate().map(|(nth, sdk)| scene.worker(*sdk, &name(nth))).collect();
-    let mut ids = scene.submit(&json!({ "hold": true }), EACH * SDKS.len() - 1);
+    let mut ids = scene.submit(&json!({ "hold": true }), EACH * SDKS.len() - 2);
     let key = format!("key-{round}");
     let keyed = json!({
         "type": "story", "queue": scene.queue(), "payload": { "hold": true }, "max_attempts": 100, "unique": { "key": key },
     });
     ids.push(scene.server.submit(&keyed));
+    // A gate that lets one through: the next has its slot soon after the lease of who held it.
+    let gated = |payload: serde_json::Value| {
+        let limits = json!([{ "key": format!("gate-{round}"), "max_running": 1 }]);
+        json!({ "type": "story", "queue": scene.queue(), "payload": payload, "max_attempts": 100, "limits": limits })
+    };
+    ids.push(scene.server.submit(&gated(json!({ "hold": true }))));
     run.line.acked += ids.len();
     let busy: BTreeSet<_> = ids.iter().map(|id| scene.until_started(id, 1)).collect();
     assert_eq!(busy.len(), victims.len(), "each has some: {busy:?}");
+    let behind = scene.server.submit(&gated(json!({})));
+    assert_eq!(scene.server.task(&behind)["state"], "blocked");
     std::thread::sleep(run.choices.moment(300));
     victims.iter_mut().for_each(tasklane_stories::harness::crew::Member::kill);
     let killed = Instant::now();
@@ -58,6 +66,7 @@ fn strike(scene: &Scene, run: &mut Run, round: usize) -> Duration {
     let heir = SDKS[round % SDKS.len()];
     let _heirs = [0, 1, 2].map(|nth| scene.worker(heir, &format!("heir-{round}-{nth}")));
     ids.iter().for_each(|id| drop(scene.until_started(id, 2)));
+    scene.until_started(&behind, 1);
     let took = killed.elapsed();
     for id in &ids {
         let task = scene.server.finished(id);

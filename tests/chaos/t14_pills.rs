@@ -19,6 +19,8 @@ fn sqlite() {
         let scene = Scene::new(Store::Sqlite);
         let _workers = [0, 1].map(|it| scene.worker(Sdk::PythonProcesses, &format!("python-{it}")));
         let many = run.form.of(100, 500);
+        // The first tasks of a worker pay for its start.
+        done(&scene, &scene.submit(&json!({}), 20));
         let alone = done(&scene, &scene.submit(&json!({ "seconds": 0.02 }), many));
 
         let retry = json!({ "initial": "10ms", "factor": 1, "max": "10ms", "jitter": false });

@@ -1,8 +1,11 @@
 //! T15: servers and workers are asked to end and started again, one after the other, under load: they finish what they have
-//! or give it back unspent, and nothing is done twice.
+//! or give it back unspent, and nothing is done twice. Where TASKLANE_PREVIOUS_BIN names the program of the version before,
+//! the servers are that one at first, and are upgraded one after the other.
 //!
 //! Not seen red yet: that takes a drain without release.
 
+use std::env;
+use std::path::PathBuf;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -25,7 +28,9 @@ fn postgres() {
 }
 
 fn tell(run: &mut Run) {
-    let fleet = Fleet::start(Ground::of(run.store), run.store.servers(), 2);
+    let previous = env::var_os("TASKLANE_PREVIOUS_BIN").map(PathBuf::from);
+    run.figure("upgraded", previous.iter().len() as f64);
+    let fleet = Fleet::start_as(previous, Ground::of(run.store), run.store.servers(), 2);
     let length = Duration::from_secs(run.form.of(6, 900));
     let pause = run.form.of(300, 20_000);
     let mut slowest = Duration::ZERO;
@@ -45,6 +50,7 @@ fn tell(run: &mut Run) {
             slowest = slowest.max(asked.elapsed());
             run.line.faults += 1;
             if nth % 2 == 0 {
+                fleet.upgrade_server(nth / 2 % fleet.servers.len());
                 fleet.spawn_server(nth / 2 % fleet.servers.len());
                 fleet.wait_server(nth / 2 % fleet.servers.len());
             } else {

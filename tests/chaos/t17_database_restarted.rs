@@ -13,11 +13,13 @@ use tasklane_stories::harness::ground::{Ground, Store};
 use tasklane_stories::harness::load::under_load;
 use tasklane_stories::harness::producer::Caller;
 use tasklane_stories::harness::run::{Run, chaos};
-use tasklane_testkit::postgres::End;
+use tasklane_testkit::postgres::{Cluster, End, Hungry, Options};
 use tasklane_testkit::process::until;
 
 /// How soon work goes on after the database is back.
 const RESUMED: Duration = Duration::from_secs(5);
+/// As many as the database has where others take them.
+const CONNECTIONS: u32 = 40;
 /// Past this it is stuck.
 const STUCK: Duration = Duration::from_secs(30);
 
@@ -97,7 +99,7 @@ fn listener() {
         let fleet = Fleet::start(Ground::postgres(), 2, 1);
         let figures = under_load(&fleet, 30, |over| {
             let listeners = "application_name = 'tasklane' AND (query LIKE 'LISTEN%' OR query LIKE '%pg_notify%')";
-            for _ in 0..run.form.of(2, 20) {
+            for _ in 0..run.form.of(2, 50) {
                 thread::sleep(Duration::from_millis(500) + run.choices.moment(500));
                 let cut = until("both to listen", PATIENCE, || {
                     (fleet.cluster().sessions(listeners).len() >= 2).then(|| fleet.cluster().terminate(listeners))
@@ -115,6 +117,36 @@ fn listener() {
         run.found(&figures);
         assert_eq!(figures.interrupted, 0, "{figures:?}");
         woken(&fleet, run);
+    });
+}
+
+/// Others take every connection that there is, and the servers' are cut: they refuse until there are some again.
+#[test]
+fn connections() {
+    chaos("t17_database_restarted::connections", Store::Postgres, |run| {
+        let cluster = Cluster::start(Options::full().with("max_connections", &CONNECTIONS.to_string()));
+        let url = cluster.database("fleet");
+        let fleet = Fleet::start(Ground::Postgres(cluster, url.clone()), 2, 2);
+        let mut slowest = Duration::ZERO;
+        let figures = under_load(&fleet, 50, |_| {
+            for _ in 0..run.form.of(1, 10) {
+                thread::sleep(Duration::from_millis(500) + run.choices.moment(500));
+                let hungry = Hungry::start(&url, CONNECTIONS, "tasklane");
+                for server in 0..fleet.servers.len() {
+                    until("a server to refuse", PATIENCE, || {
+                        let task = json!({ "type": "story.unheard", "queue": "aside" });
+                        let reply = fleet.connect(server)?.json("POST", "/v1/tasks", &task).ok()?;
+                        (reply.status == 503).then_some(())
+                    });
+                }
+                drop(hungry);
+                run.line.faults += 1;
+                slowest = slowest.max(resumed(&fleet));
+            }
+        });
+        run.within("work_again_ms", slowest, RESUMED);
+        run.found(&figures);
+        assert_eq!(figures.interrupted, 0, "an outage ended leases: {figures:?}");
     });
 }
 

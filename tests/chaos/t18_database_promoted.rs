@@ -1,4 +1,5 @@
-//! T18: the primary dies and its synchronous standby takes its place: whatever was answered is there.
+//! T18: the primary dies and its standby takes its place. A synchronous one has whatever was answered. One that is not, and
+//! was behind, lacks the last of it; all else goes on, no lease is left of what is gone, and no id is given again.
 //!
 //! Not seen red yet: that takes commits that do not wait for the standby.
 
@@ -14,6 +15,8 @@ use tasklane_testkit::postgres::{Cluster, End, Options};
 use crate::t17_database_restarted::resumed;
 
 const RESUMED: Duration = Duration::from_secs(15);
+/// What the standby misses where commits do not wait for it.
+const BEHIND: Duration = Duration::from_millis(700);
 
 #[test]
 fn postgres() {
@@ -49,4 +52,43 @@ fn promote(run: &mut Run) {
     run.within("work_again_ms", after, RESUMED);
     run.found(&figures);
     assert_eq!(figures.interrupted, 0, "an outage ended leases: {figures:?}");
+}
+
+#[test]
+fn behind() {
+    chaos("t18_database_promoted::behind", Store::Postgres, |run| {
+        run.line.runs = run.form.of(1, 10);
+        for _ in 0..run.line.runs {
+            promote_one_behind(run);
+        }
+    });
+}
+
+fn promote_one_behind(run: &mut Run) {
+    let primary = Cluster::start(Options::full());
+    let named = primary.database("fleet");
+    let standby = primary.standby();
+    primary.without_standby();
+    let url = primary.url_with(&standby, named.rsplit_once('/').unwrap().1);
+    let fleet = Fleet::start(Ground::Postgres(standby, url), 2, 2);
+    let mut figures = under_load(&fleet, 50, |_| {
+        thread::sleep(Duration::from_secs(1) + run.choices.moment(500));
+        // From now on it hears nothing any more.
+        fleet.cluster().sql("ALTER SYSTEM SET primary_conninfo = ''");
+        fleet.cluster().reload();
+        thread::sleep(BEHIND);
+        run.line.faults += 1;
+        fleet.without_store(|| {
+            primary.stop(End::Immediate);
+            fleet.cluster().promote();
+            resumed(&fleet);
+        });
+        thread::sleep(Duration::from_secs(1));
+    });
+    // What nobody else had is gone with the primary, completions too: those tasks are done again.
+    let [gone, again] = [&mut figures.lost, &mut figures.doubled].map(|it| std::mem::take(it).len());
+    run.figure("gone_with_the_primary", gone as f64);
+    run.figure("done_again", again as f64);
+    assert!(gone + again > 0, "the standby was not behind: {figures:?}");
+    run.found(&figures);
 }

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 use tasklane_stories::harness::PATIENCE;
+use tasklane_stories::harness::crew::{Scene, Sdk};
 use tasklane_stories::harness::ground::{Store, on};
 use tasklane_stories::harness::run::chaos;
 use tasklane_testkit::process::until;
@@ -74,6 +75,55 @@ fn sqlite() {
             server.report(&json!({ "worker": "w", "succeed": [{ "id": held, "lease": lease, "result": 1 }] }));
         assert_eq!(settled["lost"], json!([]));
         assert_eq!(server.task(&waits)["state"], "scheduled");
+    });
+}
+
+/// The clocks of workers are ten minutes off, and the server's runs twice as fast as time: what takes longer than its lease
+/// is done once, and what is to start later starts when it should.
+#[test]
+fn workers() {
+    chaos("t21_clocks::workers", Store::Sqlite, |run| {
+        let dir = tempfile::tempdir().unwrap();
+        let library = wall_clock(dir.path());
+        let clock = |name: &str, seconds: i64| {
+            let file = dir.path().join(name);
+            fs::write(&file, seconds.to_string()).unwrap();
+            file
+        };
+        let here = clock("here", 0);
+        let scene = Scene::with(Store::Sqlite, &[("LD_PRELOAD", &library), ("STORY_CLOCK", &here)]);
+        let off = [(Sdk::Rust, -600), (Sdk::Rust, 600), (Sdk::Python, -600), (Sdk::PythonProcesses, 600)];
+        let _workers = off.map(|(sdk, seconds)| {
+            let name = format!("{sdk:?}{seconds}");
+            let file = clock(&name, seconds);
+            let environment = [("LD_PRELOAD", library.as_path()), ("STORY_CLOCK", file.as_path())];
+            scene.worker_of(&scene.server.url(), sdk, &name, &environment)
+        });
+        // Three of their leases.
+        let long = scene.submit(&json!({ "seconds": 6 }), off.len());
+        let delay = Duration::from_secs(4);
+        let task = json!({ "type": "story", "queue": scene.queue(), "payload": {}, "delay": "4s" });
+        let (later, submitted) = (scene.server.submit(&task), Instant::now());
+        let length = run.form.of(Duration::from_secs(6), Duration::from_secs(120));
+        let mut started = None;
+        for nth in 1.. {
+            clock("here", nth / 20);
+            std::thread::sleep(Duration::from_millis(50));
+            let has = || scene.ledger.of("started").iter().any(|it| it.starts_with(&later));
+            started = started.or_else(|| has().then(|| submitted.elapsed()));
+            if submitted.elapsed() > length {
+                break;
+            }
+        }
+        run.line.faults = off.len() as u64 + 1;
+        let error = started.unwrap().checked_sub(delay).expect("not before it is due");
+        run.within("start_error_ms", error, Duration::from_secs(1));
+        for id in &long {
+            let task = scene.server.finished(id);
+            run.line.acked += 1;
+            run.line.succeeded += usize::from(task["state"] == "succeeded");
+            assert_eq!((&task["state"], &task["attempt"]), (&json!("succeeded"), &json!(1)), "{task}");
+        }
     });
 }
 

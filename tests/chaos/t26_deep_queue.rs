@@ -15,11 +15,18 @@ use tasklane_testkit::{Server, process};
 
 const MEMORY: u64 = 50 << 20;
 /// Connections; each caller waits for its answer before it submits again.
-const CALLERS: usize = 200;
+const CALLERS: usize = 1_000;
+/// A stack of a thread that does nothing but call.
+const STACK: usize = 256 << 10;
 
 #[test]
 fn sqlite() {
     chaos("t26_deep_queue::sqlite", Store::Sqlite, tell);
+}
+
+#[test]
+fn postgres() {
+    chaos("t26_deep_queue::postgres", Store::Postgres, tell);
 }
 
 fn tell(run: &mut Run) {
@@ -68,7 +75,8 @@ fn crowd(server: &Server, run: &mut Run) {
     let accepted: usize = thread::scope(|scope| {
         let callers: Vec<_> = (0..CALLERS)
             .map(|_| {
-                scope.spawn(|| {
+                let caller = thread::Builder::new().stack_size(STACK);
+                let call = || {
                     let mut connection = server.connect();
                     let mut accepted = 0;
                     while !over.load(Ordering::Relaxed) {
@@ -77,7 +85,8 @@ fn crowd(server: &Server, run: &mut Run) {
                         accepted += usize::from(reply.status == 201);
                     }
                     accepted
-                })
+                };
+                caller.spawn_scoped(scope, call).unwrap()
             })
             .collect();
         thread::sleep(Duration::from_secs(run.form.of(2, 60)));

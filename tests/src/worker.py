@@ -1,7 +1,8 @@
 """The Python worker that stories strike at: `worker.py URL NAME LEDGER GATE [MODE [LEASE]]`.
 
 It does what `story-worker` does: what its handler does is written into a ledger outside the system, and a first attempt
-whose payload says `"hold": true` waits until the file GATE is there. It serves the queue STORY_QUEUE. Tasks of type `pill` end their process.
+whose payload says `"hold": true` waits until the file GATE is there, with `"effects": true` writing again and again that it
+works, and ending when it is told to stop. It serves the queue STORY_QUEUE. Tasks of type `pill` end their process.
 """
 
 import ctypes
@@ -23,12 +24,16 @@ def write(line):
 
 
 @app.task(name="story")
-def story(hold=False, freeze=0, seconds=0, *, ctx=CTX):
+def story(hold=False, effects=False, freeze=0, seconds=0, *, ctx=CTX):
     write(f"started {ctx.id} {ctx.attempt} {name}")
     time.sleep(seconds)
     if freeze and ctx.attempt == 1:
         ctypes.PyDLL(None).sleep(freeze)  # Holds the interpreter, as a long regular expression would.
     while hold and ctx.attempt == 1 and not os.path.exists(gate):
+        if effects:
+            write(f"effect {ctx.id} {ctx.attempt} {name}")
+            if ctx.cancelled:
+                return None
         time.sleep(0.02)
     write(f"ended {ctx.id} {ctx.attempt} {name}")
     return f"attempt {ctx.attempt} by {name}"

@@ -1,7 +1,7 @@
 //! The worker that stories kill and freeze: `story-worker URL NAME LEDGER GATE [MODE [LEASE]]`. Its handler writes what it
 //! does into a ledger outside the system. A first attempt whose payload says `"hold": true` waits until the file GATE is
-//! there, and one that says `"seconds"` works so long. MODE is a Python worker's. It serves the queue STORY_QUEUE,
-//! or all.
+//! there, with `"effects": true` writing again and again that it works, and ending when it is told to stop. One that says
+//! `"seconds"` works so long. MODE is a Python worker's. It serves the queue STORY_QUEUE, or all.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -20,6 +20,8 @@ const SLOTS: usize = 4;
 struct Work {
     #[serde(default)]
     hold: bool,
+    #[serde(default)]
+    effects: bool,
     #[serde(default)]
     seconds: f64,
 }
@@ -58,7 +60,13 @@ async fn run(
     ledger.write(&format!("started {id} {attempt} {name}"));
     tokio::time::sleep(Duration::from_secs_f64(work.seconds)).await;
     while work.hold && attempt == 1 && !gate.exists() {
-        tokio::time::sleep(LOOK).await;
+        if work.effects {
+            ledger.write(&format!("effect {id} {attempt} {name}"));
+        }
+        tokio::select! {
+            () = tokio::time::sleep(LOOK) => {}
+            () = context.cancelled(), if work.effects => return Err(HandlerError::cancelled()),
+        }
     }
     ledger.write(&format!("ended {id} {attempt} {name}"));
     Ok(format!("attempt {attempt} by {name}"))

@@ -43,15 +43,16 @@ fn a_task_is_followed_over_the_death_of_the_server() {
             let working = tokio::spawn(client.worker().handle("talk", handle).run_until(std::future::pending()));
             while let Some(event) = events.next().await.unwrap() {
                 match event {
-                    Event::Moved(it) => {
-                        if it.to == State::Running && it.attempt == 2 && server.log().matches("ready").count() == 1 {
+                    Event::Moved(it) => told.push(format!("{} {}", it.to, it.attempt)),
+                    Event::Log(line) => {
+                        // What it says shows that its worker has it; before that, the answer to its lease could be lost.
+                        if line.attempt == 2 && line.n == 0 {
                             server.kill();
                             server.start();
                             gate.notify_one();
                         }
-                        told.push(format!("{} {}", it.to, it.attempt));
+                        told.push(format!("{} {}: {}", line.attempt, line.n, line.message));
                     }
-                    Event::Log(line) => told.push(format!("{} {}: {}", line.attempt, line.n, line.message)),
                     other => panic!("{other:?}"),
                 }
             }

@@ -38,6 +38,11 @@ impl Call {
         Query::of(&self.uri)
     }
 
+    /// What is left of a call that is to wait: its head may keep a whole read buffer, and ten thousand may wait.
+    pub fn without_head(self) -> Arc<App> {
+        self.app
+    }
+
     /// Refuses a query.
     pub fn no_query(&self) -> Result<(), Refused> {
         self.query().finish()

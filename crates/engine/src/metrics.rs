@@ -219,4 +219,8 @@ fn store_levels(registry: &mut Registry, stats: &StoreStats) {
         gauge.set(value as f64);
         registry.register_with_unit(name, help, Unit::Bytes, gauge);
     }
+    let regained = Level::default();
+    regained.set(stats.slots_regained as f64);
+    let help = "Slots of gates that nothing that runs held, set right since start: none but for a fault";
+    registry.register("gate_slots_regained", help, regained);
 }

@@ -30,6 +30,10 @@ const FOREIGN: &[&str] =
 pub struct ServerOptions {
     /// The command that serves; `serve` where `None`.
     pub command: Option<&'static str>,
+    /// The program; the one under test where `None`.
+    pub program: Option<PathBuf>,
+    /// On which of this machine's addresses it listens; on the local one where `None`.
+    pub listen: Option<Ipv4Addr>,
     /// Where it keeps its data; a directory of its own where `None`.
     pub data_dir: Option<PathBuf>,
     /// The file that it logs into; one in a directory of its own where `None`.
@@ -49,6 +53,13 @@ impl ServerOptions {
     /// A server that takes the place of a dialect's own.
     pub fn alone(dialect: &'static str) -> Self {
         Self { command: Some(dialect), ..Self::default() }
+    }
+
+    /// The same, listening on every address of this machine, to anybody.
+    pub fn for_anybody(mut self) -> Self {
+        self.listen = Some(Ipv4Addr::UNSPECIFIED);
+        self.arguments.push("--insecure".into());
+        self
     }
 
     /// The same, with its data there.
@@ -129,13 +140,19 @@ impl Server {
         self.options.log.clone().unwrap_or_else(|| self.own.path().join("server.log"))
     }
 
+    /// From the next start on it is the program under test, whichever it was.
+    pub fn upgrade(&mut self) {
+        self.options.program = None;
+    }
+
     /// Starts the process without waiting for it to be ready.
     pub fn spawn(&mut self) {
         assert!(self.child.is_none(), "the server runs already");
         let log = File::options().create(true).append(true).open(self.log_path()).expect("the log opens");
-        let mut command = Command::new(binary::tasklane());
+        let listen = SocketAddr::from((self.options.listen.unwrap_or(Ipv4Addr::LOCALHOST), self.port));
+        let mut command = Command::new(self.options.program.clone().unwrap_or_else(binary::tasklane));
         command
-            .args([self.options.command.unwrap_or("serve"), "--listen", &self.address().to_string(), "--data-dir"])
+            .args([self.options.command.unwrap_or("serve"), "--listen", &listen.to_string(), "--data-dir"])
             .arg(&self.data_dir);
         command.args(&self.options.arguments);
         clean(&mut command).envs(self.options.environment.iter().cloned());

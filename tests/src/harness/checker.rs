@@ -105,8 +105,23 @@ pub fn check(fleet: &Fleet, least: usize) -> Figures {
             figures.wrong.push(format!("only 503 with Retry-After may refuse here: {line}"));
         }
     }
+    figures.wrong.extend(gates_held(fleet));
     assert!(figures.succeeded >= least, "only {} tasks succeeded: that was no load", figures.succeeded);
     figures
+}
+
+/// Gates that something holds though nothing runs, and servers that had to give slots back that nobody held.
+fn gates_held(fleet: &Fleet) -> Vec<String> {
+    let gates = fleet.ask_any("/v1/gates?limit=200").expect("a server answers");
+    let held = gates["items"].as_array().unwrap().iter().filter(|it| it["running"] != 0 || it["waiting"] != 0);
+    let metrics = |server| fleet.connect(server)?.call("GET", "/metrics", &[], b"").ok().map(|it| it.text());
+    let regained = (0..fleet.servers.len()).filter_map(|server| {
+        let text = metrics(server)?;
+        text.lines()
+            .find(|it| it.starts_with("tasklane_gate_slots_regained ") && !it.ends_with(" 0.0"))
+            .map(str::to_owned)
+    });
+    held.map(Value::to_string).chain(regained).collect()
 }
 
 /// One acknowledged task, against its effects and the completions that its reporter was told were accepted.

@@ -8,11 +8,13 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use serde_json::{Value, json};
 use tasklane_testkit::process::{self, Signal, until};
 use tasklane_testkit::server::clean;
-use tasklane_testkit::{Ledger, Server, binary};
+use tasklane_testkit::{Ledger, Server, ServerOptions, binary};
 use tempfile::TempDir;
 
 use super::PATIENCE;
 use super::ground::{Ground, Store};
+use super::net::Net;
+use super::run::Run;
 
 /// An SDK.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,9 +56,13 @@ impl Scene {
 
     /// The same, with these variables for the server.
     pub fn with(store: Store, environment: &[(&str, &Path)]) -> Self {
+        Self::on(store, |server| environment.iter().fold(server, |server, (name, value)| server.with_env(name, *value)))
+    }
+
+    /// The same, with a server that is this one.
+    pub fn on(store: Store, server: impl FnOnce(ServerOptions) -> ServerOptions) -> Self {
         let (dir, ground) = (TempDir::with_prefix("tasklane-scene-").unwrap(), Ground::of(store));
-        let options = ground.server(dir.path());
-        let options = environment.iter().fold(options, |options, (name, value)| options.with_env(name, *value));
+        let options = server(ground.server(dir.path()));
         let ledger = Ledger::open(&dir.path().join("ledger"));
         Self { server: options.start(), ledger, lease: None, round: AtomicU32::new(0), dir, _ground: ground }
     }
@@ -79,6 +85,18 @@ impl Scene {
 
     /// Starts one that finds the server at another address, with these variables.
     pub fn worker_of(&self, url: &str, sdk: Sdk, name: &str, environment: &[(&str, &Path)]) -> Member {
+        let mut command = self.program(url, sdk, name);
+        command.envs(environment.iter().copied());
+        self.start(command, name)
+    }
+
+    /// Starts one on another machine.
+    pub fn worker_at(&self, net: &Net, sdk: Sdk, name: &str) -> Member {
+        let url = format!("http://{}:{}", net.near(), self.server.address().port());
+        self.start(net.far(&self.program(&url, sdk, name)), name)
+    }
+
+    fn program(&self, url: &str, sdk: Sdk, name: &str) -> Command {
         let mut command = match sdk {
             Sdk::Rust => Command::new(binary::programs().join("story-worker")),
             Sdk::Python | Sdk::PythonProcesses => {
@@ -90,10 +108,14 @@ impl Scene {
         command.args([url, name]).arg(self.ledger.path()).arg(self.gate());
         let mode = if sdk == Sdk::PythonProcesses { "processes" } else { "threads" };
         command.args([mode, self.lease.unwrap_or("2s")]);
+        clean(&mut command).env("PYTHONPATH", binary::root().join("sdks/python/src"));
+        command.env("STORY_QUEUE", self.queue()).env("PYTHONDONTWRITEBYTECODE", "1");
+        command
+    }
+
+    fn start(&self, mut command: Command, name: &str) -> Member {
         let log = self.dir.path().join(format!("{name}.log"));
         let file = File::options().create(true).append(true).open(&log).unwrap();
-        clean(&mut command).env("PYTHONPATH", binary::root().join("sdks/python/src"));
-        command.env("STORY_QUEUE", self.queue()).env("PYTHONDONTWRITEBYTECODE", "1").envs(environment.iter().copied());
         command.stdin(Stdio::null()).stdout(file.try_clone().unwrap()).stderr(file);
         Member { child: command.spawn().unwrap(), name: name.to_owned(), log }
     }
@@ -124,6 +146,18 @@ impl Scene {
 
     fn gate(&self) -> PathBuf {
         self.dir.path().join("gate")
+    }
+
+    /// What was settled stays as it was, whoever reports it once more.
+    #[track_caller]
+    pub fn unchanged(&self, run: &mut Run, done: &[Value]) {
+        for task in done {
+            let after = self.server.task(task["id"].as_str().unwrap());
+            run.line.acked += 1;
+            run.line.succeeded += usize::from(after["state"] == "succeeded");
+            run.line.doubled += usize::from(after != *task);
+            assert_eq!(&after, task, "a late attempt changed a settled task");
+        }
     }
 
     /// The attempts of a task.

@@ -1,5 +1,6 @@
 //! Servers and workers on a store of their own.
 
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, RwLock};
 
@@ -7,7 +8,7 @@ use serde_json::Value;
 use tasklane_testkit::http::Connection;
 use tasklane_testkit::postgres::Cluster;
 use tasklane_testkit::service::Service;
-use tasklane_testkit::{Ledger, Server, Signal, WorkerProcess};
+use tasklane_testkit::{Ledger, Server, ServerOptions, Signal, WorkerProcess};
 
 use super::ground::Ground;
 use super::target;
@@ -40,12 +41,18 @@ pub struct Fleet {
 impl Fleet {
     /// Starts them.
     pub fn start(ground: Ground, servers: usize, workers: usize) -> Self {
+        Self::start_as(None, ground, servers, workers)
+    }
+
+    /// The same, with servers that are this program.
+    pub fn start_as(program: Option<PathBuf>, ground: Ground, servers: usize, workers: usize) -> Self {
         let dir = tempfile::TempDir::with_prefix("tasklane-fleet-").unwrap();
         let ledger = Arc::new(Ledger::open(&dir.path().join("ledger")));
         let refusals = Ledger::open(&dir.path().join("refusals"));
         let target = target::start(Arc::clone(&ledger));
         let up = AtomicUsize::new(servers);
-        let servers = (0..servers).map(|_| RwLock::new(ground.server(dir.path()).start())).collect();
+        let server = || ServerOptions { program: program.clone(), ..ground.server(dir.path()) };
+        let servers = (0..servers).map(|_| RwLock::new(server().start())).collect();
         let mut fleet = Self { workers: Vec::new(), servers, up, target, ledger, refusals, ground, _dir: dir };
         fleet.workers = (0..workers).map(|_| RwLock::new(Some(fleet.worker()))).collect();
         for worker in &fleet.workers {
@@ -96,6 +103,11 @@ impl Fleet {
         let mut worker = self.workers[nth].write().unwrap().take().unwrap();
         worker.signal(Signal::Term);
         assert_eq!(worker.wait_end().code(), Some(0));
+    }
+
+    /// The next start of a server is the program under test.
+    pub fn upgrade_server(&self, nth: usize) {
+        self.servers[nth].write().unwrap().upgrade();
     }
 
     /// Starts one that was killed, without waiting for it.

@@ -11,6 +11,7 @@ pub mod fleet;
 pub mod ground;
 pub mod load;
 pub mod need;
+pub mod net;
 pub mod producer;
 pub mod reporter;
 pub mod run;

@@ -82,8 +82,12 @@ pub fn produce(mut caller: Caller<'_>, producer: usize, pace: Duration) {
     }
 }
 
-/// Crashes count, so it may have more of them than a story has strikes.
+/// Crashes count, so it may have more of them than a story has strikes. Some pass a gate that lets two of them through.
 pub fn task(key: &str, nth: usize) -> Value {
     let kind = if nth.is_multiple_of(2) { EFFECT } else { REPORTED };
-    json!({ "type": kind, "payload": { "key": key }, "max_attempts": 1000, "idempotency_key": key })
+    let mut task = json!({ "type": kind, "payload": { "key": key }, "max_attempts": 1000, "idempotency_key": key });
+    if nth.is_multiple_of(5) {
+        task["limits"] = json!([{ "key": format!("gate-{}", nth % 4), "max_running": 2 }]);
+    }
+    task
 }

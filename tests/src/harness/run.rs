@@ -11,7 +11,7 @@ use std::io::Write;
 use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
-use tasklane_testkit::story::story;
+use tasklane_testkit::story::{LIMIT, story_within};
 
 use super::checker::Figures;
 use super::choices::Choices;
@@ -20,6 +20,9 @@ use super::{say, setting};
 
 /// In its short form a story runs beside whatever else a machine does: a promised time is then allowed so many times over.
 const LENIENCE: u32 = 3;
+
+/// A story in its long form takes no longer, unless it hangs.
+const LONGEST: Duration = Duration::from_secs(2390);
 
 /// How long a story is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -97,9 +100,9 @@ pub struct Run {
 
 /// Tells a fault story; `name` is the test's whole name.
 pub fn chaos(name: &str, store: Store, tell: impl FnOnce(&mut Run)) {
-    story(name, || {
+    let form = Form::asked();
+    story_within(form.of(LIMIT, LONGEST), name, || {
         let seed = setting("TASKLANE_CHAOS_SEED").unwrap_or_else(|| u64::from(std::process::id()));
-        let form = Form::asked();
         let line = Line {
             story: name.to_owned(),
             store: store.word().to_owned(),

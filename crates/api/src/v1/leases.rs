@@ -20,11 +20,12 @@ pub(crate) async fn lease(mut call: Call) -> Answer {
     let Some(request) = request.filter(|_| findings.is_empty()) else { return Err(findings.into()) };
     drop(received);
     let asked = LeaseCall { worker: request.worker, wish: wish(request.want) };
-    let reply = call.engine().lease(asked).await?;
+    let app = call.without_head();
+    let reply = app.engine.lease(asked).await?;
     if reply.tasks.is_empty() && reply.cancel.is_empty() {
         return Ok(answer::nothing());
     }
-    let unwritten = Unwritten::new(call.engine(), &reply.tasks);
+    let unwritten = Unwritten::new(&app.engine, &reply.tasks);
     let mut out = Vec::new();
     LeaseReply { tasks: reply.tasks, cancel: reply.cancel }.write(&mut out);
     Ok(answer::ok(unwritten.body(out)))

@@ -22,8 +22,9 @@ pub(crate) async fn report(mut call: Call) -> Answer {
     let received = call.receive(Accepts::Json, limits::REPORT_BODY).await?;
     let Report { worker, renew, progress, logs, checkpoints, outcomes, want, unknown } = read(received).await?;
     let asked = ReportCall { worker, renew, progress, logs, checkpoints, outcomes, want: want.map(wish) };
-    let reply = call.engine().report(asked).await?;
-    let unwritten = Unwritten::new(call.engine(), &reply.tasks);
+    let app = call.without_head();
+    let reply = app.engine.report(asked).await?;
+    let unwritten = Unwritten::new(&app.engine, &reply.tasks);
     let mut out = Vec::new();
     let refused = reply.refused.iter().map(refused_item).collect();
     let lost = joined(reply.lost, unknown);

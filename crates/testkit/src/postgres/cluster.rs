@@ -4,6 +4,7 @@ use std::fs;
 use std::ops::Deref;
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use tempfile::TempDir;
 
@@ -116,6 +117,16 @@ impl Cluster {
             let mut initdb = command("initdb", Path::new("/"));
             initdb.args(["--no-sync", "--username=postgres", "--auth=trust", "--encoding=UTF8", "--locale=C", "-D"]);
             run(initdb.arg(data));
+        })
+    }
+
+    /// One that begins with what a cluster in `dir` left there, as after a cut of the power.
+    pub fn of_remains(dir: &Path, options: Options) -> Self {
+        let lines = |own: &Path| options.lines(own);
+        Self::make(options.parent.as_deref(), lines, |data| {
+            run(Command::new("cp").arg("-a").arg(dir.join("data")).arg(data));
+            // Who wrote it is not there any more, whatever its number is now.
+            let _ = fs::remove_file(data.join("postmaster.pid"));
         })
     }
 

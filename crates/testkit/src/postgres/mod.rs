@@ -5,6 +5,7 @@
 mod address;
 mod bouncer;
 mod cluster;
+mod hungry;
 mod programs;
 mod standby;
 mod watch;
@@ -14,6 +15,7 @@ use std::sync::OnceLock;
 pub use address::{Address, Scratch, fresh_schema_name};
 pub use bouncer::Bouncer;
 pub use cluster::{Cluster, Durability, End, Options};
+pub use hungry::Hungry;
 
 /// The variable by which `make test` names the one cluster that all its test processes share.
 pub const SHARED: &str = "TASKLANE_TEST_POSTGRES";
