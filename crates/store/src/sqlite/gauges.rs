@@ -57,7 +57,7 @@ impl Gauge {
 pub(crate) struct Gauges {
     all: Vec<Gauge>,
     reserved: Vec<GateNo>,
-    /// Gates that a rate keeps shut, and until when.
+    /// Gates of which a rate leaves less room than it could, and when it leaves more.
     opening: BTreeSet<(Timestamp, GateNo)>,
     /// What readers have to be told of.
     changed: BTreeSet<GateNo>,
@@ -158,10 +158,10 @@ impl Gauges {
         self.changed.insert(no);
     }
 
-    /// Notes when a gate opens of itself, as seen from `now`.
+    /// Notes when a gate next has more room of itself, as seen from `now`: it need not be shut until then.
     fn opens(&mut self, no: GateNo, now: Timestamp) {
         let gauge = self.at(no);
-        let opens = gauge.opens_at(now);
+        let opens = gauge.bounds().rate.and_then(|rate| gauge.starts.grows_at(rate, now));
         let before = std::mem::replace(&mut gauge.opens, opens);
         before.map(|at| self.opening.remove(&(at, no)));
         opens.map(|at| self.opening.insert((at, no)));
@@ -172,7 +172,7 @@ impl Gauges {
         self.opening.first().map(|(at, _)| *at)
     }
 
-    /// Gates that have opened of themselves, and nobody was told.
+    /// Gates that have more room of themselves, and nobody was told.
     pub(crate) fn opened(&self, now: Timestamp) -> Vec<GateNo> {
         self.opening.iter().take_while(|(at, _)| *at <= now).map(|(_, no)| *no).collect()
     }

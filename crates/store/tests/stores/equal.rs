@@ -299,10 +299,9 @@ proptest! {
     }
 }
 
-/// It is accepted before what is submitted in the same commit, and the least id of a moment stands first.
-#[test]
-fn what_follows_a_settlement_has_the_lesser_id() {
-    let new = |lane| New {
+/// A task of nobody's in this lane, with no wishes.
+fn new(lane: u8) -> New {
+    New {
         lane,
         tenant: 0,
         priority: 0,
@@ -316,13 +315,35 @@ fn what_follows_a_settlement_has_the_lesser_id() {
         timeouts: (None, None),
         size: 0,
         limits: Vec::new(),
-    };
+    }
+}
+
+/// It is accepted before what is submitted in the same commit, and the least id of a moment stands first.
+#[test]
+fn what_follows_a_settlement_has_the_lesser_id() {
     let report = Command::Report(0, Report::Success(0), Some(new(2)));
     let steps = [
         Step::Commit(vec![Command::Accept(vec![new(3)]), Command::Lease { limit: 1, lanes: 2, length: 1 }]),
         Step::Commit(vec![Command::Accept(vec![new(2)]), report]),
     ];
     hold_together(Database::postgres(), &steps);
+}
+
+/// Who was told of one that could start is told again when two can, on every store.
+#[test]
+fn a_rate_that_was_half_used_tells_when_all_of_it_is_there() {
+    let steps = || {
+        [
+            Step::Commit(vec![Command::Gate(1, 6)]),
+            Step::Commit(vec![Command::Accept(vec![new(1), new(1), new(0)])]),
+            Step::Commit(vec![Command::Lease { limit: 1, lanes: 1, length: 1 }]),
+            Step::Commit(vec![Command::Report(0, Report::Success(0), None)]),
+            Step::Pass(9000),
+            Step::Commit(vec![Command::Promote(1)]),
+        ]
+    };
+    hold_together(Database::sqlite(Fairness::default()), &steps());
+    hold_together(Database::postgres(), &steps());
 }
 
 fn hold_together(database: Database, steps: &[Step]) {
