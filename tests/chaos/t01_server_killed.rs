@@ -27,11 +27,14 @@ fn postgres() {
 
 fn tell(run: &mut Run) {
     let fleet = Fleet::start(Ground::of(run.store), run.store.servers(), WORKERS);
-    let kills = run.form.of(12, 200);
+    let (kills, acked) = run.form.of((12, 0), (200, 100_000));
     let mut slowest = Duration::ZERO;
     let figures = under_load(&fleet, 20 * kills, |_| {
         let mut stuck = Stuck::default();
-        for _ in 0..kills {
+        for nth in 0.. {
+            if nth >= kills && fleet.ledger.of("acked").len() >= acked {
+                break;
+            }
             let moment = match run.form {
                 Form::Short => run.choices.moment(500),
                 Form::Long => run.choices.moment(1950),

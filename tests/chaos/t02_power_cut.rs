@@ -1,7 +1,7 @@
 //! T02: the power of the disk is cut under load, at random moments: what is left of it has everything that was acknowledged
 //! and every completion that was accepted.
 //!
-//! Seen red: with `synchronous=NORMAL`, what was acknowledged last is gone.
+//! Seen red: with `synchronous=NORMAL`, or `synchronous_commit=off`, what was acknowledged last is gone.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -27,6 +27,7 @@ fn sqlite() {
 }
 
 #[test]
+#[ignore = "told by make chaos"]
 fn postgres() {
     tell("t02_power_cut::postgres", Store::Postgres, |disk| {
         let cluster = Cluster::start(Options::full().under(disk));

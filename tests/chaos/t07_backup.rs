@@ -1,7 +1,7 @@
 //! T07: backups are made under load, and restored; a restore is killed half way. What was restored is one moment of the
 //! store, with everything that was acknowledged before the backup began; half a restore is never served.
 //!
-//! Not seen red yet: that takes a backup that copies the main file alone.
+//! Seen red: with a copy of the main file alone, nothing is there to restore.
 
 use std::process::{Command, Stdio};
 use std::thread;

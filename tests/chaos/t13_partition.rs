@@ -29,6 +29,7 @@ fn sqlite() {
 }
 
 #[test]
+#[ignore = "told by make chaos"]
 fn postgres() {
     tell("t13_partition::postgres", Store::Postgres);
 }

@@ -2,7 +2,7 @@
 //! or give it back unspent, and nothing is done twice. Where TASKLANE_PREVIOUS_BIN names the program of the version before,
 //! the servers are that one at first, and are upgraded one after the other.
 //!
-//! Not seen red yet: that takes a drain without release.
+//! Seen red: with workers that end at once, attempts are interrupted and done again.
 
 use std::env;
 use std::path::PathBuf;

@@ -1,7 +1,7 @@
 //! T18: the primary dies and its standby takes its place. A synchronous one has whatever was answered. One that is not, and
 //! was behind, lacks the last of it; all else goes on, no lease is left of what is gone, and no id is given again.
 //!
-//! Not seen red yet: that takes commits that do not wait for the standby.
+//! Seen red: with commits that do not wait for a standby that is behind, what was acknowledged last is gone (`behind`).
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -55,6 +55,7 @@ fn promote(run: &mut Run) {
 }
 
 #[test]
+#[ignore = "told by make chaos"]
 fn behind() {
     chaos("t18_database_promoted::behind", Store::Postgres, |run| {
         run.line.runs = run.form.of(1, 10);

@@ -32,6 +32,7 @@ fn sqlite() {
 }
 
 #[test]
+#[ignore = "told by make chaos"]
 fn postgres() {
     chaos("t27_tenants::postgres", Store::Postgres, tell);
 }

@@ -71,13 +71,16 @@ async fn a_rate_says_when_it_opens() {
     let world = World::new();
     world.put("/v1/gates/queue:q", &json!({ "rate": { "count": 1, "per": "1m" } })).await.expect(200);
     let ids = [world.submit(&limited(&json!([]))).await, world.submit(&limited(&json!([]))).await];
-    assert_eq!(world.lease(5).await.len(), 1);
+    let leased = world.lease(5).await;
+    assert_eq!(leased.len(), 1);
+    world.report("succeed", &leased[0], &json!({})).await;
     let gate = world.get("/v1/gates/queue:q").await.expect(200).json();
     assert!(gate["opens_at"].is_string() && gate["full"] == true, "{gate}");
     let why = world.get(&format!("/v1/tasks/{}/why", ids[1])).await.expect(200).json();
     assert_eq!(why["reasons"][0]["opens_at"], gate["opens_at"]);
     let queue = world.get("/v1/queues/q").await.expect(200).json();
     assert_eq!(queue["limits"], json!({ "rate": { "count": 1, "per": "1m" } }));
+    assert!(queue["verdict"].as_str().unwrap().starts_with("waiting: the gate of queue"), "{queue}");
     tokio::time::sleep(std::time::Duration::from_secs(60)).await;
     assert_eq!(world.lease(5).await.len(), 1);
 }

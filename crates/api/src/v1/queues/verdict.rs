@@ -32,5 +32,12 @@ pub(super) async fn verdict(engine: &Engine, queue: &Queue) -> Result<String, St
     };
     let stuck = |reason: &WhyReason| matches!(reason.code, "no_worker" | "gate_full");
     let cause = why.and_then(|it| it.reasons.into_iter().find(stuck));
-    Ok(cause.map_or_else(|| WAITING.to_owned(), |it| format!("stuck: {}", it.message)))
+    Ok(cause.map_or_else(
+        || WAITING.to_owned(),
+        |it| {
+            // What opens by itself is waited for.
+            let word = if it.opens_at.is_some() { "waiting" } else { "stuck" };
+            format!("{word}: {}", it.message)
+        },
+    ))
 }
