@@ -77,6 +77,7 @@ async fn metrics_name_what_is_configured_and_no_callers_key() {
     let told: Vec<_> = text.lines().filter(|it| it.starts_with("tasklane_gate")).collect();
     let expected = [
         "tasklane_gates 5.0",
+        "tasklane_gate_slots_regained 0.0",
         "tasklane_gate_running{gate=\"queue:default\"} 1.0",
         "tasklane_gate_running{gate=\"key:smtp\"} 1.0",
         "tasklane_gate_waiting{gate=\"queue:default\"} 2.0",
