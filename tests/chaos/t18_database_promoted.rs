@@ -28,25 +28,34 @@ fn postgres() {
     });
 }
 
-fn promote(run: &mut Run) {
+/// A fleet on a database whose standby is caught up. What is asked of its cluster is asked of the one that stays.
+fn followed() -> (Cluster, Fleet) {
     let primary = Cluster::start(Options::full());
     let named = primary.database("fleet");
-    let database = named.rsplit_once('/').unwrap().1;
     let standby = primary.standby();
-    let url = primary.url_with(&standby, database);
-    // What is asked of the cluster is asked of the one that stays.
+    let url = primary.url_with(&standby, named.rsplit_once('/').unwrap().1);
     let fleet = Fleet::start(Ground::Postgres(standby, url), 2, 2);
+    (primary, fleet)
+}
+
+/// The primary dies and its standby takes its place; how long it took until work went on.
+fn take_over(primary: &Cluster, fleet: &Fleet, run: &mut Run) -> Duration {
+    let gone = Instant::now();
+    run.line.faults += 1;
+    fleet.without_store(|| {
+        primary.stop(End::Immediate);
+        fleet.cluster().promote();
+        resumed(fleet);
+    });
+    gone.elapsed()
+}
+
+fn promote(run: &mut Run) {
+    let (primary, fleet) = followed();
     let mut after = Duration::ZERO;
     let figures = under_load(&fleet, 50, |_| {
         thread::sleep(Duration::from_secs(2) + run.choices.moment(500));
-        let gone = Instant::now();
-        run.line.faults += 1;
-        fleet.without_store(|| {
-            primary.stop(End::Immediate);
-            fleet.cluster().promote();
-            resumed(&fleet);
-        });
-        after = gone.elapsed();
+        after = take_over(&primary, &fleet, run);
         thread::sleep(Duration::from_secs(1));
     });
     run.within("work_again_ms", after, RESUMED);
@@ -66,24 +75,15 @@ fn behind() {
 }
 
 fn promote_one_behind(run: &mut Run) {
-    let primary = Cluster::start(Options::full());
-    let named = primary.database("fleet");
-    let standby = primary.standby();
+    let (primary, fleet) = followed();
     primary.without_standby();
-    let url = primary.url_with(&standby, named.rsplit_once('/').unwrap().1);
-    let fleet = Fleet::start(Ground::Postgres(standby, url), 2, 2);
     let mut figures = under_load(&fleet, 50, |_| {
         thread::sleep(Duration::from_secs(1) + run.choices.moment(500));
         // From now on it hears nothing any more.
         fleet.cluster().sql("ALTER SYSTEM SET primary_conninfo = ''");
         fleet.cluster().reload();
         thread::sleep(BEHIND);
-        run.line.faults += 1;
-        fleet.without_store(|| {
-            primary.stop(End::Immediate);
-            fleet.cluster().promote();
-            resumed(&fleet);
-        });
+        take_over(&primary, &fleet, run);
         thread::sleep(Duration::from_secs(1));
     });
     // What nobody else had is gone with the primary, completions too: those tasks are done again.

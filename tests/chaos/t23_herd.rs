@@ -12,7 +12,7 @@ use serde_json::json;
 use tasklane_client::{Client, HandlerError, TaskContext};
 use tasklane_stories::harness::PATIENCE;
 use tasklane_stories::harness::ground::Store;
-use tasklane_stories::harness::need::can;
+use tasklane_stories::harness::need::can_open_many_files;
 use tasklane_stories::harness::run::{Run, chaos};
 use tasklane_testkit::process::until;
 use tasklane_testkit::{Server, ServerOptions};
@@ -20,7 +20,6 @@ use tokio::runtime::Runtime;
 
 const NAME: &str = "t23_herd::sqlite";
 const WORKERS: u64 = 2_000;
-const FILES: &str = "--nofile=20000:20000";
 const ALL_BACK: Duration = Duration::from_secs(60);
 /// The span of a back-off at its longest.
 const SPAN: Duration = Duration::from_secs(3);
@@ -32,8 +31,7 @@ const TASKS: u64 = 100;
 
 #[test]
 fn sqlite() {
-    let pid = std::process::id().to_string();
-    if !can(NAME, "20 000 open files", "prlimit", &["--pid", &pid, FILES]) {
+    if !can_open_many_files(NAME) {
         return;
     }
     chaos(NAME, Store::Sqlite, |run| {

@@ -8,19 +8,17 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 use tasklane_stories::harness::ground::Store;
-use tasklane_stories::harness::need::can;
+use tasklane_stories::harness::need::can_open_many_files;
 use tasklane_stories::harness::run::chaos;
 use tasklane_testkit::http::Connection;
 use tasklane_testkit::{Server, ServerOptions, process};
 
 const NAME: &str = "t24_many_connections::sqlite";
 const MEMORY: u64 = 300 << 20;
-const FILES: &str = "--nofile=20000:20000";
 
 #[test]
 fn sqlite() {
-    let pid = std::process::id().to_string();
-    if !can(NAME, "20 000 open files", "prlimit", &["--pid", &pid, FILES]) {
+    if !can_open_many_files(NAME) {
         return;
     }
     chaos(NAME, Store::Sqlite, |run| {

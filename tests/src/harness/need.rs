@@ -16,6 +16,12 @@ pub fn can(story: &str, what: &str, program: &str, arguments: &[&str]) -> bool {
     can
 }
 
+/// Whether this process may open as many files as ten thousand connections take at both ends; from now on it may.
+pub fn can_open_many_files(story: &str) -> bool {
+    let pid = std::process::id().to_string();
+    can(story, "20 000 open files", "prlimit", &["--pid", &pid, "--nofile=20000:20000"])
+}
+
 /// Runs a program that has to end well.
 #[track_caller]
 pub fn must(program: &str, arguments: &[&str]) -> String {
