@@ -25,13 +25,15 @@ pub fn story_within(limit: Duration, name: &str, tell: impl FnOnce()) {
     let start = Instant::now();
     let (over, told) = mpsc::channel::<()>();
     let watched = name.to_owned();
-    thread::spawn(move || {
+    let watch = thread::spawn(move || {
         if told.recv_timeout(limit) == Err(RecvTimeoutError::Timeout) {
             hung(&watched, limit);
         }
     });
     tell();
     drop(over);
+    // What it hung at may have ended with what was killed: then this does not come back.
+    watch.join().expect("whoever watches does not panic");
     report(&format!("ran {:.2} {name}", start.elapsed().as_secs_f64()));
 }
 
