@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use tasklane_core::event::Transition;
-use tasklane_core::gate::{self, Bounds, Definition, Gate, GateDetail, GateName, Limit, SetBy, SetGate};
+use tasklane_core::gate::{self, Bounds, Definition, Gate, GateDetail, GateName, Limit, Rate, SetBy, SetGate, Starts};
 use tasklane_core::limit;
 use tasklane_core::queue::{self, QueueState};
 use tasklane_core::sabotage::{self, Sabotage};
@@ -49,6 +49,17 @@ impl Slots {
         let bounds = model.in_force(name).map(|it| it.bounds).unwrap_or_default();
         let starts = model.starts.get(name).cloned().unwrap_or_default();
         gate::room(&bounds, self.taken(name), &starts, at)
+    }
+
+    /// The room there was, or would have been, when it was last told that gates opened by time.
+    fn room_then(&self, model: &Model, name: &GateName) -> u32 {
+        let bounds = model.in_force(name).map(|it| it.bounds).unwrap_or_default();
+        let free = gate::room(&Bounds { rate: None, ..bounds }, self.taken(name), &Starts::default(), model.told_at);
+        let counted = |rate: Rate| {
+            let starts = model.counted_then.get(name).into_iter().flatten();
+            starts.filter(|at| at.plus(rate.per) > model.told_at).count() as u32
+        };
+        bounds.rate.map_or(free, |rate| free.min(rate.count.saturating_sub(counted(rate))))
     }
 
     /// The gates of a task that are full at this moment.
@@ -139,6 +150,17 @@ impl Model {
         self.starts.keys().filter(awaited).filter_map(|name| self.opens_at(name, self.told_at)).min()
     }
 
+    /// Nobody asks any more for starts that do not count now.
+    pub(super) fn forget_starts(&mut self) {
+        let mut counted = std::mem::take(&mut self.counted_then);
+        counted.retain(|name, starts| {
+            let rate = self.in_force(name).and_then(|it| it.bounds.rate);
+            starts.retain(|at| rate.is_some_and(|rate| at.plus(rate.per) > self.told_at));
+            !starts.is_empty()
+        });
+        self.counted_then = counted;
+    }
+
     /// What could start at the last moment whose openings were told, lane by lane, each as if it were the only one that is
     /// served.
     pub(super) fn startable(&self, paused: Paused) -> BTreeMap<Arc<Lane>, BTreeSet<TaskId>> {
@@ -152,7 +174,7 @@ impl Model {
                 let Some(facts) = self.tasks.get(&id).map(|kept| &kept.task.facts) else { continue };
                 let names: Vec<GateName> = facts.passes().collect();
                 for name in &names {
-                    rooms.entry(name.clone()).or_insert_with(|| slots.room(self, name, self.told_at));
+                    rooms.entry(name.clone()).or_insert_with(|| slots.room_then(self, name));
                 }
                 if names.iter().all(|name| rooms[name] > 0) {
                     names.iter().for_each(|name| *rooms.entry(name.clone()).or_default() -= 1);
@@ -178,6 +200,7 @@ impl Tx<'_> {
             None if yields.unwrap_or(false) => {
                 self.model.gates.remove(&name);
                 self.model.starts.remove(&name);
+                self.model.counted_then.remove(&name);
                 true
             }
             _ => false,
@@ -200,6 +223,7 @@ impl Tx<'_> {
     pub(super) fn pass_gates(&mut self, facts: &Facts) {
         for name in facts.passes() {
             if let Some(rate) = self.model.in_force(&name).and_then(|it| it.bounds.rate) {
+                self.model.counted_then.entry(name.clone()).or_default().push(self.now);
                 self.model.starts.entry(name).or_default().take(rate, self.now, 1);
             }
         }

@@ -105,6 +105,8 @@ struct Model {
     now: Timestamp,
     /// Up to which moment it was told that gates opened by time.
     told_at: Timestamp,
+    /// All starts at gates with a rate that may have counted then: leases since forget those that no longer do.
+    counted_then: BTreeMap<GateName, Vec<Timestamp>>,
     log: VecDeque<(Position, Timestamp, Vec<Transition>)>,
     position: Position,
     commits: u64,
@@ -163,6 +165,7 @@ impl MemoryStore {
         if own {
             model.gates.remove(name);
             model.starts.remove(name);
+            model.counted_then.remove(name);
         }
         own
     }
@@ -344,6 +347,7 @@ impl Tx<'_> {
         }
         if batch.promote > 0 {
             self.model.told_at = self.now;
+            self.model.forget_starts();
         }
         if let Some(before) = before {
             self.tell_opened(&before);
