@@ -1,7 +1,7 @@
 //! `db check`: everything a file says, held against everything else it says. It reads one consistent moment and works
 //! while a server runs.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
 use rusqlite::Connection;
@@ -13,7 +13,7 @@ use tasklane_core::time::Timestamp;
 
 use super::counters::{COUNTED_TO, Counters};
 use super::error::{OpenError, Result};
-use super::live::{self, fact};
+use super::live::{self, cuts, fact};
 use super::migrate;
 use super::names::{LaneNo, Names, ScopeNo};
 use super::notes;
@@ -183,12 +183,18 @@ impl Rest {
     }
 
     fn compare_queued(&mut self, db: &Connection, report: &mut Report) -> Result<()> {
+        let cuts = cuts(db)?;
+        let queued: HashSet<StrandNo> = self.queued.values().map(|(strand, _)| *strand).collect();
+        for StrandNo(no) in cuts.keys().filter(|strand| !queued.contains(strand)) {
+            report.problem(format!("strand {no} is noted as taken in part, but nothing of it is queued"));
+        }
         let mut all = db.prepare("SELECT lane, urgency, rank, first, seqs FROM takeable")?;
         let mut rows = all.query([])?;
         while let Some(row) = rows.next()? {
             let (strand, urgency, rank) = (StrandNo(row.get(0)?), row.get(1)?, row.get(2)?);
             for seq in unpack(row.get(3)?, readers::blob(row, 4)?)? {
-                if self.queued.remove(&seq) != Some((strand, Place { urgency, rank, seq })) {
+                let is_cut = cuts.get(&strand).is_some_and(|cut| Place { urgency, rank, seq } <= *cut);
+                if !is_cut && self.queued.remove(&seq) != Some((strand, Place { urgency, rank, seq })) {
                     report.problem(format!("row {seq} stands in strand {} where it does not belong", strand.0));
                 }
             }

@@ -159,7 +159,7 @@ impl Tx<'_, '_> {
 
     /// Puts tasks that were taken and not given back where they stood.
     fn put_back(&mut self, rest: &[(StrandNo, Place)]) -> Result<()> {
-        // What was taken is taken off the disk first, so that these can be added like any others.
+        // What was taken is off the disk first, or noted, so that these can be added like any others.
         self.live.takeable.finish(self.sql)?;
         for (strand, place) in rest {
             self.live.takeable.add(&self.live.names.strands, *strand, *place);

@@ -71,7 +71,8 @@ impl Live {
         let position = Position(db.query_row("SELECT coalesce(max(position), 0) FROM log", [], u64_of)?);
         let counters = Counters::load(db, Position(fact(db, COUNTED_TO)?.unwrap_or(0) as u64))?;
         let queued = counters.each().map(|(lane, _, counts)| (lane, counts.of(State::Queued)));
-        let takeable = Takeable::load(queued, &names.strands, load_keyed(db)?);
+        let cuts = cuts(db)?;
+        let takeable = Takeable::load(queued, &names.strands, load_keyed(db, &cuts)?, cuts);
         let last_seq: i64 = db.query_row("SELECT coalesce(max(seq), 0) FROM tasks", [], |row| row.get(0))?;
         // A grant may still name a task that is gone: another of its number would be taken for it.
         let granted = grants(db, &names)?.into_iter().flat_map(|(_, grant)| grant.tasks).map(|(seq, _)| seq).max();
@@ -138,20 +139,42 @@ pub(crate) fn inside(db: &Connection) -> Result<BTreeSet<u64>> {
     Ok(grants.collect::<rusqlite::Result<_>>()?)
 }
 
+/// How far strands were taken whose rows still hold what was taken.
+pub(crate) fn cuts(db: &Connection) -> Result<HashMap<StrandNo, Place>> {
+    let mut rows = db.prepare("SELECT lane, urgency, rank, seq FROM cuts")?;
+    let cuts = rows.query_map([], |row| {
+        let last = Place { urgency: row.get(1)?, rank: row.get(2)?, seq: row.get(3)? };
+        Ok((StrandNo(row.get(0)?), last))
+    })?;
+    Ok(cuts.collect::<rusqlite::Result<_>>()?)
+}
+
+/// How far one was taken.
+pub(crate) fn cut_of(db: &Connection, strand: StrandNo) -> Result<Option<Place>> {
+    let mut find = db.prepare_cached("SELECT urgency, rank, seq FROM cuts WHERE lane = ?")?;
+    let place = |row: &rusqlite::Row<'_>| Ok(Place { urgency: row.get(0)?, rank: row.get(1)?, seq: row.get(2)? });
+    Ok(find.query_row([strand.0], place).optional()?)
+}
+
 /// The strands with keys that have anything queued: the first place of each, and how many.
-fn load_keyed(db: &Connection) -> Result<Vec<(StrandNo, Place, u64)>> {
+fn load_keyed(db: &Connection, cuts: &HashMap<StrandNo, Place>) -> Result<Vec<(StrandNo, Place, u64)>> {
     let mut rows = db.prepare(
         "SELECT lane, urgency, rank, first, seqs FROM takeable WHERE lane >= ? ORDER BY lane, urgency, rank, first",
     )?;
     let mut rows = rows.query([StrandNo::KEYED])?;
     let mut keyed: Vec<(StrandNo, Place, u64)> = Vec::new();
     while let Some(row) = rows.next()? {
-        let (strand, seq) = (StrandNo(row.get(0)?), row.get(3)?);
+        let (strand, urgency, rank) = (StrandNo(row.get(0)?), row.get(1)?, row.get(2)?);
         let packed = row.get_ref(4)?.as_blob().map_err(|error| Fault::damaged(error.to_string()))?;
-        let queued = unpack(seq, packed)?.len() as u64;
+        let mut seqs = unpack(row.get(3)?, packed)?;
+        if let Some(cut) = cuts.get(&strand) {
+            seqs.retain(|seq| Place { urgency, rank, seq: *seq } > *cut);
+        }
+        let Some(seq) = seqs.first().copied() else { continue };
+        let queued = seqs.len() as u64;
         match keyed.last_mut() {
             Some((last, _, known)) if *last == strand => *known += queued,
-            _ => keyed.push((strand, Place { urgency: row.get(1)?, rank: row.get(2)?, seq }, queued)),
+            _ => keyed.push((strand, Place { urgency, rank, seq }, queued)),
         }
     }
     Ok(keyed)

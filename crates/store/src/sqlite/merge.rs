@@ -86,11 +86,13 @@ impl Takeable {
 
     /// The first and the last place of this urgency in a lane.
     pub(crate) fn ends(&mut self, sql: &mut Sql<'_>, lane: LaneNo, urgency: i32) -> Result<Option<(i64, i64)>> {
-        self.finish(sql)?;
+        self.write(sql)?;
         let mut ends: Option<(i64, i64)> = None;
         let strands: Vec<StrandNo> =
             [StrandNo::plain(lane)].into_iter().chain(self.heads.of_lane(lane).map(|(_, strand)| strand)).collect();
         for strand in strands {
+            // What was taken is no end of what stands.
+            self.cut(sql, strand)?;
             if let Some((first, last)) = sql.takeable_ends(strand, urgency)? {
                 ends = Some(ends.map_or((first, last), |(least, most)| (least.min(first), most.max(last))));
             }

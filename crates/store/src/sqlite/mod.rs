@@ -2,9 +2,10 @@
 //!
 //! What makes it fast is what it does not write. A task on the straight road (accepted, leased once, succeeded) costs one
 //! row of `tasks` with its entry in the index of ids when it is accepted, and that row overwritten where it lies when it is
-//! settled. What may start now is packed by hundreds into rows of `takeable`; a lease is one row for everything leased
-//! together, and lives in memory otherwise; renewals live in memory alone; counters are a fold of the event log, which is
-//! one row a commit. So the file tells the whole truth only with its log and its leases: `check` shows how they fit.
+//! settled. What may start now is packed by hundreds into rows of `takeable`, and where a little is taken of each of many,
+//! `cuts` says how far before the rows do; a lease is one row for everything leased together, and lives in memory otherwise;
+//! renewals live in memory alone; counters are a fold of the event log, which is one row a commit. So the file tells the
+//! whole truth only with its log, its leases and its cuts: `check` shows how they fit.
 //!
 //! The order of files is the road: accept, promote, lease, settle; beside it renew, hand, control, rescue, sweep, inspect.
 

@@ -53,6 +53,9 @@ statements! {
                     WHERE lane = ? AND (urgency, rank, first) <= (?, ?, ?)
                     ORDER BY urgency DESC, rank DESC, first DESC LIMIT 1";
     takeable_cut: "DELETE FROM takeable WHERE lane = ? AND (urgency, rank, first) <= (?, ?, ?)";
+    cut_note: "INSERT INTO cuts (lane, urgency, rank, seq) VALUES (?, ?, ?, ?)
+               ON CONFLICT DO UPDATE SET urgency = excluded.urgency, rank = excluded.rank, seq = excluded.seq";
+    cut_forget: "DELETE FROM cuts WHERE lane = ?";
     takeable_insert: "INSERT INTO takeable (lane, urgency, rank, first, seqs) VALUES (?, ?, ?, ?, ?)";
     takeable_update: "UPDATE takeable SET seqs = ? WHERE lane = ? AND urgency = ? AND rank = ? AND first = ?";
     takeable_delete: "DELETE FROM takeable WHERE lane = ? AND urgency = ? AND rank = ? AND first = ?";
@@ -181,6 +184,18 @@ impl Sql<'_> {
         } else {
             self.takeable_update.execute((pack(first, seqs), strand.0, at.urgency, at.rank, first))?;
         }
+        Ok(())
+    }
+
+    /// Everything of the strand up to and with `last` was taken; its rows still stand.
+    pub(crate) fn cut_note(&mut self, strand: StrandNo, last: Place) -> Result<()> {
+        self.cut_note.execute((strand.0, last.urgency, last.rank, last.seq))?;
+        Ok(())
+    }
+
+    /// What was taken of the strand stands no more.
+    pub(crate) fn cut_forget(&mut self, strand: StrandNo) -> Result<()> {
+        self.cut_forget.execute([strand.0])?;
         Ok(())
     }
 

@@ -2,11 +2,16 @@
 //! was accepted together costs one row and not an index entry a task. In memory each strand keeps its first few, so that
 //! leasing finds the first of a thousand lanes without looking at the disk.
 //!
+//! Where much is queued, each strand's rows lie on pages of their own. Of a strand that gave little, of which there may be a
+//! thousand in a lease, it is only noted in `cuts` how far it was taken, all of them side by side: nothing up to there stands
+//! any more, whatever the rows say. They are cut with the [`CUT`]th that is taken, when the strand is emptied, before it is
+//! read, and before anything is written that stands before what was taken.
+//!
 //! Tasks of one priority and rank stand in the order of acceptance, which is the order of ids wherever the server drew
 //! them.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap, VecDeque};
+use std::collections::{BTreeSet, BinaryHeap, HashMap, VecDeque};
 
 use tasklane_core::task::Task;
 use tasklane_core::time::Timestamp;
@@ -22,6 +27,8 @@ use foldhash::fast::RandomState as ById;
 
 /// Most tasks of a row; what is taken out of the middle rewrites its row.
 const GROUP: usize = 512;
+/// Once so many of a strand were taken, they are cut off its rows.
+const CUT: u32 = 16;
 /// Most places of one strand kept in memory.
 const LINE: usize = 1024;
 /// Places read of a strand that gives little.
@@ -52,6 +59,14 @@ struct Line {
     unread: bool,
 }
 
+/// What was taken of a strand since its rows were cut.
+struct Taken {
+    last: Place,
+    many: u32,
+    /// Some of it is noted in `cuts`.
+    is_noted: bool,
+}
+
 /// All strands.
 #[derive(Default)]
 pub(crate) struct Takeable {
@@ -65,8 +80,12 @@ pub(crate) struct Takeable {
     cached: usize,
     /// To be written.
     staged: Vec<(StrandNo, Place)>,
-    /// Taken up to here, to be removed.
-    taken: BTreeMap<StrandNo, Place>,
+    /// What was taken and is not cut off the rows.
+    taken: HashMap<StrandNo, Taken, ById>,
+    /// Those of them of which it is not noted how far.
+    taken_now: BTreeSet<StrandNo>,
+    /// Taken and noted up to there, and something is to be written before that.
+    overtaken: Vec<(StrandNo, Place)>,
     /// Strands with keys that are longer or shorter than readers know.
     changed: BTreeSet<StrandNo>,
 }
@@ -100,8 +119,11 @@ impl Takeable {
         counts: impl Iterator<Item = (LaneNo, u64)>,
         strands: &Strands,
         keyed: Vec<(StrandNo, Place, u64)>,
+        cuts: HashMap<StrandNo, Place>,
     ) -> Self {
         let mut takeable = Self::default();
+        let taken = |last| Taken { last, many: 1, is_noted: true };
+        takeable.taken = cuts.into_iter().map(|(strand, last)| (strand, taken(last))).collect();
         for (lane, queued) in counts.filter(|(_, queued)| *queued > 0) {
             let line = takeable.line(StrandNo::plain(lane));
             (line.queued, line.unread) = (line.queued + queued, true);
@@ -172,6 +194,11 @@ impl Takeable {
     }
 
     pub(crate) fn add(&mut self, strands: &Strands, strand: StrandNo, place: Place) {
+        if self.taken.get(&strand).is_some_and(|taken| place <= taken.last) {
+            // What was added and taken since the last write is not on disk yet: written after the cut, it would stand again.
+            debug_assert!(!self.taken_now.contains(&strand), "what was taken is noted before anything is added");
+            self.overtaken.extend(self.taken.remove(&strand).map(|taken| (strand, taken.last)));
+        }
         self.staged.push((strand, place));
         let line = self.line(strand);
         line.queued += 1;
@@ -233,6 +260,9 @@ impl Takeable {
             seqs.retain(|seq| *seq != place.seq);
             sql.takeable_put(strand, place, first, &seqs)?;
         }
+        if self.queued(strand) == 0 {
+            self.cut(sql, strand)?;
+        }
         self.shortened(sql, strands, strand)
     }
 
@@ -247,9 +277,7 @@ impl Takeable {
     /// Reads the beginning of a strand from disk, once what was taken is off it and what was added is on it.
     fn read(&mut self, sql: &mut Sql<'_>, strand: StrandNo, wanted: usize) -> Result<()> {
         self.write(sql)?;
-        if let Some(last) = self.taken.remove(&strand) {
-            sql.takeable_cut(strand, last)?;
-        }
+        self.cut(sql, strand)?;
         let (first, whole) = sql.takeable_first(strand, wanted)?;
         self.cached += first.len();
         let line = self.line(strand);
@@ -262,7 +290,9 @@ impl Takeable {
         let place = line.first.pop_front()?;
         line.queued = line.queued.saturating_sub(1);
         self.cached -= 1;
-        self.taken.insert(strand, place);
+        let taken = self.taken.entry(strand).or_insert(Taken { last: place, many: 0, is_noted: false });
+        (taken.last, taken.many) = (place, taken.many + 1);
+        self.taken_now.insert(strand);
         Some(place)
     }
 
@@ -366,19 +396,38 @@ impl Takeable {
         true
     }
 
-    /// Writes what was added and removes what was taken.
+    /// Writes what was added, and removes what was taken or notes how far.
     pub(crate) fn finish(&mut self, sql: &mut Sql<'_>) -> Result<()> {
         self.write(sql)?;
-        for (strand, last) in std::mem::take(&mut self.taken) {
-            sql.takeable_cut(strand, last)?;
+        for strand in std::mem::take(&mut self.taken_now) {
+            let is_all = self.queued(strand) == 0;
+            match self.taken.get_mut(&strand) {
+                Some(taken) if taken.many < CUT && !is_all => {
+                    taken.is_noted = true;
+                    sql.cut_note(strand, taken.last)?;
+                }
+                _ => self.cut(sql, strand)?,
+            }
         }
         Ok(())
+    }
+
+    /// Removes what was taken of a strand.
+    pub(super) fn cut(&mut self, sql: &mut Sql<'_>, strand: StrandNo) -> Result<()> {
+        let Some(taken) = self.taken.remove(&strand) else { return Ok(()) };
+        self.taken_now.remove(&strand);
+        sql.takeable_cut(strand, taken.last)?;
+        if taken.is_noted { sql.cut_forget(strand) } else { Ok(()) }
     }
 
     /// Brings what was added to the disk.
     pub(crate) fn write(&mut self, sql: &mut Sql<'_>) -> Result<()> {
         if self.staged.is_empty() {
             return Ok(());
+        }
+        for (strand, last) in self.overtaken.drain(..) {
+            sql.takeable_cut(strand, last)?;
+            sql.cut_forget(strand)?;
         }
         let mut staged = std::mem::take(&mut self.staged);
         staged.sort_unstable();

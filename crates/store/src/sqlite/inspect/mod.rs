@@ -11,6 +11,7 @@ use tasklane_core::task::{Attempt, Task, TaskId};
 use tasklane_core::time::Timestamp;
 
 use super::error::{Fault, Result};
+use super::live::cut_of;
 use super::names::{LaneNo, ScopeNo};
 use super::notes;
 use super::readers::blob;
@@ -127,7 +128,7 @@ pub(super) fn standing(
 
 /// How many of a strand stand before it; stops a little past `most`.
 fn ahead(db: &Connection, kept: &Kept, strand: StrandNo, most: u64) -> Result<u64> {
-    let place = Place::of(kept.seq, &kept.task);
+    let (place, cut) = (Place::of(kept.seq, &kept.task), cut_of(db, strand)?);
     let mut find = db.prepare_cached(
         "SELECT urgency, rank, first, seqs FROM takeable WHERE lane = ? AND (urgency, rank, first) <= (?, ?, ?)
          ORDER BY urgency, rank, first",
@@ -137,7 +138,8 @@ fn ahead(db: &Connection, kept: &Kept, strand: StrandNo, most: u64) -> Result<u6
     while let Some(row) = rows.next()? {
         let (urgency, rank) = (row.get(0)?, row.get(1)?);
         let places = unpack(row.get(2)?, blob(row, 3)?)?;
-        ahead += places.into_iter().filter(|seq| Place { urgency, rank, seq: *seq } < place).count() as u64;
+        let places = places.into_iter().map(|seq| Place { urgency, rank, seq });
+        ahead += places.filter(|it| Some(*it) > cut && *it < place).count() as u64;
         if ahead > most {
             break;
         }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::RwLock;
 
-use rusqlite::Connection;
+use rusqlite::{Connection, Rows};
 use tasklane_core::queue::{Counts, Queue, is_meant};
 use tasklane_core::state::State;
 use tasklane_core::task::TaskId;
@@ -12,6 +12,7 @@ use tasklane_core::time::Timestamp;
 use super::blocked::Blocked;
 use super::look;
 use crate::sqlite::error::Result;
+use crate::sqlite::live::cut_of;
 use crate::sqlite::names::{LaneNo, QueueEntry};
 use crate::sqlite::readers::blob;
 use crate::sqlite::row::{COLUMNS, Kept};
@@ -106,22 +107,33 @@ struct First {
 fn firsts(db: &Connection, view: &RwLock<View>, strand: StrandNo) -> Result<Vec<(Place, First)>> {
     let mut find = db.prepare_cached(
         "SELECT urgency, rank, first, seqs FROM takeable WHERE lane = ? AND urgency > ?
-         ORDER BY urgency, rank, first LIMIT 1",
+         ORDER BY urgency, rank, first",
     )?;
+    let cut = cut_of(db, strand)?;
     let mut task = db.prepare_cached(&format!("SELECT {COLUMNS} FROM tasks WHERE seq = ?"))?;
     let mut firsts = Vec::new();
     let mut above = i64::MIN;
     loop {
         let mut rows = find.query((strand.0, above))?;
-        let Some(row) = rows.next()? else { return Ok(firsts) };
-        let (urgency, rank) = (row.get(0)?, row.get(1)?);
-        above = i64::from(urgency);
-        let Some(seq) = unpack(row.get(2)?, blob(row, 3)?)?.first().copied() else { continue };
-        let mut found = task.query([seq])?;
+        let Some(place) = first_behind(&mut rows, cut)? else { return Ok(firsts) };
+        above = i64::from(place.urgency);
+        let mut found = task.query([place.seq])?;
         let Some(row) = found.next()? else { continue };
         let task = Kept::read(row, &look(view).names)?.task;
         let queued_at = task.queued_at.unwrap_or(task.rank);
         let first = First { id: task.facts.id, rank: task.rank.as_micros(), queued_at };
-        firsts.push((Place { urgency, rank, seq }, first));
+        firsts.push((place, first));
     }
+}
+
+/// The first place in these rows that is not cut.
+fn first_behind(rows: &mut Rows<'_>, cut: Option<Place>) -> Result<Option<Place>> {
+    while let Some(row) = rows.next()? {
+        let (urgency, rank) = (row.get(0)?, row.get(1)?);
+        let mut places = unpack(row.get(2)?, blob(row, 3)?)?.into_iter().map(|seq| Place { urgency, rank, seq });
+        if let Some(first) = places.find(|place| Some(*place) > cut) {
+            return Ok(Some(first));
+        }
+    }
+    Ok(None)
 }

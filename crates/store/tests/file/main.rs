@@ -1,9 +1,10 @@
 //! What only a file can show: who may open it, what it survives, and how damage is found.
 #![allow(clippy::unwrap_used)]
 
-#[path = "stores/conformance/mod.rs"]
+#[path = "../stores/conformance/mod.rs"]
 #[allow(dead_code, reason = "only its world is used here")]
 mod conformance;
+mod cuts;
 
 use std::fs;
 use std::path::Path;
@@ -134,7 +135,7 @@ async fn a_file_of_the_first_schema_is_brought_up_to_date() {
     db.execute_batch(
         "DROP INDEX tasks_origin; ALTER TABLE tasks DROP COLUMN origin;
          ALTER TABLE leases DROP COLUMN inside; DROP TABLE logs; DROP TABLE checkpoints; DROP TABLE strands; DROP TABLE gates;
-         DROP TABLE turns; ALTER TABLE lanes DROP COLUMN shared;
+         DROP TABLE turns; DROP TABLE cuts; ALTER TABLE lanes DROP COLUMN shared;
          DELETE FROM migrations WHERE name != '0001_tasks'; PRAGMA user_version = 1",
     )
     .unwrap();
