@@ -11,6 +11,7 @@ use std::time::Duration;
 use foldhash::fast::RandomState;
 use tasklane_core::limit;
 
+use super::ahead::Line;
 pub(crate) use super::standing::{Arrivals, BEGINNING, END, Place, Ranges, Span, arrived};
 use super::standing::{Standing, add};
 use crate::encoding::LaneNo;
@@ -24,22 +25,24 @@ const LOOK_AT_LEAST: Duration = Duration::from_secs(10);
 /// Arrivals in a lane that are remembered for looks under way.
 const REMEMBERED: usize = 64;
 /// Most strands that one look looks at whole.
-const WHOLE: usize = 200;
+pub(super) const WHOLE: usize = 200;
 /// Most urgencies before the frontier that are told apart; a lane of more is looked at whole.
 const RANGES: usize = 100;
 
 /// What is known of a lane.
-struct Known {
+pub(super) struct Known {
     standing: Standing,
     /// When it is to be looked at whole again.
     whole_again: Duration,
     /// Grows when a look that is under way can tell nothing any more: one at the whole lane was quicker, or a commit failed.
-    epoch: u64,
+    pub(super) epoch: u64,
     /// Bytes of a payload, as the last look found them.
     payload: usize,
     /// How often something has come, and what came lately.
-    arrivals: u64,
+    pub(super) arrivals: u64,
     lately: VecDeque<(u64, Ranges)>,
+    /// What was read and not taken.
+    pub(super) ahead: Option<Line>,
 }
 
 impl Default for Known {
@@ -51,6 +54,7 @@ impl Default for Known {
             payload: 0,
             arrivals: 0,
             lately: VecDeque::default(),
+            ahead: None,
         }
     }
 }
@@ -60,6 +64,7 @@ impl Known {
     fn begin_anew(&mut self) {
         self.whole_again = Duration::ZERO;
         self.epoch += 1;
+        self.ahead = None;
     }
 
     /// The parts that may hold something; `own` came in by the commit under way.
@@ -80,17 +85,17 @@ impl Known {
 }
 
 /// A lane of a look, with its epoch and how many arrivals it had had when the look began.
-struct Seen {
-    lane: LaneNo,
-    epoch: u64,
-    arrivals: u64,
+pub(super) struct Seen {
+    pub lane: LaneNo,
+    pub epoch: u64,
+    pub arrivals: u64,
     whole: bool,
 }
 
 /// A look at lanes, until its commit is over.
 #[derive(Default)]
 pub(crate) struct Look {
-    lanes: Vec<Seen>,
+    pub(super) lanes: Vec<Seen>,
     /// Places that were taken.
     taken: HashMap<LaneNo, BTreeMap<i16, i64>, RandomState>,
     /// Fewer were found than were wanted.
@@ -149,7 +154,7 @@ impl Look {
         !self.left && !self.cut
     }
 
-    /// All of the lanes were looked at, for so long.
+    /// All of the lanes were looked at, or will be by as many looks, for so long together.
     pub(crate) fn was_whole(&mut self, took: Duration) {
         self.whole = Some(took);
     }
@@ -165,7 +170,9 @@ pub(crate) enum Plan {
 /// What a server knows of lanes.
 #[derive(Default)]
 pub(crate) struct Bounds {
-    lanes: HashMap<LaneNo, Known, RandomState>,
+    pub(super) lanes: HashMap<LaneNo, Known, RandomState>,
+    /// How many tasks were remembered since all were forgotten.
+    pub(super) ahead: usize,
 }
 
 impl Bounds {
@@ -207,6 +214,12 @@ impl Bounds {
         (spans, look)
     }
 
+    /// Whether this lane or strand is worth a look.
+    pub(crate) fn is_to_be_looked_at(&self, lane: LaneNo, now: Duration) -> bool {
+        let known = self.lanes.get(&lane);
+        known.is_none_or(|known| known.standing.may_hold() || known.is_to_be_looked_at_whole(now))
+    }
+
     /// Whether something may stand in this lane or strand.
     pub(crate) fn may_hold(&self, lane: LaneNo) -> bool {
         self.lanes.get(&lane).is_none_or(|known| known.standing.may_hold())
@@ -223,6 +236,7 @@ impl Bounds {
         for (lane, came) in arrivals {
             let Some(known) = self.lanes.get_mut(lane) else { continue };
             known.standing.let_in(came);
+            known.ahead.iter_mut().for_each(|line| line.let_in(came));
             known.arrivals += 1;
             known.lately.push_back((known.arrivals, came.clone()));
             if known.lately.len() > REMEMBERED

@@ -49,7 +49,7 @@ const UNKNOWN: &[&str] = &[
     "SELECT format('gate %s: %s more tasks run than hold its slots', gate, sum(n)) FROM (
         SELECT g.gate, count(*) AS n FROM tasklane.tasks t JOIN tasklane.strands s ON s.no = -t.lane
           CROSS JOIN LATERAL unnest(s.gates) AS g(gate) WHERE t.state = 4 GROUP BY 1
-        UNION ALL SELECT gate, -sum(n) FROM tasklane.held GROUP BY 1) counted GROUP BY gate HAVING sum(n) <> 0",
+        UNION ALL SELECT gate, -n FROM tasklane.held) counted GROUP BY gate HAVING sum(n) <> 0",
     "SELECT format('strand %s passes gate %s, which is not there', s.no, g.gate) FROM tasklane.strands s
       CROSS JOIN LATERAL unnest(s.gates) AS g(gate) LEFT JOIN tasklane.gates k ON k.no = g.gate WHERE k.no IS NULL",
     "SELECT format('strand %s passes other gates than those of its keys', s.no) FROM tasklane.strands s

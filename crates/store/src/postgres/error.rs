@@ -61,6 +61,11 @@ impl Fault {
         self.code().is_some_and(|code| conflicts.contains(code))
     }
 
+    /// Whether somebody else had for too long what was to be locked.
+    pub(crate) fn is_locked(&self) -> bool {
+        self.code() == Some(&SqlState::LOCK_NOT_AVAILABLE)
+    }
+
     /// Whether a row that was to be new is there already.
     pub(crate) fn is_taken(&self) -> bool {
         self.code() == Some(&SqlState::UNIQUE_VIOLATION)

@@ -20,8 +20,7 @@ use super::names::{self, Names};
 use super::open::{Connect, Options};
 use super::row::{self, HAS_CHECKPOINTS, HAS_HISTORY, HAS_KEYS, HAS_LOGS, micros, origin_of, spec_text, text};
 use super::session::{Session, Sessions, Statement, Value};
-use super::slots;
-use super::strands::GateNo;
+use super::slots::{self, Changes};
 use super::turns;
 use super::write::due_of;
 use crate::encoding::Numbered;
@@ -59,7 +58,7 @@ const HOLDS: Statement = Statement {
 };
 
 const EMPTY: &str = "TRUNCATE tasklane.tasks, tasklane.attempts, tasklane.logs, tasklane.checkpoints, tasklane.keys,
-    tasklane.events, tasklane.counters, tasklane.alarms, tasklane.gates, tasklane.strands, tasklane.held, tasklane.turns, tasklane.lanes, tasklane.scopes, tasklane.queues RESTART IDENTITY";
+    tasklane.events, tasklane.counters, tasklane.alarms, tasklane.gates, tasklane.strands, tasklane.slots, tasklane.returned, tasklane.turns, tasklane.lanes, tasklane.scopes, tasklane.queues RESTART IDENTITY";
 
 /// What is read back is read whole.
 const PLANS: &str = "SET LOCAL enable_seqscan = on; SET LOCAL enable_hashjoin = on; SET LOCAL enable_bitmapscan = on";
@@ -153,7 +152,7 @@ pub(crate) struct Fill {
     pub(super) session: Session,
     pub(super) names: Names,
     /// How many running tasks pass gates of keys.
-    pub(super) held: HashMap<GateNo, i64>,
+    pub(super) held: Changes,
     counts: HashMap<(i32, i32, i16), i64>,
     running: Vec<Uuid>,
     due: Option<Timestamp>,
@@ -168,7 +167,7 @@ impl Fill {
         let sessions = Connect::new(options)?.sessions(options)?;
         let session = sessions.get_patient().await.map_err(faulty)?;
         super::migrate::migrate(&session, Migrate::Yes).await?;
-        let (names, held, counts, running) = (Names::default(), HashMap::new(), HashMap::new(), Vec::new());
+        let (names, held, counts, running) = (Names::default(), Changes::default(), HashMap::new(), Vec::new());
         Ok(Self { session, names, held, counts, running, due: None, _sessions: sessions })
     }
 
@@ -349,7 +348,7 @@ impl Fill {
             rows.push(*lane, *scope, *counted, *n);
         }
         counters::append(&self.session, &rows).await?;
-        slots::append(&self.session, &slots::Rows::of(&self.held)).await?;
+        slots::leave(&self.session, &slots::Left::of(&self.held), Timestamp::EPOCH).await?;
         self.session.run(&POSITIONS, &[&last_position.saturating_add(1)]).await?;
         check::read(&self.session, &self.names).await
     }

@@ -14,6 +14,7 @@ use tokio_postgres::types::Type;
 
 use super::bounds::Look;
 use super::error::{Fault, Result};
+use super::gate::Stripes;
 use super::hints::{News, Outbox};
 use super::open::AbortOnDrop;
 use super::session::{Session, Sessions, Statement};
@@ -168,26 +169,27 @@ impl Flights {
 
     /// One commit, tried again where it met another.
     async fn transact(&self, batches: &[Batch]) -> Result<Vec<Answers>> {
-        let (mut tries, mut ids) = (0, Ids::Trusted);
+        let (mut tries, mut ids, mut stripes) = (0, Ids::Trusted, Stripes::WaitedFor);
         loop {
             tries += 1;
-            match self.try_to(batches, ids).await {
+            match self.try_to(batches, ids, stripes).await {
                 Err(fault) if fault.is_conflict() && tries < TRIES => {
                     tracing::debug!(%fault, tries, "a commit met another and is tried again");
                 }
                 Err(fault) if fault.is_taken() && ids == Ids::Trusted => ids = Ids::LookedFor,
+                Err(fault) if fault.is_locked() && stripes == Stripes::WaitedFor => stripes = Stripes::LeftAlone,
                 done => return done,
             }
         }
     }
 
-    async fn try_to(&self, batches: &[Batch], ids: Ids) -> Result<Vec<Answers>> {
+    async fn try_to(&self, batches: &[Batch], ids: Ids, stripes: Stripes) -> Result<Vec<Answers>> {
         let session = self.sessions.get().await?;
         let mut tx = match Tx::begin(&session, &self.shared, batches.len(), writes(batches)).await {
             Ok(tx) => tx,
             Err(fault) => return Err(self.abandon(session, fault).await),
         };
-        tx.ids = ids;
+        (tx.ids, tx.gates.stripes) = (ids, stripes);
         if let Err(fault) = tx.run(batches).await {
             self.looked_in_vain(&tx.looks);
             self.shared.undo(&tx.dealing);
@@ -195,6 +197,8 @@ impl Flights {
             return Err(self.abandon(session, fault).await);
         }
         let finished = tx.finish().await;
+        // Others wait for nothing that is left to be done.
+        tx.tell_opened();
         let (answers, news) = (std::mem::take(&mut tx.answers), std::mem::take(&mut tx.news));
         let trace = finished.as_ref().err().filter(|fault| fault.is_away()).and_then(|_| tx.trace());
         let (looks, full, names) = (std::mem::take(&mut tx.looks), tx.full(), Arc::clone(&tx.names));
@@ -222,6 +226,7 @@ impl Flights {
 
     fn looked_in_vain(&self, looks: &[Look]) {
         self.shared.bounds.lock().unwrap_or_else(PoisonError::into_inner).failed(looks);
+        self.shared.slots.failed();
     }
 
     fn landed(&self, answers: Vec<Answers>, news: News) -> Vec<Answers> {

@@ -1,6 +1,5 @@
-//! What a commit does at gates. A commit that leases locks the rows of the gates that tasks
-//! are to pass and counts them in a second statement, so that it counts what commits before it did; nobody waits for such a
-//! row but who says anew what its gate lets through.
+//! What a commit does at gates: whom its leases let through, what it changes of their slots, and whom it tells that there is
+//! room.
 
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError};
@@ -15,10 +14,11 @@ use tasklane_core::time::Timestamp;
 use tokio_postgres::types::Type;
 
 use super::error::Result;
+use super::fullness::Full;
 use super::rooms::Room;
 use super::row::micros;
 use super::session::Statement;
-use super::slots::Full;
+use super::slots::{Changes, Held};
 use super::strands::GateNo;
 use super::tx::Tx;
 use crate::encoding::{LaneNo, gate as coded};
@@ -43,15 +43,29 @@ pub(super) const KEEP_STARTS: Statement = Statement {
     types: &[Type::INT4_ARRAY, Type::TEXT_ARRAY, Type::INT8_ARRAY],
 };
 
+/// Whether a commit waits for the stripes of gates.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum Stripes {
+    #[default]
+    WaitedFor,
+    /// It was in vain, or they turned out to be others: what passes gates is left to the next.
+    LeftAlone,
+}
+
 /// What a commit does at gates.
 #[derive(Default)]
 pub(crate) struct Passing {
-    /// Gates that were asked for: nobody else lets anybody through until this commit is over.
+    pub stripes: Stripes,
+    /// Stripes that are locked: nobody else lets anybody through at their gates until this commit is over.
+    pub held: Held,
+    /// Gates that were asked for, as what is known of slots does not tell their room.
     pub rooms: HashMap<GateNo, Room, RandomState>,
-    /// How many more tasks run that pass these gates of keys.
-    pub held: HashMap<GateNo, i64, RandomState>,
+    /// How many more tasks run that pass these gates of keys, as far as it is not written.
+    pub changed: Changes,
     /// Gates that may have room.
     freed: HashMap<GateNo, Freed, RandomState>,
+    /// How many more tasks those let through.
+    opened: Vec<(GateNo, usize)>,
     /// How many tasks started at these gates.
     started: HashMap<GateNo, usize, RandomState>,
     /// Lanes in which something was passed over because another commit had its gate, and how many more were wanted.
@@ -83,7 +97,7 @@ impl Tx<'_> {
         }
         let (names, by) = (Arc::clone(&self.names), if is { 1 } else { -1 });
         for gate in names.strands.keyed(strand) {
-            *self.gates.held.entry(*gate).or_default() += by;
+            *self.gates.changed.entry(*gate).or_default() += by;
         }
         for gate in names.strands.gates_of(strand) {
             if let Some(Room::Mine(mine)) = self.gates.rooms.get_mut(&gate) {
@@ -173,6 +187,12 @@ impl Tx<'_> {
         mine.map(|(gate, mine)| Full::counted(gate, mine.word, mine.opens_at(self.now), now)).collect()
     }
 
+    /// Counts what gates let through that have room by this commit, while nobody else can take it.
+    pub(super) fn count_opened(&mut self) {
+        let opened = self.gates.freed.iter().map(|(gate, freed)| (*gate, self.opened(*gate, *freed)));
+        self.gates.opened = opened.filter(|(_, more)| *more > 0).collect();
+    }
+
     /// Tells in which lanes tasks can start that could not before, beyond what the transitions tell.
     pub(super) fn tell_opened(&mut self) {
         if !self.names.strands.is_any() || sabotage::is(Sabotage::DeafGate) {
@@ -181,12 +201,7 @@ impl Tx<'_> {
         let mut lanes = self.gates.busy.clone();
         self.add_queued_beside_starts(&mut lanes);
         self.add_behind_started(&mut lanes);
-        let freed: Vec<(GateNo, Freed)> = self.gates.freed.iter().map(|(gate, freed)| (*gate, *freed)).collect();
-        for (gate, freed) in freed {
-            let more = self.opened(gate, freed);
-            if more == 0 {
-                continue;
-            }
+        for (gate, more) in std::mem::take(&mut self.gates.opened) {
             self.news.freed.insert(gate);
             for (lane, strands) in self.names.passing(gate) {
                 if self.is_served(lane) && self.may_wait(&strands) {
@@ -249,10 +264,7 @@ impl Tx<'_> {
     fn opened(&self, gate: GateNo, freed: Freed) -> usize {
         let bounds = self.names.strands.bounds(gate).unwrap_or_default();
         let most = bounds.max_running.map_or(ANY, |most| most as usize);
-        let counted = match self.gates.rooms.get(&gate) {
-            Some(Room::Mine(mine)) => mine.room(self.now),
-            _ => ANY,
-        };
+        let counted = if self.gates.held.has(gate) { self.room(gate).unwrap_or(ANY) } else { ANY };
         let more = if freed.anew { ANY } else { freed.slots };
         // One that lets everything through was open all the while.
         if bounds == Bounds::default() && !freed.anew { 0 } else { more.min(most).min(counted) }

@@ -2,11 +2,10 @@
 //! those whose gates all have room are started, the others passed over, and what stands behind a full gate is not looked at.
 //! Lanes without gates never come here unless they are asked for together with such, or with one that tenants share.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, PoisonError};
 
 use foldhash::fast::RandomState;
-use tasklane_core::gate::Bounds;
 use tasklane_core::lease::Home;
 use tasklane_core::limit;
 use tasklane_core::sabotage::{self, Sabotage};
@@ -14,34 +13,18 @@ use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 use uuid::Uuid;
 
-use super::bounds::{Look, Span};
+use super::bounds::WHOLE;
+use super::candidates::{Candidate, Extent, Plan};
 use super::error::Result;
+use super::gate::Stripes;
 use super::lease::{Given, ROW, Taken, Wanting, weight};
 use super::rooms::Room;
 use super::row::columns;
-use super::session::{Statement, Value};
+use super::session::Statement;
+use super::slots::stripe_of;
 use super::strands::GateNo;
 use super::tx::Tx;
 use crate::encoding::LaneNo;
-
-/// The first few of each span, without locks.
-pub(crate) const CANDIDATES: Statement = Statement {
-    sql: "SELECT c.lane, c.id, c.due, s.n::int, c.urgency, c.rank FROM unnest($1::int[], $2::smallint[], $3::bigint[], $4::smallint[], $5::bigint[], $6::bigint[])
-            WITH ORDINALITY AS s(lane, urgency, place, last_urgency, last_place, most, n)
-          CROSS JOIN LATERAL (SELECT lane, id, due, urgency, place, rank FROM tasklane.tasks WHERE lane = s.lane AND place IS NOT NULL
-              AND (urgency, place) >= (s.urgency, s.place) AND (urgency, place) <= (s.last_urgency, s.last_place)
-            ORDER BY urgency, place, id LIMIT s.most) c
-          ORDER BY c.urgency, c.place, c.id LIMIT $7",
-    types: &[
-        Type::INT4_ARRAY,
-        Type::INT2_ARRAY,
-        Type::INT8_ARRAY,
-        Type::INT2_ARRAY,
-        Type::INT8_ARRAY,
-        Type::INT8_ARRAY,
-        Type::INT8,
-    ],
-};
 
 /// Those that were chosen, one after the other, unless somebody has locked or taken them.
 pub(crate) const TAKE_CHOSEN: Statement = Statement {
@@ -58,47 +41,8 @@ pub(crate) const TAKE_CHOSEN: Statement = Statement {
     types: &[Type::UUID_ARRAY, Type::INT8],
 };
 
-/// Most parts of lanes and strands that one look goes through.
-const SPANS: usize = 2000;
-/// Candidates of each beyond twice its share of what is wanted.
-const SPARE: usize = 3;
-/// Most candidates of one, however often more were looked for.
-const EACH: usize = 20_000;
-/// Candidates beyond twice of what is wanted: some of their gates turn out to be full.
-const BEYOND: usize = 200;
 /// Looks of one commit at the same lanes; then whoever waits looks again after it.
 const PASSES: u32 = 8;
-
-/// A queued task that may be started.
-pub(super) struct Candidate {
-    pub strand: LaneNo,
-    pub id: Uuid,
-    /// Which span it was found in.
-    span: usize,
-    /// A deadline of it has passed: it ends instead of taking slots.
-    pub is_over: bool,
-    /// The last of its span that was read, where there may be more.
-    pub is_last: bool,
-    /// Its urgency and rank: what counts between lanes.
-    pub age: (i16, i64),
-}
-
-/// Where to look.
-struct Plan {
-    spans: Vec<Span>,
-    look: Look,
-    /// What is left for later, as there is too much.
-    later: HashSet<LaneNo, RandomState>,
-}
-
-/// Candidates, and what was seen whole.
-struct Found {
-    all: Vec<Candidate>,
-    /// How many of each strand, unless there may be more.
-    of_whole: HashMap<LaneNo, usize, RandomState>,
-    /// There may be more behind the last.
-    is_cut: bool,
-}
 
 /// What earlier looks of the same lease were in vain for.
 #[derive(Default)]
@@ -112,14 +56,14 @@ struct Vain {
 /// Who of the candidates may start.
 #[derive(Default)]
 pub(super) struct Walk {
-    pub chosen: Vec<Uuid>,
+    pub chosen: Vec<(LaneNo, Uuid)>,
     /// Gates that were not asked for yet; first those that the chosen pass.
     unknown: Vec<GateNo>,
     /// Some of the chosen pass a gate that was not asked for yet.
     is_guess: bool,
     /// There may be more behind.
     pub is_cut: bool,
-    /// Lanes in which another commit's gate was met.
+    /// Lanes in which a gate was met whose row another commit writes.
     busy: HashSet<LaneNo, RandomState>,
 }
 
@@ -148,6 +92,36 @@ impl Tx<'_> {
         strands.is_any() && lanes.iter().any(|no| strands.touches(LaneNo(*no as u32)))
     }
 
+    /// Locks the stripes of the gates that tasks of these lanes may have to pass, all at once: whoever waits for one has no
+    /// later one.
+    pub(super) async fn lock_gates(&mut self, lanes: &[i32]) -> Result<()> {
+        let stripes = self.stripes_of(lanes);
+        if stripes.is_empty() || self.gates.stripes == Stripes::LeftAlone {
+            return Ok(());
+        }
+        let now = (self.now, self.shared.time.elapsed());
+        // Apart, as it is large.
+        let (held, said) = Box::pin(self.shared.slots.lock(self.session, stripes, now)).await?;
+        self.gates.held = held;
+        if said != self.names.strands.version() {
+            self.read_names().await?;
+            // What was said meanwhile may be of gates of other stripes.
+            self.gates.stripes = Stripes::LeftAlone;
+        }
+        Ok(())
+    }
+
+    fn stripes_of(&self, lanes: &[i32]) -> Vec<i32> {
+        let (names, now) = (&self.names.strands, self.shared.time.elapsed());
+        let bounds = self.shared.bounds.lock().unwrap_or_else(PoisonError::into_inner);
+        let strands = lanes.iter().flat_map(|no| names.strands_of(LaneNo(*no as u32)));
+        let looked_at =
+            strands.filter(|strand| bounds.is_to_be_looked_at(*strand, now) || self.news.arrivals.contains_key(strand));
+        let gates = looked_at.flat_map(|strand| names.gates_of(strand)).filter(|gate| names.bounds(*gate).is_some());
+        let stripes: BTreeSet<i32> = gates.map(stripe_of).collect();
+        stripes.into_iter().collect()
+    }
+
     /// Serves requests for lanes of which some have gates.
     pub(super) async fn lease_gated(&mut self, run: &mut [Wanting<'_>], lanes: &[i32]) -> Result<()> {
         let home = run.first().map_or(Home::Apart, |it| it.request.home);
@@ -162,6 +136,9 @@ impl Tx<'_> {
                 self.look_again(run, lanes.iter().map(|no| LaneNo(*no as u32)));
                 break;
             }
+        }
+        if self.gates.stripes == Stripes::LeftAlone && self.pass_gates_in(lanes) {
+            self.look_again(run, lanes.iter().map(|no| LaneNo(*no as u32)));
         }
         self.keep_starts().await?;
         match given.due {
@@ -178,22 +155,24 @@ impl Tx<'_> {
         vain: &mut Vain,
         passes: u32,
     ) -> Result<Pass> {
-        let most: usize = run.iter().map(Wanting::wants).sum();
         let began = self.shared.time.elapsed();
-        let Plan { spans, mut look, later } = self.plan(lanes, began, vain);
+        let wanted: usize = run.iter().map(Wanting::wants).sum();
+        let mut plan = self.plan(lanes, Extent { wanted, passes }, &vain.strands);
+        let wanted = wanted.min(plan.look.room());
+        let found = self.find(&mut plan).await?;
+        let Plan { mut look, later, .. } = plan;
         let order = if self.goes_by_age(lanes) { Order::ByAge } else { Order::ByPlace };
-        let mut found = self.find(&spans, most.min(look.room()), passes, order).await?;
-        found.of_whole.retain(|strand, _| !later.contains(strand));
-        let mut walk = self.choose(&found.all, order, most, &vain.tasks).await?;
-        walk.is_cut |= found.is_cut;
-        let rows = self.session.rows(&TAKE_CHOSEN, &[&walk.chosen, &(limit::LEASE_BYTES as i64)]).await?;
-        look.was_whole(self.shared.time.elapsed().saturating_sub(began));
+        let walk = self.choose(&found.all, order, wanted, &vain.tasks).await?;
+        let chosen: Vec<Uuid> = walk.chosen.iter().map(|(_, id)| *id).collect();
+        let rows = self.session.rows(&TAKE_CHOSEN, &[&chosen, &(limit::LEASE_BYTES as i64)]).await?;
+        let turns = look.lanes.len().div_ceil(WHOLE) as u32;
+        look.was_whole(self.shared.time.elapsed().saturating_sub(began) * turns);
         let taken = self.taken(&rows).await?;
         let ids: HashSet<Uuid> = taken.iter().map(|it| it.kept.task.facts.id.0).collect();
         let mut seen: HashMap<LaneNo, usize, RandomState> = HashMap::default();
         taken.iter().for_each(|it| *seen.entry(it.kept.strand).or_default() += 1);
         look.found(taken.len(), weight(&taken));
-        if taken.len() < walk.chosen.len() && weight(&taken) >= limit::LEASE_BYTES {
+        if taken.len() < chosen.len() && weight(&taken) >= limit::LEASE_BYTES {
             look.was_cut();
             self.news.all = true;
         }
@@ -203,17 +182,30 @@ impl Tx<'_> {
             let whole = found.of_whole.iter().filter(|(strand, n)| seen.get(*strand).copied().unwrap_or(0) == **n);
             whole.for_each(|(strand, _)| look.came_short_in(*strand));
         }
-        let is_all = look.is_all_taken() && got == walk.chosen.len();
+        let is_all = look.is_all_taken() && got == chosen.len();
+        self.takes(&walk.chosen, &ids);
         self.looks.push(look);
         given_all?;
         self.start(given, from).await?;
-        vain.tasks.extend(walk.chosen.iter().filter(|id| !ids.contains(*id)));
+        vain.tasks.extend(chosen.iter().filter(|id| !ids.contains(*id)));
         vain.strands.extend(found.of_whole.iter().filter(|(_, n)| **n == 0).map(|(strand, _)| *strand));
-        let is_last = later.is_empty() && !walk.is_cut && (walk.chosen.is_empty() || is_all);
+        let is_last = later.is_empty() && !walk.is_cut && (chosen.is_empty() || is_all);
         if is_last {
             self.look_again(run, walk.busy.into_iter());
         }
         Ok(if is_last { Pass::Last } else { Pass::Again })
+    }
+
+    /// What was chosen is no longer ahead, if it was `taken`; else somebody else took of its strand.
+    fn takes(&self, chosen: &[(LaneNo, Uuid)], taken: &HashSet<Uuid>) {
+        let mut bounds = self.shared.bounds.lock().unwrap_or_else(PoisonError::into_inner);
+        for (strand, id) in chosen {
+            if taken.contains(id) {
+                bounds.takes(*strand, *id);
+            } else {
+                bounds.forget_ahead(*strand);
+            }
+        }
     }
 
     /// Whoever still wants something looks again in these lanes after this commit: another one had gates of theirs.
@@ -222,85 +214,6 @@ impl Tx<'_> {
         if wanted > 0 {
             lanes.for_each(|lane| self.was_busy(lane, wanted));
         }
-    }
-
-    /// Where to look: not where a gate is known to be full.
-    fn plan(&self, lanes: &[i32], now: std::time::Duration, vain: &Vain) -> Plan {
-        let names = &self.names.strands;
-        let all = lanes.iter().flat_map(|no| names.strands_of(LaneNo(*no as u32)));
-        let open: Vec<LaneNo> = {
-            let fullness = self.shared.fullness.lock().unwrap_or_else(PoisonError::into_inner);
-            let is_full = |gate: GateNo| match self.gates.rooms.get(&gate) {
-                Some(Room::Mine(mine)) => mine.room(self.now) == 0,
-                Some(Room::Busy) => false,
-                None => fullness.is_full(gate, self.now, now) && !self.was_freed(gate) && names.bounds(gate).is_some(),
-            };
-            all.filter(|it| !vain.strands.contains(it) && !names.gates_of(*it).any(is_full)).collect()
-        };
-        let mut bounds = self.shared.bounds.lock().unwrap_or_else(PoisonError::into_inner);
-        let (mut spans, look) = bounds.plan_each(&open, &self.news.arrivals, now);
-        let mut later = HashSet::default();
-        if spans.len() > SPANS {
-            // First where something may stand first.
-            spans.sort_unstable_by_key(|it| it.from);
-            later.extend(spans.drain(SPANS..).map(|it| it.lane));
-        }
-        Plan { spans, look, later }
-    }
-
-    async fn find(&mut self, spans: &[Span], most: usize, passes: u32, order: Order) -> Result<Found> {
-        let mut found = Found { all: Vec::new(), of_whole: HashMap::default(), is_cut: false };
-        if spans.is_empty() {
-            return Ok(found);
-        }
-        let share = (2 * most / spans.len() + SPARE).saturating_mul(4_usize.saturating_pow(passes)).min(EACH);
-        let limits: Vec<i64> = spans.iter().map(|span| self.at_most(span.lane, share, passes) as i64).collect();
-        let lanes: Vec<i32> = spans.iter().map(|it| it.lane.0 as i32).collect();
-        let (urgencies, places): (Vec<i16>, Vec<i64>) = spans.iter().map(|it| it.from).unzip();
-        let (last_urgencies, last_places): (Vec<i16>, Vec<i64>) = spans.iter().map(|it| it.to).unzip();
-        let beyond = match order {
-            Order::ByPlace => (2 * most + BEYOND).saturating_mul(4_usize.saturating_pow(passes)) as i64,
-            // What stands behind all others by its place may be the oldest.
-            Order::ByAge => i64::MAX,
-        };
-        let values: [Value<'_>; 7] = [&lanes, &urgencies, &places, &last_urgencies, &last_places, &limits, &beyond];
-        let rows = self.session.rows(&CANDIDATES, &values).await?;
-        found.is_cut = rows.len() as i64 == beyond;
-        let mut seen = vec![0; spans.len()];
-        for row in &rows {
-            let candidate = self.candidate(row)?;
-            seen[candidate.span] += 1;
-            found.all.push(Candidate { is_last: seen[candidate.span] == limits[candidate.span], ..candidate });
-        }
-        if found.is_cut {
-            return Ok(found);
-        }
-        for (at, span) in spans.iter().enumerate() {
-            *found.of_whole.entry(span.lane).or_default() += seen[at] as usize;
-        }
-        let is_short = |at: usize| seen[at] < limits[at];
-        for (_, span) in spans.iter().enumerate().filter(|(at, _)| !is_short(*at)) {
-            found.of_whole.remove(&span.lane);
-        }
-        Ok(found)
-    }
-
-    fn candidate(&self, row: &Row) -> Result<Candidate> {
-        let (strand, due): (i32, Option<i64>) = (row.try_get(0)?, row.try_get(2)?);
-        let is_over = due.is_some_and(|at| at <= self.now.as_micros());
-        let span = row.try_get::<_, i32>(3)?.unsigned_abs() as usize - 1;
-        let age = (row.try_get(4)?, row.try_get(5)?);
-        Ok(Candidate { strand: LaneNo(strand as u32), id: row.try_get(1)?, span, is_over, is_last: false, age })
-    }
-
-    /// No more of a strand can start than this, and no more than `share` are wanted; more where earlier looks were in vain.
-    fn at_most(&self, strand: LaneNo, share: usize, passes: u32) -> usize {
-        let strands = &self.names.strands;
-        let most =
-            |bounds: Bounds| bounds.max_running.unwrap_or(u32::MAX).min(bounds.rate.map_or(u32::MAX, |it| it.count));
-        let most = strands.gates_of(strand).filter_map(|gate| strands.bounds(gate)).map(most).min();
-        let more = 4_usize.saturating_pow(passes);
-        most.map_or(share, |most| share.min((most as usize).saturating_mul(more))).max(1)
     }
 
     /// Goes through the candidates, and asks for the gates of those that may start until it is known who does.
@@ -341,7 +254,7 @@ impl Tx<'_> {
             }
             if !missed.contains(&candidate.id) {
                 if started < most {
-                    walk.chosen.push(candidate.id);
+                    walk.chosen.push((candidate.strand, candidate.id));
                 }
                 if !candidate.is_over {
                     started += 1;
@@ -375,18 +288,14 @@ impl Tx<'_> {
     ) -> bool {
         let mut is_open = true;
         for gate in gates {
-            let room = *scratch.entry(*gate).or_insert_with(|| match self.gates.rooms.get(gate) {
-                Some(Room::Mine(mine)) => mine.room(self.now),
-                Some(Room::Busy) => 0,
-                None => self.most_of(*gate),
-            });
+            let room = *scratch.entry(*gate).or_insert_with(|| self.room(*gate).unwrap_or_else(|| self.most_of(*gate)));
             if room == 0 && matches!(self.gates.rooms.get(gate), Some(Room::Busy)) {
                 walk.busy.extend(self.names.strands.lane_of(candidate.strand));
             }
             is_open &= room > 0;
         }
         if is_open {
-            let is_unknown = |gate: &&GateNo| !self.gates.rooms.contains_key(*gate);
+            let is_unknown = |gate: &&GateNo| self.room(**gate).is_none();
             for gate in gates.iter().filter(is_unknown) {
                 walk.is_guess |= is_wanted;
                 if !walk.unknown.contains(gate) {
@@ -398,7 +307,7 @@ impl Tx<'_> {
     }
 
     /// The most that a gate can have room for.
-    fn most_of(&self, gate: GateNo) -> usize {
+    pub(super) fn most_of(&self, gate: GateNo) -> usize {
         let bounds = self.names.strands.bounds(gate).unwrap_or_default();
         let most = bounds.max_running.unwrap_or(u32::MAX).min(bounds.rate.map_or(u32::MAX, |it| it.count));
         most as usize
@@ -407,5 +316,54 @@ impl Tx<'_> {
     async fn taken(&mut self, rows: &[Row]) -> Result<Vec<Taken>> {
         let kept = self.kept(rows).await?;
         kept.into_iter().zip(rows).map(|(kept, row)| Ok(Taken { kept, row: row.try_get(ROW)? })).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::postgres::bounds::END;
+    use crate::postgres::candidates::CANDIDATES;
+    use crate::postgres::lease::tests::{filled, plan};
+    use crate::postgres::rooms::LOCK_GATES;
+    use crate::postgres::slots::{LAST, LOCK, READ, TAKE_UP};
+
+    /// 1 000 strands with a gate each, whose slots thousands of commits have changed.
+    const FILL_STRANDS: &str =
+        "INSERT INTO tasklane.tasks (id, created, rank, place, lane, scope, urgency, state, reason, payload_sum, payload)
+           SELECT ('00000000-0000-0000-0000-' || lpad(n::text, 12, '0'))::uuid, n, n, n, -1 - n % 1000, 1, 0, 3, 1, 0, '1'
+           FROM generate_series(1, 30000) n;
+         INSERT INTO tasklane.gates (kind, tenant, key, set_by, bounds, version)
+           SELECT 3, '', n::text, 1, '{}', 1 FROM generate_series(1, 1000) n;
+         INSERT INTO tasklane.slots SELECT n % 16, n / 16, 1, 1, ARRAY[n % 1000], ARRAY[1] FROM generate_series(16, 50000) n;
+         INSERT INTO tasklane.returned SELECT n % 16, n, ARRAY[n % 1000], ARRAY[1] FROM generate_series(16, 50000) n";
+
+    #[tokio::test]
+    async fn a_lease_with_gates_goes_by_its_indexes_and_reads_hardly_more_than_it_takes() {
+        let store = filled(FILL_STRANDS).await;
+        let strands: Vec<i32> = (1..=1000).map(|n: i32| -n).collect();
+        let (urgencies, places, most) = (vec![0_i16; 1000], vec![0_i64; 1000], vec![4_i64; 1000]);
+        let (first, last, end) = (vec![Uuid::nil(); 1000], vec![END.0; 1000], vec![END.1; 1000]);
+        let found = plan(&store, &CANDIDATES, &[&strands, &urgencies, &places, &first, &last, &end, &most]).await;
+        assert!(found.contains("using tasks_takeable") && found.contains("rows=4000 "), "{found}");
+        let ids: Vec<Uuid> = (1..=500).map(Uuid::from_u128).collect();
+        let taken = plan(&store, &TAKE_CHOSEN, &[&ids, &(1_i64 << 20)]).await;
+        assert!(taken.contains("using tasks_pkey"), "{taken}");
+        let gates: Vec<i32> = (1..=100).collect();
+        let asked = plan(&store, &LOCK_GATES, &[&gates]).await;
+        assert!(asked.contains("using gates_pkey") && asked.contains("rows=100 "), "{asked}");
+        let stripes: Vec<i32> = (0..16).collect();
+        let locked = plan(&store, &LOCK, &[&stripes]).await;
+        assert!(locked.contains("using stripes_pkey"), "{locked}");
+        let last = plan(&store, &LAST, &[&stripes]).await;
+        assert!(last.contains("using slots_pkey") && !last.contains("rows=2 "), "{last}");
+        let read = plan(&store, &READ, &[&stripes, &vec![3100_i64; 16]]).await;
+        assert!(read.contains("using slots_pkey") && !read.contains("rows=3000 "), "{read}");
+        let taken_up = plan(&store, &TAKE_UP, &[&stripes, &49_000_i64]).await;
+        assert!(taken_up.contains("using returned_stripe") && taken_up.contains("rows=1001 "), "{taken_up}");
+        for plan in [found, taken, asked, locked, last, read, taken_up] {
+            assert!(!plan.contains("Seq Scan") && !plan.contains("rows=30000 "), "{plan}");
+        }
     }
 }

@@ -32,7 +32,7 @@ const LONGEST: Duration = Duration::from_secs(1);
 const QUEUED: usize = 100;
 /// Most ended tasks a hint names; who waits for others finds out by itself.
 const ENDED: usize = 64;
-/// Most gates a hint names; more are said as "all".
+/// Most gates a hint names; of more it is said in which lanes tasks pass them.
 const FREED: usize = 100;
 /// Hints that wait to be taken.
 const WAITING: usize = 64;
@@ -99,6 +99,9 @@ struct Message {
     /// Gates that have room.
     #[serde(default)]
     freed: Vec<i32>,
+    /// Lanes whose tasks pass gates that have room, where those are too many to name.
+    #[serde(default)]
+    opened: Vec<u32>,
 }
 
 /// What is to be told.
@@ -246,29 +249,44 @@ impl Message {
     /// What a server has to tell; what is too much for a message is said as "all".
     fn of(server: i64, news: News, names: &Names) -> Self {
         let (queued, within) = ranges(&news.arrivals, names);
-        let too_many = queued.len() + within.len() > QUEUED || news.freed.len() > FREED;
+        let (freed, opened) = freed(&news.freed, names);
+        let too_many = queued.len() + within.len() + opened.len() > QUEUED;
         let all = news.all || too_many;
         let (queued, within) = if too_many { (Vec::new(), Vec::new()) } else { (queued, within) };
-        let freed = if too_many { Vec::new() } else { news.freed.iter().map(|gate| gate.0).collect() };
+        let (freed, opened) = if too_many { (Vec::new(), Vec::new()) } else { (freed, opened) };
         let Position(position) = news.position;
-        Self { server, queued, ended: news.ended, cancels: news.cancels, all, position, within, freed }
+        Self { server, queued, ended: news.ended, cancels: news.cancels, all, position, within, freed, opened }
     }
 
     fn is_unknown_to(&self, names: &Names) -> bool {
-        let mut lanes = self.queued.iter().chain(&self.within).map(|(no, ..)| LaneNo(*no));
+        let mut lanes = self.in_lanes();
         lanes.any(|no| names.lane_of(no).is_err())
             || self.freed.iter().any(|no| names.strands.name(GateNo(*no)).is_none())
     }
 
+    /// The lanes and strands it names.
+    fn in_lanes(&self) -> impl Iterator<Item = LaneNo> + '_ {
+        self.queued.iter().chain(&self.within).map(|(no, ..)| no).chain(&self.opened).map(|no| LaneNo(*no))
+    }
+
     /// In which there may be something to take.
     fn lanes(&self, names: &Names) -> Vec<Arc<tasklane_core::task::Lane>> {
-        let queued = self.queued.iter().chain(&self.within).map(|(no, ..)| LaneNo(*no));
         let freed = self.freed.iter().flat_map(|no| names.passing(GateNo(*no))).map(|(lane, _)| lane);
-        let mut lanes: Vec<_> = queued.chain(freed).filter_map(|no| names.lane_of(no).ok().cloned()).collect();
+        let mut lanes: Vec<_> = self.in_lanes().chain(freed).filter_map(|no| names.lane_of(no).ok().cloned()).collect();
         lanes.sort_unstable();
         lanes.dedup();
         lanes
     }
+}
+
+/// Gates that have room; where they are too many to name, the lanes whose tasks pass them.
+fn freed(gates: &HashSet<GateNo>, names: &Names) -> (Vec<i32>, Vec<u32>) {
+    if gates.len() <= FREED {
+        return (gates.iter().map(|gate| gate.0).collect(), Vec::new());
+    }
+    let lanes: HashSet<u32> =
+        gates.iter().flat_map(|gate| names.passing(*gate)).map(|(LaneNo(lane), _)| lane).collect();
+    (Vec::new(), lanes.into_iter().collect())
 }
 
 /// What came into lanes and strands; where that is too much to tell, what came into lanes with their strands.
@@ -322,7 +340,7 @@ impl Shared {
         bounds.arrived(&arrivals);
         drop(bounds);
         let mut fullness = self.fullness.lock().unwrap_or_else(PoisonError::into_inner);
-        if message.all {
+        if message.all || !message.opened.is_empty() {
             fullness.forget();
         }
         message.freed.iter().for_each(|no| fullness.open(GateNo(*no)));

@@ -170,11 +170,17 @@ impl Tx<'_> {
             all.extend(batch.lease.iter().map(wanting));
         }
         // Requests for the same lanes are served together.
-        let alike = |a: &LeaseRequest, b: &LeaseRequest| a.lanes == b.lanes && a.home == b.home;
-        for run in all.chunk_by_mut(|a, b| alike(a.request, b.request)) {
-            let lanes = self.lanes_for(run[0].request);
+        let alike = |a: &Wanting<'_>, b: &Wanting<'_>| {
+            let (a, b) = (a.request, b.request);
+            a.lanes == b.lanes && a.home == b.home
+        };
+        let lanes_of: Vec<Vec<i32>> = all.chunk_by(alike).map(|run| self.lanes_for(run[0].request)).collect();
+        let gated: Vec<i32> = lanes_of.iter().filter(|lanes| self.pass_gates_in(lanes)).flatten().copied().collect();
+        self.lock_gates(&gated).await?;
+        for (run, lanes) in all.chunk_by_mut(alike).zip(lanes_of) {
             if self.pass_gates_in(&lanes) || self.goes_by_age(&lanes) {
-                self.lease_gated(run, &lanes).await?;
+                // Apart, as it is large.
+                Box::pin(self.lease_gated(run, &lanes)).await?;
             } else if !lanes.is_empty() {
                 self.lease(run, &lanes).await?;
             }
@@ -182,7 +188,7 @@ impl Tx<'_> {
         for wanting in all {
             self.answers[wanting.caller].lease.push(wanting.leased);
         }
-        Ok(())
+        self.shared.slots.add(self.session, &mut self.gates.held, &mut self.gates.changed).await
     }
 
     /// The numbers of the lanes that this request is for, paused queues left out.
@@ -411,32 +417,20 @@ pub(super) fn weight(taken: &[Taken]) -> usize {
 pub(crate) type Aside = HashMap<TaskId, Vec<Checkpoint>>;
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     #![allow(clippy::unwrap_used)]
     use std::sync::Arc;
 
     use tasklane_testkit::{ManualClock, postgres};
 
     use super::*;
-    use crate::postgres::gated::{CANDIDATES, TAKE_CHOSEN};
-    use crate::postgres::rooms::LOCK_GATES;
-    use crate::postgres::slots::{FOLD_MINE, HELD};
     use crate::postgres::{Options, PostgresStore};
-
-    /// The same of 1 000 strands with a gate each, which 50 commits have changed the slots of.
-    const FILL_STRANDS: &str =
-        "INSERT INTO tasklane.tasks (id, created, rank, place, lane, scope, urgency, state, reason, payload_sum, payload)
-           SELECT ('00000000-0000-0000-0000-' || lpad(n::text, 12, '0'))::uuid, n, n, n, -1 - n % 1000, 1, 0, 3, 1, 0, '1'
-           FROM generate_series(1, 30000) n;
-         INSERT INTO tasklane.gates (kind, tenant, key, set_by, bounds, version)
-           SELECT 3, '', n::text, 1, '{}', 1 FROM generate_series(1, 1000) n;
-         INSERT INTO tasklane.held (gate, n) SELECT 1 + n % 1000, 1 FROM generate_series(1, 50000) n";
 
     /// 30 lanes of 1 000 tasks, of which the planner was told nothing.
     const FILL: &str = "INSERT INTO tasklane.tasks (id, created, rank, place, lane, scope, urgency, state, reason, payload_sum, payload)
         SELECT gen_random_uuid(), n, n, n, n % 30, 1, 0, 3, 1, 0, '1' FROM generate_series(1, 30000) n";
 
-    async fn filled(with: &str) -> Arc<PostgresStore> {
+    pub(in crate::postgres) async fn filled(with: &str) -> Arc<PostgresStore> {
         let clock = ManualClock::at(Timestamp::from_micros(1));
         let schema = postgres::fresh_schema_name().into();
         let options = Options { schema, ..Options::new(postgres::shared().url(), Arc::clone(&clock) as Arc<_>) };
@@ -445,7 +439,11 @@ mod tests {
         store
     }
 
-    async fn plan(store: &PostgresStore, statement: &Statement, values: &[Value<'_>]) -> String {
+    pub(in crate::postgres) async fn plan(
+        store: &PostgresStore,
+        statement: &Statement,
+        values: &[Value<'_>],
+    ) -> String {
         let session = store.sessions.get().await.unwrap();
         let sql: &'static str = Box::leak(format!("EXPLAIN ANALYZE {}", statement.sql).into_boxed_str());
         let rows = session.rows(&Statement { sql, types: statement.types }, values).await.unwrap();
@@ -466,27 +464,5 @@ mod tests {
         let many = plan(&store, &TAKE_OF_SPANS, &values).await;
         assert!(many.contains("using tasks_takeable") && many.contains("using tasks_pkey"), "{many}");
         assert!(!many.contains("Seq Scan") && !many.contains("rows=1000 "), "{many}");
-    }
-    #[tokio::test]
-    async fn a_lease_with_gates_goes_by_its_indexes_and_reads_hardly_more_than_it_takes() {
-        let store = filled(FILL_STRANDS).await;
-        let strands: Vec<i32> = (1..=1000).map(|n: i32| -n).collect();
-        let (urgencies, places, most) = (vec![0_i16; 1000], vec![0_i64; 1000], vec![4_i64; 1000]);
-        let (last, end) = (vec![END.0; 1000], vec![END.1; 1000]);
-        let found = plan(&store, &CANDIDATES, &[&strands, &urgencies, &places, &last, &end, &most, &1200_i64]).await;
-        assert!(found.contains("using tasks_takeable") && found.contains("rows=4000 "), "{found}");
-        let ids: Vec<Uuid> = (1..=500).map(Uuid::from_u128).collect();
-        let taken = plan(&store, &TAKE_CHOSEN, &[&ids, &(1_i64 << 20)]).await;
-        assert!(taken.contains("using tasks_pkey"), "{taken}");
-        let gates: Vec<i32> = (1..=100).collect();
-        let locked = plan(&store, &LOCK_GATES, &[&gates]).await;
-        assert!(locked.contains("using gates_pkey") && locked.contains("rows=100 "), "{locked}");
-        let held = plan(&store, &HELD, &[&gates]).await;
-        let folded = plan(&store, &FOLD_MINE, &[&gates]).await;
-        assert!(folded.contains("using held_gate"), "{folded}");
-        assert!(held.contains("using held_gate") && held.contains("rows=5000 "), "{held}");
-        for plan in [found, taken, locked, held, folded] {
-            assert!(!plan.contains("Seq Scan") && !plan.contains("rows=30000 "), "{plan}");
-        }
     }
 }

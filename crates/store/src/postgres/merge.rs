@@ -8,7 +8,8 @@ use std::sync::Arc;
 use foldhash::fast::RandomState;
 use uuid::Uuid;
 
-use super::gated::{Candidate, Scratch, Walk};
+use super::candidates::Candidate;
+use super::gated::{Scratch, Walk};
 use super::strands::GateNo;
 use super::tx::Tx;
 use crate::encoding::LaneNo;
@@ -49,7 +50,7 @@ impl Tx<'_> {
             let gates = self.gates_in(&mut merge, candidate.strand);
             let is_taken = !missed.contains(&candidate.id);
             if is_taken {
-                merge.walk.chosen.push(candidate.id);
+                merge.walk.chosen.push((candidate.strand, candidate.id));
             }
             let takes_slots = is_taken && !candidate.is_over;
             if takes_slots {

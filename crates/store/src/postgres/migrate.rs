@@ -23,6 +23,8 @@ const STEPS: &[Step] = &[
     Step { name: "0003_gates", sql: include_str!("../migrations/postgres/0003_gates.sql"), oldest: 3 },
     // A server that knows no turns would not find what stands at one.
     Step { name: "0004_turns", sql: include_str!("../migrations/postgres/0004_turns.sql"), oldest: 4 },
+    // A server that knows no stripes would start tasks beside those that do, each up to the limit.
+    Step { name: "0005_slots", sql: include_str!("../migrations/postgres/0005_slots.sql"), oldest: 5 },
 ];
 
 /// The oldest PostgreSQL that has what is used.

@@ -34,8 +34,10 @@ use self::tx::{Shared, Tx, Writes};
 use crate::gather::Job;
 
 mod accept;
+mod ahead;
 mod alarms;
 mod bounds;
+mod candidates;
 mod check;
 mod control;
 mod counters;
@@ -45,6 +47,7 @@ mod error;
 mod fill;
 mod fill_gates;
 mod flights;
+mod fullness;
 mod gate;
 mod gated;
 mod hand;
@@ -59,6 +62,7 @@ mod notes;
 mod open;
 mod outage;
 mod promote;
+mod regain;
 mod remove;
 mod renew;
 mod rescue;
@@ -141,11 +145,23 @@ impl PostgresStore {
         let book = NameBook::open(&session).await.map_err(faulty)?;
         let time = Time::new(options.time, now);
         let server = uuid::Uuid::now_v7().as_u128() as i64;
-        let (sweep, bounds, fullness, turns) = Default::default();
+        let (sweep, bounds, fullness, turns, slots) = Default::default();
         let fairness = options.fairness.clone();
         let (last, regained) = (0.into(), 0.into());
-        let shared =
-            Arc::new(Shared { book, time, base, server, fairness, sweep, bounds, fullness, turns, regained, last });
+        let shared = Arc::new(Shared {
+            book,
+            time,
+            base,
+            server,
+            fairness,
+            sweep,
+            bounds,
+            fullness,
+            slots,
+            turns,
+            regained,
+            last,
+        });
         arrive(&session, &shared).await?;
         drop(session);
         let outbox = Arc::new(Outbox::default());
@@ -199,13 +215,16 @@ async fn refuse_incomplete(session: &Session) -> Result<(), OpenError> {
 }
 
 async fn fold(sessions: Sessions, shared: Arc<Shared>) {
-    let (mut most, mut most_held, mut since) = (counters::ROWS, counters::ROWS, Duration::ZERO);
+    let (mut most, mut since) = (counters::ROWS, Duration::ZERO);
     loop {
         tokio::time::sleep(FOLD).await;
         since += FOLD;
         if shared.book.look().strands.is_any() {
-            let folded = async { slots::fold(&sessions.get().await?, most_held).await };
-            most_held = folded.await.unwrap_or(most_held);
+            let (now, elapsed) = (shared.time.now(), shared.time.elapsed());
+            let folded = async { slots::fold(&sessions.get().await?, &shared.slots, now, elapsed).await };
+            if let Err(fault) = folded.await {
+                tracing::debug!(%fault, "slots were not put together; they add up all the same");
+            }
             if since >= REGAIN {
                 since = Duration::ZERO;
                 regain(&sessions, &shared).await;
@@ -221,7 +240,7 @@ async fn fold(sessions: Sessions, shared: Arc<Shared>) {
 
 /// The backstop: gates whose slots are not held by who runs are set right.
 async fn regain(sessions: &Sessions, shared: &Shared) {
-    let regained = async { slots::regain(&sessions.get().await?).await };
+    let regained = async { regain::regain(&sessions.get().await?).await };
     let Ok(wrong) = regained.await else { return };
     let mut fullness = shared.fullness.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     for (gate, by) in wrong {

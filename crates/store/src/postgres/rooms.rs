@@ -1,7 +1,7 @@
-//! The room of gates. Their rows are locked, and what is held of them is counted by a second statement, which sees all that
-//! was committed before the lock was had.
+//! The room of gates whose stripes are locked. Of most of them what is known of slots tells it. Of those with a rate the row
+//! is asked, as it says when tasks started; of those of queues and types the counters are.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::{Arc, PoisonError};
 
 use tasklane_core::gate::{self, Bounds, Definition, Starts};
@@ -11,13 +11,12 @@ use tokio_postgres::types::Type;
 
 use super::counters::RUNNING_IN;
 use super::error::Result;
-use super::session::{Statement, Value};
-use super::slots::{CHANGES, FOLD_MINE, HELD};
+use super::session::Statement;
 use super::strands::GateNo;
 use super::tx::Tx;
 use crate::encoding::{LaneNo, gate as coded};
 
-/// Gates that no other commit has. Nobody waits.
+/// Gates whose rows nobody else writes. Nobody waits.
 pub(crate) const LOCK_GATES: Statement = Statement {
     sql: "SELECT no, set_by, bounds, starts FROM tasklane.gates WHERE no = ANY($1) ORDER BY no FOR UPDATE SKIP LOCKED",
     types: &[Type::INT4_ARRAY],
@@ -25,7 +24,7 @@ pub(crate) const LOCK_GATES: Statement = Statement {
 
 /// A gate that this commit asked for.
 pub(crate) enum Room {
-    /// Another commit has it.
+    /// Another commit writes its row.
     Busy,
     Mine(Mine),
 }
@@ -51,37 +50,50 @@ impl Mine {
 }
 
 impl Tx<'_> {
-    /// Asks for gates: those that no other commit has are this one's until it is over, and are counted.
+    /// Whether its room is to be asked for.
+    fn is_asked(&self, gate: GateNo, bounds: Bounds) -> bool {
+        bounds.rate.is_some() || self.names.strands.is_wide(gate)
+    }
+
+    /// How many more tasks a gate lets through; `None`: it is to be asked for. None where its stripe is not locked.
+    pub(super) fn room(&self, gate: GateNo) -> Option<usize> {
+        match self.gates.rooms.get(&gate) {
+            Some(Room::Mine(mine)) => return Some(mine.room(self.now)),
+            Some(Room::Busy) => return Some(0),
+            None => {}
+        }
+        let bounds = self.names.strands.bounds(gate).unwrap_or_default();
+        if !self.gates.held.has(gate) {
+            return Some(0);
+        }
+        if self.is_asked(gate, bounds) {
+            return None;
+        }
+        let running = self.running(gate).max(0).unsigned_abs();
+        Some(gate::room(&bounds, running, &Starts::default(), self.now) as usize)
+    }
+
+    /// How many tasks run that pass a gate of a key.
+    fn running(&self, gate: GateNo) -> i64 {
+        self.shared.slots.held(&self.gates.held, gate) + self.gates.changed.get(&gate).copied().unwrap_or(0)
+    }
+
+    /// Asks for gates: what there is of them is this commit's until it is over.
     pub(super) async fn ask_for(&mut self, gates: &[GateNo]) -> Result<()> {
         let word = self.shared.fullness.lock().unwrap_or_else(PoisonError::into_inner).word();
         let numbers: Vec<i32> = gates.iter().map(|it| it.0).collect();
-        self.session.prepare(&LOCK_GATES).await?;
-        self.session.prepare(&HELD).await?;
-        // Counted by a statement of its own, which sees all that was committed before the gates were locked.
-        let values: [Value<'_>; 1] = [&numbers];
-        let (locked, held) =
-            tokio::join!(biased; self.session.rows(&LOCK_GATES, &values), self.session.rows(&HELD, &values));
-        let (locked, held) = (locked?, held?);
-        let (mut running, mut many) = (HashMap::new(), HashSet::new());
-        for row in &held {
-            let (gate, n, changes) = (row.try_get(0)?, row.try_get(1)?, row.try_get::<_, i64>(2)?);
-            running.insert(GateNo(gate), n);
-            many.extend((changes > CHANGES).then_some(gate));
-        }
+        let locked = self.session.rows(&LOCK_GATES, &[&numbers]).await?;
+        let mut running = gates.iter().map(|gate| (*gate, self.running(*gate))).collect();
         self.count_wide(gates, &mut running).await?;
         for gate in gates {
             self.gates.rooms.insert(*gate, Room::Busy);
         }
         for row in &locked {
             let gate = GateNo(row.try_get(0)?);
-            let own = self.gates.held.get(&gate).copied().unwrap_or(0);
-            let running = running.get(&gate).copied().unwrap_or(0) + own;
-            let mine = self.mine(row, gate, running, word)?;
+            let mine = self.mine(row, gate, running.get(&gate).copied().unwrap_or(0), word)?;
             self.gates.rooms.insert(gate, Room::Mine(mine));
         }
-        many.retain(|gate| matches!(self.gates.rooms.get(&GateNo(*gate)), Some(Room::Mine(_))));
-        let many: Vec<i32> = many.into_iter().collect();
-        if many.is_empty() { Ok(()) } else { self.session.run(&FOLD_MINE, &[&many]).await }
+        Ok(())
     }
 
     fn mine(&self, row: &Row, gate: GateNo, running: i64, word: u64) -> Result<Mine> {

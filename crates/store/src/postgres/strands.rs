@@ -61,6 +61,8 @@ pub(crate) struct Strands {
     by_name: HashMap<GateName, GateNo, RandomState>,
     /// Gates that stand in for those of every tenant, by their keys.
     stand_ins: HashMap<Box<str>, GateNo, RandomState>,
+    /// What gates let through that do not let everything through.
+    bounded: HashMap<GateNo, Bounds, RandomState>,
     /// The defined gates of queues and types, by lane.
     wide: HashMap<LaneNo, Vec<GateNo>, RandomState>,
     /// Lanes that tenants share.
@@ -118,6 +120,9 @@ impl Strands {
             self.by_name.insert(name.clone(), no);
             self.gates.insert(no, Known { name, own });
         }
+        for row in &news.gates {
+            self.bound(GateNo(row.try_get(0)?));
+        }
         for row in &news.strands {
             self.add_strand(row)?;
         }
@@ -126,6 +131,16 @@ impl Strands {
         }
         self.version = self.version.max(news.version.unwrap_or(0));
         Ok(())
+    }
+
+    /// What was said of this gate holds there and where it stands in.
+    fn bound(&mut self, gate: GateNo) {
+        for gate in self.stood_in_by(gate) {
+            match self.in_force(gate).map(|it| it.bounds).filter(|it| *it != Bounds::default()) {
+                Some(bounds) => self.bounded.insert(gate, bounds),
+                None => self.bounded.remove(&gate),
+            };
+        }
     }
 
     fn add_strand(&mut self, row: &Row) -> Result<()> {
@@ -290,7 +305,7 @@ impl Strands {
 
     /// What a gate lets through, if it does not let everything through.
     pub(crate) fn bounds(&self, gate: GateNo) -> Option<Bounds> {
-        self.in_force(gate).map(|it| it.bounds).filter(|it| *it != Bounds::default())
+        self.bounded.get(&gate).copied()
     }
 
     /// The gate itself and, of one that stands in for others, those.

@@ -20,13 +20,14 @@ use super::accept::urgency;
 use super::bounds::{Bounds, Look};
 use super::counters::{self, Shifts};
 use super::error::{Fault, Result};
+use super::fullness::Fullness;
 use super::gate::Passing;
 use super::hints::News;
 use super::keys;
 use super::names::{Last, NameBook, Names};
 use super::row::{HAS_HISTORY, HAS_KEYS, Kept, are_unknown, columns, heads, text};
 use super::session::{Session, Statement, Value};
-use super::slots::{self, Fullness};
+use super::slots::{self, Slots};
 use super::time::Time;
 use super::turns::{self, Dealing, Ledger};
 use super::write;
@@ -78,6 +79,7 @@ pub(crate) struct Shared {
     pub sweep: Mutex<super::sweep::Cursor>,
     pub bounds: Mutex<Bounds>,
     pub fullness: Mutex<Fullness>,
+    pub slots: Slots,
     pub fairness: Fairness,
     pub turns: Mutex<Ledger>,
     /// Slots that the backstop gave back.
@@ -194,7 +196,7 @@ impl<'a> Tx<'a> {
         self.lease_all(batches).await?;
         self.rescue_all(batches).await?;
         self.sweep_all(batches).await?;
-        self.tell_opened();
+        self.count_opened();
         Ok(())
     }
 
@@ -228,22 +230,22 @@ impl<'a> Tx<'a> {
         };
         session.prepare(&EVENT).await?;
         session.prepare(&counters::APPEND).await?;
-        let held = slots::Rows::of(&self.gates.held);
-        if !held.is_empty() {
-            session.prepare(&slots::APPEND).await?;
+        let left = slots::Left::of(&self.gates.changed);
+        if !left.is_empty() {
+            session.prepare(&slots::LEAVE).await?;
         }
         let fronts = self.fronts();
         if !fronts.is_empty() {
             session.prepare(&turns::COME).await?;
         }
-        let (event, counted, held, come, committed) = tokio::join!(biased; event, counters::append(session, &shifts),
-            slots::append(session, &held), turns::write(session, &fronts), session.commit());
+        let (event, counted, left, come, committed) = tokio::join!(biased; event, counters::append(session, &shifts),
+            slots::leave(session, &left, self.now), turns::write(session, &fronts), session.commit());
         if let Ok(at) = event {
             self.number = Some(at - shared.base);
         }
         event?;
         counted?;
-        held?;
+        left?;
         come?;
         committed
     }

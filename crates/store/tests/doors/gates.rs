@@ -18,6 +18,7 @@ use tasklane_testkit::{ManualClock, postgres};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
+use tokio_postgres::NoTls;
 
 use crate::world::beginning;
 
@@ -206,4 +207,22 @@ async fn gates_of_several_keys_and_a_queue_hold_together() {
         servers.submit(n % 2, tasks.collect()).await;
     }
     servers.work_off(10, 4, 12).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_stands_still_at_a_gate_holds_up_nothing_else() {
+    let servers = Servers::start().await;
+    servers.submit(0, vec![task("a", &[("k", 1)])]).await;
+    let (other, running) = tokio_postgres::connect(&postgres::shared().url(), NoTls).await.unwrap();
+    tokio::spawn(running);
+    let stripes = format!("BEGIN; SELECT no FROM {}.stripes FOR UPDATE", servers.options.schema);
+    other.batch_execute(&stripes).await.unwrap();
+    let accept = vec![Submission { tasks: vec![task("b", &[])] }];
+    let met = servers.commit(0, Batch { accept, lease: vec![servers.request(9)], ..Batch::default() }).await;
+    let leased: Vec<&str> = met.lease[0].iter().map(|it| &*it.facts.lane.queue).collect();
+    assert_eq!(leased, ["b"]);
+    assert!(met.opened.iter().any(|(lane, _)| &*lane.queue == "a"), "whoever waits looks again: {:?}", met.opened);
+    other.batch_execute("ROLLBACK").await.unwrap();
+    let free = servers.commit(1, Batch { lease: vec![servers.request(9)], ..Batch::default() }).await;
+    assert_eq!(free.lease[0].len(), 1);
 }

@@ -16,7 +16,7 @@ use tasklane_core::state::{Reason, State, permits};
 use tasklane_core::task::TaskId;
 use tasklane_store::postgres::{self};
 use tasklane_store::promote::{self, Replace};
-use tasklane_store::sqlite::{Options, SqliteStore};
+use tasklane_store::sqlite::{self, DATABASE, Options, SqliteStore};
 use tasklane_testkit::{self as testkit};
 
 use crate::commands::{Command, New, Report, Step, step};
@@ -174,10 +174,12 @@ impl Pair {
 
     /// The database finds nothing wrong with itself.
     async fn is_sound(&self) {
-        if let Database::Postgres(schema) = &self.database {
-            let report = postgres::check(&in_schema(schema, &self.clock)).await.unwrap();
-            assert_eq!(report.problems, Vec::<String>::new());
-        }
+        let problems = match &self.database {
+            Database::Sqlite(dir, _) => sqlite::check(&dir.path().join(DATABASE)).unwrap().problems,
+            Database::Postgres(schema) => postgres::check(&in_schema(schema, &self.clock)).await.unwrap().problems,
+            Database::Model(_) => Vec::new(),
+        };
+        assert_eq!(problems, Vec::<String>::new());
     }
 
     async fn same_in_the_end(&self) {

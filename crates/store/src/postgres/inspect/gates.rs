@@ -1,7 +1,7 @@
 //! Gates as they are read, and what they show of tasks: one that is queued behind a full gate is blocked. Nothing is locked;
 //! a gate is as full as it was when it was looked at.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use foldhash::fast::RandomState;
@@ -21,13 +21,17 @@ use crate::postgres::error::{Fault, Result};
 use crate::postgres::names::Names;
 use crate::postgres::row::Kept;
 use crate::postgres::session::{Session, Statement};
+use crate::postgres::slots::stripe_of;
 use crate::postgres::strands::GateNo;
 
 const SEE: Statement = Statement {
-    sql: "SELECT g.no, g.set_by, g.bounds, g.starts,
-            coalesce((SELECT sum(h.n)::bigint FROM tasklane.held h WHERE h.gate = g.no), 0)
+    sql: "WITH rows AS (SELECT gates, n FROM tasklane.slots WHERE stripe = ANY($2)
+            UNION ALL SELECT gates, n FROM tasklane.returned WHERE stripe = ANY($2)),
+          held AS MATERIALIZED (SELECT h.gate, sum(h.n)::bigint AS n FROM rows r, unnest(r.gates, r.n) AS h(gate, n)
+            WHERE h.gate = ANY($1) GROUP BY h.gate)
+          SELECT g.no, g.set_by, g.bounds, g.starts, coalesce((SELECT n FROM held WHERE gate = g.no), 0)
           FROM tasklane.gates g WHERE g.no = ANY($1)",
-    types: &[Type::INT4_ARRAY],
+    types: &[Type::INT4_ARRAY, Type::INT4_ARRAY],
 };
 
 const PAGE: Statement = Statement {
@@ -120,7 +124,9 @@ impl Reader {
             return Ok(view);
         }
         let wanted: Vec<i32> = gates.iter().map(|it| it.0).collect();
-        for row in session.rows(&SEE, &[&wanted]).await? {
+        let stripes: BTreeSet<i32> = gates.iter().map(|it| stripe_of(*it)).collect();
+        let stripes: Vec<i32> = stripes.into_iter().collect();
+        for row in session.rows(&SEE, &[&wanted, &stripes]).await? {
             let (no, seen) = seen(&row, names)?;
             view.gates.insert(no, seen);
         }

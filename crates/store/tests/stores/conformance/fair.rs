@@ -165,3 +165,14 @@ pub async fn those_ahead_are_those_before_it_by_turns(world: World) {
     assert!(ahead(newcomer[0]).await.is_some_and(|it| it <= 1));
     assert_eq!(ahead(backlog[19]).await, Some(19), "17 of its own and 2 of the other");
 }
+
+pub async fn a_lane_becomes_shared_at_what_stands_first(world: World) {
+    let mut all = Vec::new();
+    for _ in 0..3 {
+        all.extend(world.accept_of("", 1).await);
+        world.advance(SECOND);
+    }
+    world.lease(1).await;
+    let new = world.accept_of("a", 1).await;
+    assert_eq!(ids(&world.lease(9).await), [all[1], new[0], all[2]], "turns begin behind what was leased");
+}

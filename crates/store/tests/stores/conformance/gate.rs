@@ -446,6 +446,18 @@ pub async fn system_queues_pass_no_gates(world: World) {
     assert_eq!(world.store.gate(key("", "k")).await.unwrap(), None);
 }
 
+pub async fn a_strand_that_stands_first_goes_first(world: World) {
+    let mut all = Vec::new();
+    for n in 0..100 {
+        let name = if n < 60 { "k0".to_owned() } else { format!("k{}", n % 10) };
+        all.push(world.accept(limited(world.task("t"), [(&name, at_most(99))])).await.id);
+        world.advance(Duration::from_millis(1));
+    }
+    for (from, to) in [(0, 50), (50, 80), (80, 100)] {
+        assert_eq!(ids(&world.lease(to - from).await), all[from..to]);
+    }
+}
+
 pub async fn a_hundred_strands_in_order(world: World) {
     let mut firsts = Vec::new();
     for n in 0..300_u32 {

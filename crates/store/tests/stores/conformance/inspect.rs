@@ -3,6 +3,7 @@ use std::sync::Arc;
 use tasklane_core::accept::NewTask;
 use tasklane_core::error::StoreError;
 use tasklane_core::event::Position;
+use tasklane_core::gate::Limit;
 use tasklane_core::hand::Hand;
 use tasklane_core::lease::{LaneFilter, TypeFilter};
 use tasklane_core::limit;
@@ -13,7 +14,8 @@ use tasklane_core::state::{Reason, State};
 use tasklane_core::task::{Lane, Scope, TaskId};
 use tasklane_core::time::Timestamp;
 
-use super::world::{SECOND, World, beginning, spec, success};
+use super::gate::at_most;
+use super::world::{SECOND, World, beginning, ids, spec, success};
 
 pub async fn lists_page_newest_first(world: World) {
     let tasks: Vec<_> = (0..7).map(|_| world.task("t")).collect();
@@ -163,6 +165,27 @@ pub async fn standing_counts_those_ahead(world: World) {
     assert_eq!(ahead(all[4], 9).await, (Some(4), false));
     assert_eq!(ahead(urgent, 9).await, (None, false));
     assert!(world.store.standing(world.task("t").id, 9).await.unwrap().is_none());
+}
+
+/// Whatever a store still keeps of what was leased: nobody sees it in the line.
+pub async fn what_was_leased_stands_before_nobody(world: World) {
+    for limits in [Limit::none(), Limit::share([Limit { key: "k".into(), bounds: at_most(99) }])] {
+        let mut all = Vec::new();
+        for (many, priority) in [(3, 1), (8, 0), (1, 0), (1, 0), (1, 0), (1, 0), (5, -1)] {
+            let task = || NewTask { priority, limits: limits.clone(), ..world.task("t") };
+            let accepted = world.submit((0..many).map(|_| task()).collect()).await.unwrap();
+            all.extend(accepted.iter().map(|it| (it.id, world.store.now())));
+            world.advance(SECOND);
+        }
+        for (taken, next) in all.iter().enumerate().skip(1) {
+            assert_eq!(ids(&world.lease(1).await), [all[taken - 1].0]);
+            let standing = world.store.standing(all[19].0, 99).await.unwrap().unwrap();
+            assert_eq!(standing.ahead, Some(19 - taken as u64));
+            let queue = world.store.queues(Some("q".into())).await.unwrap().remove(0);
+            assert_eq!((queue.next, queue.oldest_queued_at), (Some(next.0), Some(next.1)));
+        }
+        assert_eq!(ids(&world.lease(9).await), [all[19].0]);
+    }
 }
 
 pub async fn stats_count(world: World) {

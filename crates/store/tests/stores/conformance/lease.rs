@@ -1,12 +1,14 @@
 use std::time::Duration;
 
 use tasklane_core::accept::{Deadlines, Moment, NewTask, Submission};
+use tasklane_core::gate::Limit;
 use tasklane_core::lease::{LaneFilter, Token, TypeFilter};
 use tasklane_core::outcome::Outcome;
 use tasklane_core::ports::store::Batch;
 use tasklane_core::state::{Reason, State};
 
-use super::world::{LEASE, SECOND, World, beginning, ids};
+use super::gate::at_most;
+use super::world::{LEASE, SECOND, World, beginning, ids, success};
 
 fn with_priority(mut task: NewTask, priority: i32) -> NewTask {
     task.priority = priority;
@@ -165,4 +167,30 @@ pub async fn rank_is_kept_when_given_back(world: World) {
         world.report(back, Outcome::Released).await;
     }
     assert_eq!(ids(&world.lease(9).await), [all[0], all[2], all[4]]);
+}
+
+/// Whatever a store still keeps of what was leased: who comes to stand before it goes first, and nobody goes twice.
+pub async fn who_comes_before_what_was_leased_goes_first(world: World) {
+    for limits in [Limit::none(), Limit::share([Limit { key: "k".into(), bounds: at_most(99) }])] {
+        let task = |priority| NewTask { limits: limits.clone(), ..with_priority(world.task("t"), priority) };
+        let tasks: Vec<_> = (0..8).map(|_| task(0)).collect();
+        let all: Vec<_> = tasks.iter().map(|task| task.id).collect();
+        world.submit(tasks).await.unwrap();
+        let first = world.lease(3).await;
+        world.advance(SECOND);
+        let urgent = world.accept(task(1)).await.id;
+        assert_eq!(ids(&world.lease(1).await), [urgent]);
+        world.report(&first[1], Outcome::Released).await;
+        assert_eq!(ids(&world.lease(2).await), [all[1], all[3]]);
+        // What was lost comes back in the commit that leases what stands behind it.
+        world.advance(LEASE);
+        let mut answers = world.commit(Batch { lease: vec![world.request(1)], rescue: 9, ..Batch::default() }).await;
+        let next = answers.lease.remove(0);
+        assert_eq!((ids(&next), answers.rescue), (vec![all[4]], 5));
+        let rest = world.lease(9).await;
+        assert_eq!(ids(&rest), [&[urgent], &all[..4], &all[5..]].concat());
+        for leased in next.iter().chain(&rest) {
+            world.report(leased, success("1")).await;
+        }
+    }
 }

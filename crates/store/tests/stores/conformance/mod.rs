@@ -35,7 +35,7 @@ macro_rules! conformance {
             lease: the_urgent_first_then_the_old, lanes_are_merged_by_their_order, only_lanes_that_were_asked_for,
                 system_queues_only_by_name, a_lease_carries_what_decisions_need, a_task_is_leased_once,
                 what_is_past_its_start_deadline_is_not_started, accepted_and_leased_in_one_commit, no_more_bytes_than_one_answer_may_have,
-                many_lanes_and_many_groups, rank_is_kept_when_given_back;
+                many_lanes_and_many_groups, rank_is_kept_when_given_back, who_comes_before_what_was_leased_goes_first;
             renew: a_renewal_begins_the_length_again, a_stranger_renews_nothing, progress_is_kept_and_heard,
                 grace_begins_once;
             notes: lines_are_kept_once_in_order, pages_go_on_where_they_ended, only_the_lease_may_speak,
@@ -60,16 +60,18 @@ macro_rules! conformance {
                 urgent_first, who_is_blocked_holds_up_nobody, a_rate_opens_by_time, blocked_is_shown_and_counted,
                 standing_names_the_full_gates, gates_page_by_name_and_show_holders, keys_are_of_one_tenant,
                 a_stand_in_holds_for_every_tenant, system_queues_pass_no_gates, a_hundred_strands_in_order,
+                a_strand_that_stands_first_goes_first,
                 followers_define_their_gates;
             fair: a_backlog_is_in_nobodys_way, equals_take_turns, weights_are_shares, priority_goes_before_turns,
                 a_lane_that_nobody_shares_goes_by_age, what_is_given_back_goes_to_the_front_uncharged,
                 a_newcomer_joins_at_the_front_and_nobody_pays_for_the_past, whoever_takes_his_back_is_not_charged,
                 lanes_are_merged_by_age_whatever_their_turns, a_lane_is_as_old_as_its_first,
-                those_ahead_are_those_before_it_by_turns;
+                those_ahead_are_those_before_it_by_turns, a_lane_becomes_shared_at_what_stands_first;
             sweep: final_tasks_go_after_their_time, too_many_final_tasks_go_oldest_first, hidden_tasks_go_too, a_step_is_bounded,
                 nothing_unfinished_goes;
             inspect: lists_page_newest_first, lists_filter, attempts_in_order, events_in_order_and_by_position, crash_loops_are_found_in_the_log,
-                queues_count_without_rows, lanes_count_without_rows, standing_counts_those_ahead, stats_count, a_closed_store_is_away,
+                queues_count_without_rows, lanes_count_without_rows, standing_counts_those_ahead, what_was_leased_stands_before_nobody,
+                stats_count, a_closed_store_is_away,
                 counts_by_origin_and_tenant, a_lane_is_known_from_its_first_task_on, only_rows_of_the_origin_are_examined;
         }
     };
