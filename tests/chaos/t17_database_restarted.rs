@@ -20,6 +20,8 @@ use tasklane_testkit::process::until;
 const RESUMED: Duration = Duration::from_secs(5);
 /// As many as the database has where others take them.
 const CONNECTIONS: u32 = 40;
+/// For how long they leave none to the servers: longer than leases last.
+const HUNGER: Duration = Duration::from_secs(5);
 /// Past this it is stuck.
 const STUCK: Duration = Duration::from_secs(30);
 
@@ -132,13 +134,14 @@ fn connections() {
             for _ in 0..run.form.of(1, 10) {
                 thread::sleep(Duration::from_millis(500) + run.choices.moment(500));
                 let hungry = Hungry::start(&url, CONNECTIONS, "tasklane");
-                for server in 0..fleet.servers.len() {
-                    until("a server to refuse", PATIENCE, || {
-                        let task = json!({ "type": "story.unheard", "queue": "aside" });
-                        let reply = fleet.connect(server)?.json("POST", "/v1/tasks", &task).ok()?;
-                        (reply.status == 503).then_some(())
-                    });
-                }
+                let mut since = Instant::now();
+                until("servers to be without sessions for long", PATIENCE, || {
+                    let task = json!({ "type": "story.unheard", "queue": "aside" });
+                    let submit = |server| fleet.connect(server)?.json("POST", "/v1/tasks", &task).ok();
+                    let refuses = |server| submit(server).is_some_and(|it| it.status == 503);
+                    since = if (0..fleet.servers.len()).all(refuses) { since } else { Instant::now() };
+                    (since.elapsed() > HUNGER).then_some(())
+                });
                 drop(hungry);
                 run.line.faults += 1;
                 slowest = slowest.max(resumed(&fleet));

@@ -18,7 +18,8 @@ impl Hungry {
         let mut shell = Command::new("sh");
         let cut =
             format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = '{victims}'");
-        let one = "until \"$0\" \"$1\" -c 'SELECT pg_sleep(600)'; do sleep 0.02; done";
+        // A session that waits for its client ends with it; one in the middle of a statement would not notice.
+        let one = "until echo 'SELECT 1 \\watch 600' | \"$0\" \"$1\"; do sleep 0.02; done";
         let all =
             format!("echo \"{cut} \\\\watch 0.05\" | \"$0\" \"$1\" & for n in $(seq {many}); do ({one}) & done; wait");
         shell.args(["-c", &all]).arg(psql.get_program()).arg(url);
