@@ -1,6 +1,7 @@
 //! T17: PostgreSQL goes away and comes back, single connections of it are cut, and it has none to spare.
 //!
-//! Seen red: with leases that end with an outage (`RescueWithoutGrace`), attempts under way are interrupted.
+//! Seen red: with leases that end with an outage (`RescueWithoutGrace`) attempts under way are interrupted, and what was held
+//! over an outage is lost, also where others had taken all sessions.
 
 use std::sync::atomic::Ordering;
 use std::thread;
@@ -63,10 +64,7 @@ fn restart(fleet: &Fleet, nth: u32) -> Duration {
     fleet.cluster().start_again();
     let took = resumed(fleet);
     if let Some(done) = held {
-        // Long enough for a rescue that should not be, and shorter than the lease that counts anew.
-        thread::sleep(Duration::from_secs(2));
-        let reply = fleet.connect(0).unwrap().json("POST", "/v1/reports", &done).unwrap().expect(200);
-        assert_eq!(reply.json()["lost"], json!([]), "the lease ended with the outage");
+        still_held(fleet, &done);
     }
     took
 }
@@ -79,6 +77,14 @@ fn hold(fleet: &Fleet) -> serde_json::Value {
         json!({ "worker": "w", "lanes": [{ "types": ["story.held"] }], "limit": 1, "lease": "4s", "wait": "5s" });
     let leased = ask("/v1/leases", &wish).expect(200).json()["tasks"][0].clone();
     json!({ "worker": "w", "succeed": [{ "id": leased["id"], "lease": leased["lease"], "result": 1 }] })
+}
+
+/// Reports what was held over an outage.
+fn still_held(fleet: &Fleet, done: &serde_json::Value) {
+    // Long enough for a rescue that should not be, and shorter than the lease that counts anew.
+    thread::sleep(Duration::from_secs(2));
+    let reply = fleet.connect(0).unwrap().json("POST", "/v1/reports", done).unwrap().expect(200);
+    assert_eq!(reply.json()["lost"], json!([]), "the lease ended with the outage");
 }
 
 /// How long it takes until every server takes tasks and workers do some.
@@ -133,7 +139,7 @@ fn connections() {
         let figures = under_load(&fleet, 50, |_| {
             for _ in 0..run.form.of(1, 10) {
                 thread::sleep(Duration::from_millis(500) + run.choices.moment(500));
-                let hungry = Hungry::start(&url, CONNECTIONS, "tasklane");
+                let (held, hungry) = (hold(&fleet), Hungry::start(&url, CONNECTIONS, "tasklane"));
                 let mut since = Instant::now();
                 until("servers to be without sessions for long", PATIENCE, || {
                     let task = json!({ "type": "story.unheard", "queue": "aside" });
@@ -145,6 +151,7 @@ fn connections() {
                 drop(hungry);
                 run.line.faults += 1;
                 slowest = slowest.max(resumed(&fleet));
+                still_held(&fleet, &held);
             }
         });
         run.within("work_again_ms", slowest, RESUMED);

@@ -1,6 +1,7 @@
 //! T21: somebody sets a clock: what is due stays due, leases neither end early nor last longer.
 //!
-//! Seen red: with a server whose time is the wall clock's, what is due waits for a day.
+//! Seen red: with a server whose time is the wall clock's, what is due waits for a day; with a worker that holds a task's age by
+//! its own clock against the lease, the one that is ahead never ends anything.
 
 use std::fs;
 use std::path::{Path, PathBuf};
