@@ -26,30 +26,40 @@ pub fn page_with(page: &str, results: &str) -> Result<String, String> {
 fn tables(lines: &[Line]) -> String {
     let Some(first) = lines.first() else { return "\nNothing was measured yet.\n\n".to_owned() };
     let mut text = format!("\nMeasured with version {} ({}) on {}.\n", first.version, first.commit, first.date);
-    text += "\n| Story | Store | Strikes | Acknowledged | Succeeded | Lost | Doubled | Longest stall | Minutes |\n";
-    text += "|---|---|---|---|---|---|---|---|---|\n";
+    text +=
+        "\n| Story | Runs | Strikes | Acknowledged | Succeeded | Lost | Doubled | Longest stall | Seed | Minutes |\n";
+    text += "|---|---|---|---|---|---|---|---|---|---|\n";
     for it in lines {
         let stall = it.longest_stall_ms.map_or_else(|| "-".to_owned(), |it| format!("{:.1} s", it as f64 / 1000.0));
         let _ = writeln!(
             text,
-            "| {} | {} | {} | {} | {} | {} | {} | {stall} | {:.1} |",
-            it.story,
-            it.store,
+            "| {} | {} | {} | {} | {} | {} | {} | {stall} | {} | {:.1} |",
+            told(it),
+            it.runs,
             it.faults,
             it.acked,
             it.succeeded,
             it.lost,
             it.doubled,
+            it.seed,
             it.seconds / 60.0
         );
     }
     text += "\n| Story | Figure | Measured |\n|---|---|---|\n";
     for it in lines {
         for (name, value) in &it.figures {
-            let _ = writeln!(text, "| {} | `{name}` | {value} |", it.story);
+            let _ = writeln!(text, "| {} | `{name}` | {value} |", told(it));
         }
     }
     text + "\n"
+}
+
+/// The story by its number and what it is called there, and the store it was told on.
+fn told(line: &Line) -> String {
+    let (story, part) = line.story.split_once("::").unwrap_or((&line.story, ""));
+    let number = story.split('_').next().unwrap_or(story).to_uppercase();
+    let part = if part == line.store { String::new() } else { format!("{part}, ") };
+    format!("{number}, {part}{}", line.store)
 }
 
 #[cfg(test)]
@@ -68,14 +78,15 @@ mod tests {
 
     #[test]
     fn a_line_becomes_a_row_and_one_for_each_of_its_figures() {
-        let mut line = Line { story: "t01::sqlite".into(), store: "sqlite".into(), faults: 7, ..Line::default() };
+        let mut line =
+            Line { story: "t17_cut::listener".into(), store: "postgres".into(), faults: 7, ..Line::default() };
         line.figures.insert("serving_again_ms".into(), 12.5);
         line.longest_stall_ms = Some(1500);
         let text = serde_json::to_string(&line).unwrap();
         let page = page_with(&format!("a\n{BEGIN}old\n{END}z\n"), &text).unwrap();
         assert!(page.starts_with("a\n") && page.ends_with("z\n") && !page.contains("old"), "{page}");
-        assert!(page.contains("| t01::sqlite | sqlite | 7 | 0 | 0 | 0 | 0 | 1.5 s | 0.0 |\n"), "{page}");
-        assert!(page.contains("| t01::sqlite | `serving_again_ms` | 12.5 |\n"), "{page}");
+        assert!(page.contains("| T17, listener, postgres | 0 | 7 | 0 | 0 | 0 | 0 | 1.5 s | 0 | 0.0 |\n"), "{page}");
+        assert!(page.contains("| T17, listener, postgres | `serving_again_ms` | 12.5 |\n"), "{page}");
         assert!(page_with("a page", &text).is_err() && page_with(&page, "{").is_err());
     }
 }
