@@ -30,6 +30,9 @@ pub mod retention;
 pub mod retry;
 pub mod settle;
 
+// Beside the road: what makes tasks at times.
+pub mod schedule;
+
 // For the tests of tests.
 pub mod sabotage;
 
