@@ -31,6 +31,7 @@ pub mod retry;
 pub mod settle;
 
 // Beside the road: what makes tasks at times.
+pub mod record;
 pub mod schedule;
 
 // For the tests of tests.

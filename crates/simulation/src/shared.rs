@@ -10,6 +10,7 @@ use tasklane_core::event::Position;
 use tasklane_core::gate::{Gate, GateDetail, GateName};
 use tasklane_core::lease::LeaseKey;
 use tasklane_core::ports::BoxFuture;
+use tasklane_core::ports::records::Records;
 use tasklane_core::ports::store::{
     Answers, Batch, CancelAsked, EventPage, Hidden, Hint, LogPage, LogQuery, Standing, Store, StoreStats, TaskFilter,
     TaskPage,
@@ -181,6 +182,10 @@ impl Store for Port {
             self.reach().await?;
             self.read(self.store.queues(name)).await
         })
+    }
+
+    fn records(&self) -> &dyn Records {
+        self.store.records()
     }
 
     fn gates(&self, after: Option<GateName>, most: usize) -> BoxFuture<'_, Result<Vec<Gate>, StoreError>> {

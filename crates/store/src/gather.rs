@@ -27,7 +27,15 @@ pub(crate) fn size(batch: &Batch) -> (usize, usize) {
     let lines: usize = batch.logs.iter().map(|(_, lines)| lines.len()).sum();
     let logged: usize = batch.logs.iter().flat_map(|(_, lines)| lines).map(Line::bytes).sum();
     let aside: usize = batch.checkpoints.iter().map(|(_, it)| it.bytes()).sum();
-    let items =
-        tasks.count() + batch.settle.len() + batch.hand.len() + wanted + signs + lines + batch.promote + batch.rescue;
+    let followers: usize = batch.record.iter().map(|it| 1 + it.then.len()).sum();
+    let items = tasks.count()
+        + batch.settle.len()
+        + batch.hand.len()
+        + followers
+        + wanted
+        + signs
+        + lines
+        + batch.promote
+        + batch.rescue;
     (items, accepted + results + logged + aside)
 }

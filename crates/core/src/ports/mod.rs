@@ -5,6 +5,7 @@ use std::pin::Pin;
 
 pub mod clock;
 pub mod executor;
+pub mod records;
 pub mod store;
 
 /// A future behind an object-safe trait.

@@ -16,7 +16,9 @@ use crate::hand::Hand;
 use crate::lease::{LeaseKey, LeaseRequest, Leased};
 use crate::log::{Level, Line, LineId, LogLine};
 use crate::ports::BoxFuture;
+use crate::ports::records::Records;
 use crate::queue::{Counts, LaneCounts, Queue, QueueState};
+use crate::record::{RecordSet, SetRecord};
 use crate::retention::Retention;
 use crate::settle::{Settled, Settlement};
 use crate::state::State;
@@ -45,6 +47,8 @@ pub struct Batch {
     pub control: Vec<(Box<str>, QueueState)>,
     /// Gates to define or to remove. What runs keeps its slots; what holds from then on is asked of the next leases.
     pub gate: Vec<SetGate>,
+    /// Records to make, change or remove.
+    pub record: Vec<SetRecord>,
     /// What to accept.
     pub accept: Vec<Submission>,
     /// Move at most so many tasks whose moment has come; 0 is none.
@@ -89,6 +93,8 @@ pub struct Answers {
     pub hand: Vec<Result<Task, HandError>>,
     /// Whether the word counted: a stronger one stands, or there was nothing to remove.
     pub gate: Vec<bool>,
+    /// What became of each change.
+    pub record: Vec<RecordSet>,
     /// A place in this list for each task, in order.
     pub accept: Vec<Result<Vec<Accepted>, Refused>>,
     /// How many tasks were moved; as many as asked for: there may be more.
@@ -360,6 +366,9 @@ pub trait Store: Send + Sync + 'static {
 
     /// A gate with those that hold its slots; `None`: nobody defined it and no task named it.
     fn gate(&self, name: GateName) -> BoxFuture<'_, Result<Option<GateDetail>, StoreError>>;
+
+    /// Reads records.
+    fn records(&self) -> &dyn Records;
 
     /// Whether this lane ever had a task; known without reading.
     fn knows(&self, lane: &Lane) -> bool;

@@ -9,6 +9,7 @@ use tasklane_core::event::Position;
 use tasklane_core::gate::{Gate, GateDetail, GateName};
 use tasklane_core::lease::LeaseKey;
 use tasklane_core::ports::BoxFuture;
+use tasklane_core::ports::records::Records;
 use tasklane_core::ports::store::{
     Answers, Batch, CancelAsked, EventPage, Hint, LogPage, LogQuery, Standing, Store, StoreStats, TaskFilter, TaskPage,
 };
@@ -151,6 +152,10 @@ impl Store for Shared {
 
     fn queues(&self, name: Option<Box<str>>) -> Answer<'_, Vec<Queue>> {
         self.ask(|it| it.queues(name))
+    }
+
+    fn records(&self) -> &dyn Records {
+        self.bus.store.records()
     }
 
     fn gates(&self, after: Option<GateName>, most: usize) -> Answer<'_, Vec<Gate>> {

@@ -10,6 +10,7 @@ pub(crate) mod chunk;
 pub(crate) mod gate;
 pub(crate) mod log;
 pub(crate) mod mark;
+pub(crate) mod record;
 pub(crate) mod varint;
 
 /// What was read makes no sense.

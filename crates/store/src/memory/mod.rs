@@ -14,16 +14,20 @@ use tasklane_core::lease::{Home, LeaseKey};
 use tasklane_core::log::{LogLine, Tally};
 use tasklane_core::ports::BoxFuture;
 use tasklane_core::ports::clock::Clock;
+use tasklane_core::ports::records::Records;
 use tasklane_core::ports::store::{
     Answers, Batch, CancelAsked, EventPage, LogPage, LogQuery, Standing, Store, StoreStats, TaskFilter, TaskPage,
 };
 use tasklane_core::queue::{Counts, LaneCounts, Queue, QueueState};
+use tasklane_core::record::{Kind, Record};
 use tasklane_core::rescue::Host;
 use tasklane_core::sabotage::{self, Sabotage};
+use tasklane_core::schedule::Came;
 use tasklane_core::settle::Mark;
 use tasklane_core::state::State;
 use tasklane_core::task::{Attempt, Facts, Lane, Task, TaskId, Unique};
 use tasklane_core::time::Timestamp;
+use uuid::Uuid;
 
 use self::gate::Paused;
 use crate::clock::StoreClock;
@@ -37,6 +41,7 @@ mod inspect;
 mod lease;
 mod notes;
 mod promote;
+mod record;
 mod renew;
 mod rescue;
 mod settle;
@@ -96,6 +101,10 @@ struct Model {
     gates: BTreeMap<GateName, Definition>,
     /// When tasks started at gates with a rate.
     starts: BTreeMap<GateName, Starts>,
+    records: BTreeMap<(Kind, Uuid), Record>,
+    records_versions: BTreeMap<Kind, u64>,
+    /// What the slots of schedules came to.
+    slots: BTreeMap<(Uuid, Timestamp), Came>,
     fairness: Fairness,
     /// Lanes that had a task of a named tenant.
     shared: BTreeSet<Arc<Lane>>,
@@ -237,6 +246,10 @@ impl Store for MemoryStore {
         self.read(|model| model.counts(&origin, tenant.as_deref()))
     }
 
+    fn records(&self) -> &dyn Records {
+        self
+    }
+
     fn knows(&self, lane: &Lane) -> bool {
         self.model().lanes.contains(lane)
     }
@@ -329,6 +342,10 @@ impl Tx<'_> {
             self.control(queue, state);
         }
         self.answers.gate = batch.gate.into_iter().map(|set| self.set_gate(set)).collect();
+        for set in batch.record {
+            let held = self.set_record(set);
+            self.answers.record.push(held);
+        }
         for submission in batch.accept {
             let accepted = self.accept(submission);
             self.answers.accept.push(accepted);

@@ -13,6 +13,7 @@ use uuid::Uuid;
 
 use super::counters::Sums;
 use super::error::{Fault, OpenError, Result};
+use super::fill_records;
 use super::names::Names;
 use super::open::{Connect, Options};
 use super::row::{Kept, columns};
@@ -102,6 +103,16 @@ pub(crate) async fn read(session: &Session, names: &Names) -> Result<Found> {
     .await?;
     each(session, GATES, |row| {
         found.tally.gate(&gate(row)?);
+        Ok(())
+    })
+    .await?;
+    each(session, fill_records::RECORDS, |row| {
+        found.tally.record(&fill_records::record(row)?);
+        Ok(())
+    })
+    .await?;
+    each(session, fill_records::SLOTS, |row| {
+        found.tally.slot(&fill_records::slot(row)?);
         Ok(())
     })
     .await?;

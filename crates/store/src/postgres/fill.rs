@@ -53,12 +53,13 @@ const HOLDS: Statement = Statement {
     sql:
         "SELECT CASE WHEN EXISTS (SELECT 1 FROM tasklane.tasks) THEN 'tasks' WHEN EXISTS (SELECT 1 FROM tasklane.queues)
             THEN 'queues' WHEN EXISTS (SELECT 1 FROM tasklane.keys) THEN 'keys'
-            WHEN EXISTS (SELECT 1 FROM tasklane.events) THEN 'events' WHEN EXISTS (SELECT 1 FROM tasklane.gates) THEN 'gates' END",
+            WHEN EXISTS (SELECT 1 FROM tasklane.events) THEN 'events' WHEN EXISTS (SELECT 1 FROM tasklane.gates) THEN 'gates'
+            WHEN EXISTS (SELECT 1 FROM tasklane.records) THEN 'records' END",
     types: &[],
 };
 
 const EMPTY: &str = "TRUNCATE tasklane.tasks, tasklane.attempts, tasklane.logs, tasklane.checkpoints, tasklane.keys,
-    tasklane.events, tasklane.counters, tasklane.alarms, tasklane.gates, tasklane.strands, tasklane.slots, tasklane.returned, tasklane.turns, tasklane.lanes, tasklane.scopes, tasklane.queues RESTART IDENTITY";
+    tasklane.events, tasklane.counters, tasklane.alarms, tasklane.gates, tasklane.strands, tasklane.slots, tasklane.returned, tasklane.turns, tasklane.records, tasklane.schedule_slots, tasklane.lanes, tasklane.scopes, tasklane.queues RESTART IDENTITY";
 
 /// What is read back is read whole.
 const PLANS: &str = "SET LOCAL enable_seqscan = on; SET LOCAL enable_hashjoin = on; SET LOCAL enable_bitmapscan = on";
@@ -194,7 +195,7 @@ impl Fill {
                     return Ok(Claim::Served);
                 }
                 if let Some(what) = self.session.row(&HOLDS, &[]).await?.try_get::<_, Option<&str>>(0)? {
-                    let known = ["tasks", "queues", "keys", "events", "gates"];
+                    let known = ["tasks", "queues", "keys", "events", "gates", "records"];
                     return Ok(Claim::Holds(known.into_iter().find(|it| *it == what).unwrap_or("rows")));
                 }
             }
@@ -243,6 +244,9 @@ impl Fill {
             Chunk::Gates(rows) => self.gates(rows).await,
             Chunk::Turns(rows) => self.turns(rows, from).await,
             Chunk::Tasks(rows) => self.tasks(rows, from).await,
+            Chunk::Records(rows) => self.records(rows).await,
+            Chunk::Versions(last) => self.versions(last).await,
+            Chunk::Slots(rows) => self.slots(rows).await,
             Chunk::Attempts(rows) => {
                 let mut into =
                     self.copy("attempts (task, attempt, body)", &[Type::UUID, Type::INT4, Type::TEXT]).await?;
@@ -293,7 +297,7 @@ impl Fill {
         turns::write(&self.session, &come).await
     }
 
-    async fn copy(&self, table: &str, types: &[Type]) -> Result<Into> {
+    pub(super) async fn copy(&self, table: &str, types: &[Type]) -> Result<Into> {
         let sink = self.session.copy_in(&format!("COPY tasklane.{table} FROM STDIN (FORMAT binary, FREEZE)")).await?;
         Ok(Box::pin(BinaryCopyInWriter::new(sink, types)))
     }
@@ -383,7 +387,7 @@ impl Fill {
 
 type Into = std::pin::Pin<Box<BinaryCopyInWriter>>;
 
-async fn done(mut into: Into) -> Result<()> {
+pub(super) async fn done(mut into: Into) -> Result<()> {
     into.as_mut().finish().await?;
     Ok(())
 }

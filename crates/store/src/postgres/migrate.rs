@@ -25,6 +25,7 @@ const STEPS: &[Step] = &[
     Step { name: "0004_turns", sql: include_str!("../migrations/postgres/0004_turns.sql"), oldest: 4 },
     // A server that knows no stripes would start tasks beside those that do, each up to the limit.
     Step { name: "0005_slots", sql: include_str!("../migrations/postgres/0005_slots.sql"), oldest: 5 },
+    Step { name: "0006_records", sql: include_str!("../migrations/postgres/0006_records.sql"), oldest: 5 },
 ];
 
 /// The oldest PostgreSQL that has what is used.

@@ -12,6 +12,7 @@ use tasklane_core::event::Position;
 use tasklane_core::gate::{Gate, GateDetail, GateName};
 use tasklane_core::lease::LeaseKey;
 use tasklane_core::ports::BoxFuture;
+use tasklane_core::ports::records::Records;
 use tasklane_core::ports::store::{
     Answers, Batch, CancelAsked, EventPage, Hint, LogPage, LogQuery, Standing, Store, StoreStats, TaskFilter, TaskPage,
 };
@@ -46,6 +47,7 @@ mod due;
 mod error;
 mod fill;
 mod fill_gates;
+mod fill_records;
 mod flights;
 mod fullness;
 mod gate;
@@ -62,6 +64,7 @@ mod notes;
 mod open;
 mod outage;
 mod promote;
+mod record;
 mod regain;
 mod remove;
 mod renew;
@@ -307,6 +310,10 @@ impl Store for PostgresStore {
 
     fn gate(&self, name: GateName) -> BoxFuture<'_, Result<Option<GateDetail>, StoreError>> {
         Box::pin(self.reader.read(async move |session| self.reader.gate(session, &name).await))
+    }
+
+    fn records(&self) -> &dyn Records {
+        self
     }
 
     fn knows(&self, lane: &Lane) -> bool {

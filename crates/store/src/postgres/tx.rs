@@ -191,6 +191,7 @@ impl<'a> Tx<'a> {
         self.hand_all(batches).await?;
         self.control_all(batches).await?;
         self.gate_all(batches).await?;
+        self.record_all(batches).await?;
         self.accept_all(batches).await?;
         self.promote_all(batches).await?;
         self.lease_all(batches).await?;

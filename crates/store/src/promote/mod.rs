@@ -228,6 +228,10 @@ fn add(tally: &mut Tally, chunk: &Chunk) {
         Chunk::Logs(rows) => rows.iter().for_each(|it| tally.log(it.task, it.attempt, it.last, &it.body)),
         Chunk::Checkpoints(rows) => rows.iter().for_each(|it| tally.checkpoint(it.task, &it.name, &it.data)),
         Chunk::Keys(rows) => rows.iter().for_each(|it| tally.key(it)),
+        Chunk::Records(rows) => rows.iter().for_each(|it| tally.record(it)),
+        // They only go on.
+        Chunk::Versions(_) => {}
+        Chunk::Slots(rows) => rows.iter().for_each(|it| tally.slot(it)),
     }
 }
 

@@ -6,6 +6,7 @@ use tasklane_core::gate::{Definition, GateName, Starts};
 use tasklane_core::lease::{Home, Token};
 use tasklane_core::settle::Mark;
 use tasklane_core::task::{Task, TaskId};
+use uuid::Uuid;
 use xxhash_rust::xxh3::Xxh3;
 
 use crate::encoding::checksum::sum;
@@ -27,6 +28,10 @@ pub(crate) enum Chunk {
     Logs(Vec<LogRow>),
     Checkpoints(Vec<CheckpointRow>),
     Keys(Vec<KeyRow>),
+    Records(Vec<RecordRow>),
+    /// The last version of each kind of records.
+    Versions(Vec<(i16, i64)>),
+    Slots(Vec<SlotRow>),
 }
 
 /// A gate that something is known of: what was said of it, or when tasks started at it.
@@ -106,6 +111,25 @@ pub(crate) struct KeyRow {
     pub gone: Option<i16>,
 }
 
+/// What somebody set up; its kind is a number here.
+pub(crate) struct RecordRow {
+    pub kind: i16,
+    pub id: Uuid,
+    pub version: i64,
+    pub tenant: String,
+    pub name: Option<String>,
+    pub due: Option<i64>,
+    pub body: String,
+}
+
+/// What a slot of a schedule came to.
+pub(crate) struct SlotRow {
+    pub schedule: Uuid,
+    pub slot: i64,
+    pub came: i16,
+    pub task: Option<Uuid>,
+}
+
 /// How many rows of each kind there are, and what all of them come to, in whatever order they are read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Tally {
@@ -115,6 +139,8 @@ pub(crate) struct Tally {
     pub checkpoints: u64,
     pub keys: u64,
     pub gates: u64,
+    pub records: u64,
+    pub slots: u64,
     digest: u64,
 }
 
@@ -154,6 +180,18 @@ impl Tally {
             let said = serde_json::to_vec(&(kind, tenant, key, definition, starts)).unwrap_or_default();
             self.part(TaskId::from_bytes([0; 16]), b'g', &[], &said);
         }
+    }
+
+    pub(crate) fn record(&mut self, row: &RecordRow) {
+        let RecordRow { kind, id, version, tenant, name, due, body } = row;
+        self.records += 1;
+        let said = format!("{kind}:{version}:{due:?}:{name:?}:{tenant}");
+        self.part(TaskId(*id), b'r', said.as_bytes(), body.as_bytes());
+    }
+
+    pub(crate) fn slot(&mut self, SlotRow { schedule, slot, came, task }: &SlotRow) {
+        self.slots += 1;
+        self.part(TaskId(*schedule), b's', format!("{slot}:{came}:{task:?}").as_bytes(), &[]);
     }
 
     fn part(&mut self, task: TaskId, kind: u8, name: &[u8], body: &[u8]) {

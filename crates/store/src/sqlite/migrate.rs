@@ -22,6 +22,7 @@ const STEPS: &[Step] = &[
     Step { name: "0005_gates", sql: include_str!("../migrations/sqlite/0005_gates.sql") },
     Step { name: "0006_turns", sql: include_str!("../migrations/sqlite/0006_turns.sql") },
     Step { name: "0007_cuts", sql: include_str!("../migrations/sqlite/0007_cuts.sql") },
+    Step { name: "0008_records", sql: include_str!("../migrations/sqlite/0008_records.sql") },
 ];
 
 /// What tells a file of ours from any other SQLite file: "Task" in ASCII.

@@ -18,6 +18,7 @@ use tasklane_core::error::StoreError;
 use tasklane_core::event::Position;
 use tasklane_core::gate::{Gate, GateDetail, GateName};
 use tasklane_core::ports::BoxFuture;
+use tasklane_core::ports::records::Records;
 use tasklane_core::ports::store::{
     Answers, Batch, EventPage, LogPage, LogQuery, Standing, Store, StoreStats, TaskFilter, TaskPage,
 };
@@ -58,6 +59,7 @@ mod notes;
 mod open;
 mod promote;
 mod readers;
+mod record;
 mod renew;
 mod rescue;
 mod reserve;
@@ -199,6 +201,10 @@ impl Store for SqliteStore {
     fn counts(&self, origin: Box<str>, tenant: Option<Box<str>>) -> BoxFuture<'_, Result<Counts, StoreError>> {
         let counts = inspect::counts(&look(&self.view), &origin, tenant.as_deref(), self.clock.now());
         Box::pin(std::future::ready(Ok(counts)))
+    }
+
+    fn records(&self) -> &dyn Records {
+        self
     }
 
     fn knows(&self, lane: &Lane) -> bool {

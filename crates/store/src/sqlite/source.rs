@@ -13,6 +13,7 @@ use tasklane_core::lease::Home;
 use tasklane_core::queue::Counts;
 use tasklane_core::state::State;
 use tasklane_core::task::{Attempt, TaskId};
+use uuid::Uuid;
 
 use super::counters::{COUNTED_TO, Counters};
 use super::error::{Fault, OpenError, Result};
@@ -26,7 +27,7 @@ use super::running::{GrantBody, is_current};
 use crate::encoding::checksum::sum;
 use crate::encoding::{chunk, gate};
 use crate::promote::rows::{
-    AttemptRow, BYTES, CheckpointRow, Chunk, GateRow, Has, KeyRow, LogRow, ROWS, TaskRow, TurnsRow,
+    AttemptRow, BYTES, CheckpointRow, Chunk, GateRow, Has, KeyRow, LogRow, ROWS, RecordRow, SlotRow, TaskRow, TurnsRow,
 };
 
 /// The fact that says by which promotion a store's tasks went elsewhere.
@@ -102,7 +103,16 @@ impl Source {
                 flow = self.checkpoints(|it| to(Chunk::Checkpoints(it)))?;
             }
             if flow.is_continue() {
-                let _all_there_is = self.keys(|it| to(Chunk::Keys(it)))?;
+                flow = self.keys(|it| to(Chunk::Keys(it)))?;
+            }
+            if flow.is_continue() {
+                flow = self.records(|it| to(Chunk::Records(it)))?;
+            }
+            if flow.is_continue() {
+                flow = self.versions(|it| to(Chunk::Versions(it)))?;
+            }
+            if flow.is_continue() {
+                let _all_there_is = self.slots(|it| to(Chunk::Slots(it)))?;
             }
             Ok(())
         };
@@ -230,6 +240,37 @@ impl Source {
             Ok((row, bytes))
         };
         self.gather("SELECT kind, tenant, key, id, fingerprint, until, gone FROM keys", one, to)
+    }
+
+    fn records(&self, to: impl FnMut(Vec<RecordRow>) -> ControlFlow<()>) -> Result<ControlFlow<()>> {
+        let one = |row: &Row<'_>| {
+            let row = RecordRow {
+                kind: row.get(0)?,
+                id: Uuid::from_bytes(row.get(1)?),
+                version: row.get(2)?,
+                tenant: row.get(3)?,
+                name: row.get(4)?,
+                due: row.get(5)?,
+                body: row.get(6)?,
+            };
+            let bytes = row.body.len();
+            Ok((row, bytes))
+        };
+        self.gather("SELECT kind, id, version, tenant, name, due, body FROM records", one, to)
+    }
+
+    fn versions(&self, to: impl FnMut(Vec<(i16, i64)>) -> ControlFlow<()>) -> Result<ControlFlow<()>> {
+        let one = |row: &Row<'_>| Ok(((row.get(0)?, row.get(1)?), 0));
+        self.gather("SELECT kind, version FROM records_versions", one, to)
+    }
+
+    fn slots(&self, to: impl FnMut(Vec<SlotRow>) -> ControlFlow<()>) -> Result<ControlFlow<()>> {
+        let one = |row: &Row<'_>| {
+            let (schedule, task): ([u8; 16], Option<[u8; 16]>) = (row.get(0)?, row.get(3)?);
+            let (schedule, task) = (Uuid::from_bytes(schedule), task.map(Uuid::from_bytes));
+            Ok((SlotRow { schedule, slot: row.get(1)?, came: row.get(2)?, task }, 0))
+        };
+        self.gather("SELECT schedule, slot, came, task FROM schedule_slots", one, to)
     }
 
     /// Reads rows into chunks. `one` also says how many bytes a row has.

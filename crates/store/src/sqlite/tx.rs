@@ -82,6 +82,7 @@ impl<'a, 'c> Tx<'a, 'c> {
         self.each(batches, Self::hand_all)?;
         self.each(batches, Self::control_all)?;
         self.each(batches, Self::gate_all)?;
+        self.each(batches, Self::record_all)?;
         self.each(batches, Self::accept_all)?;
         self.each(batches, Self::promote)?;
         self.each(batches, Self::lease_all)?;

@@ -30,6 +30,19 @@ pub enum Report {
     Cancelled,
 }
 
+/// A change of a record, in small numbers that choose its parts.
+#[derive(Debug, Clone)]
+pub struct Set {
+    pub which: u8,
+    /// Whether what it says it has seen is what there is.
+    pub has_seen: bool,
+    /// Its tenant and name; `None` removes it.
+    pub to: Option<(u8, u8)>,
+    pub due: Option<u8>,
+    pub slot: u8,
+    pub then: Option<New>,
+}
+
 #[derive(Debug, Clone)]
 pub enum Command {
     Accept(Vec<New>),
@@ -43,6 +56,7 @@ pub enum Command {
     Hand(u8, u8, u8),
     Control(u8, u8),
     Gate(u8, u8),
+    Record(Set),
     Promote(u8),
     Rescue(u8),
     Sweep(u8, u8),
@@ -111,7 +125,14 @@ pub fn report() -> impl Strategy<Value = Report> {
 
 pub fn command() -> impl Strategy<Value = Command> {
     let gate = (0..7_u8, 0..16_u8).prop_map(|(which, how)| Command::Gate(which, how));
-    prop_oneof![40 => plain_command(), 2 => gate]
+    prop_oneof![40 => plain_command(), 2 => gate, 3 => set().prop_map(Command::Record)]
+}
+
+fn set() -> impl Strategy<Value = Set> {
+    let to = proptest::option::weighted(0.8, (0..2_u8, 0..4_u8));
+    let (due, then) = (proptest::option::of(0..60_u8), proptest::option::weighted(0.3, new()));
+    let one = (0..4_u8, proptest::bool::weighted(0.8), to, due, 0..9_u8, then);
+    one.prop_map(|(which, has_seen, to, due, slot, then)| Set { which, has_seen, to, due, slot, then })
 }
 
 fn plain_command() -> impl Strategy<Value = Command> {

@@ -11,13 +11,16 @@ use tasklane_core::event::{Position, Transition};
 use tasklane_core::fair::Fairness;
 use tasklane_core::lease::mix;
 use tasklane_core::log::Level;
+use tasklane_core::ports::records::Records;
 use tasklane_core::ports::store::{Answers, Batch, EventPage, Hidden, LogQuery, Store, TaskFilter};
+use tasklane_core::record::{Kind, RecordQuery, RecordSet};
 use tasklane_core::state::{Reason, State, permits};
 use tasklane_core::task::TaskId;
 use tasklane_store::postgres::{self};
 use tasklane_store::promote::{self, Replace};
 use tasklane_store::sqlite::{self, DATABASE, Options, SqliteStore};
 use tasklane_testkit::{self as testkit};
+use uuid::Uuid;
 
 use crate::commands::{Command, New, Report, Step, step};
 use crate::gated::Told;
@@ -46,13 +49,20 @@ impl Pair {
         for batch in &mut twice {
             (self.drawn, self.known) = (drawn, known.clone());
             batch.seed = mix(9, drawn);
-            // Ids are drawn in the order of acceptance: what follows a settlement comes before the submits.
-            let is_submit = |command: &&Command| matches!(command, Command::Accept(_));
-            commands.iter().filter(|it| !is_submit(it)).for_each(|it| self.add(batch, it));
-            commands.iter().filter(is_submit).for_each(|it| self.add(batch, it));
+            // Ids are drawn in the order of acceptance: what follows a settlement comes before what follows a record, and
+            // that before the submits.
+            let station = |command: &Command| match command {
+                Command::Accept(_) => 2,
+                Command::Record(_) => 1,
+                _ => 0,
+            };
+            for at in 0..=2 {
+                commands.iter().filter(|it| station(it) == at).for_each(|it| self.add(batch, it));
+            }
         }
         let [one, other] = twice;
         let told = Told::of(&one);
+        let sets: Vec<_> = one.record.iter().map(|it| (it.kind, it.id, it.to.is_some())).collect();
         let looks_ahead = !self.store.is_shared() || one.promote + one.rescue > 0;
         let model = self.model.commit(one).await.unwrap();
         let store = self.store.commit(other).await.unwrap();
@@ -61,8 +71,20 @@ impl Pair {
         if looks_ahead {
             wakes_in_time(&model, &store);
         }
+        self.learn(sets, &model);
         self.same(model, store);
         self.forget_gates().await;
+    }
+
+    /// The versions that records have now.
+    fn learn(&mut self, sets: Vec<(Kind, Uuid, bool)>, answers: &Answers) {
+        for ((kind, id, stays), set) in sets.into_iter().zip(&answers.record) {
+            match set {
+                RecordSet::Held(version) if stays => drop(self.records.insert((kind, id), *version)),
+                RecordSet::Held(_) => drop(self.records.remove(&(kind, id))),
+                RecordSet::Changed | RecordSet::NameTaken => {}
+            }
+        }
     }
 
     /// Tasks that are there and that these commands do not remove before they accept anything.
@@ -106,7 +128,7 @@ impl Pair {
         for (answers, shown) in [(&model, &mut shown), (&store, &mut other)] {
             shown.push(format!("{:#?}", (&answers.renew, &answers.progress, &answers.grace, &answers.settle)));
             shown.push(format!("{:#?}", (&answers.logs, &answers.checkpoints)));
-            shown.push(format!("{:#?}", (&answers.hand, &answers.gate)));
+            shown.push(format!("{:#?}", (&answers.hand, &answers.gate, &answers.record)));
             shown.push(format!("{:#?}", &answers.accept));
             shown.push(format!("{:#?}", (answers.promote, answers.rescue, answers.sweep)));
             shown.push(format!("{:#?}", &answers.lease));
@@ -218,6 +240,9 @@ impl Pair {
             assert_eq!(model.queues(name.clone()).await.unwrap(), store.queues(name).await.unwrap());
         }
         assert_eq!(model.gates(None, 99).await.unwrap(), store.gates(None, 99).await.unwrap());
+        for kind in Kind::ALL {
+            same_records(model.records(), store.records(), kind).await;
+        }
         assert_eq!(model.stats().await.unwrap().counts, store.stats().await.unwrap().counts);
         if self.left.is_none() {
             self.same_events().await;
@@ -231,6 +256,18 @@ impl Pair {
         assert!(theirs.commits.is_sorted_by_key(|(position, _)| *position));
         let lengths = |page: &EventPage| page.commits.iter().map(|(_, events)| *events).collect::<Vec<_>>();
         assert_eq!(lengths(&ours), lengths(&theirs), "each commit is one of the log");
+    }
+}
+
+async fn same_records(model: &dyn Records, store: &dyn Records, kind: Kind) {
+    let query = || RecordQuery { kind, tenant: None, after: None, most: 99 };
+    let page = model.page(query()).await.unwrap();
+    assert_eq!(page, store.page(query()).await.unwrap());
+    assert_eq!(model.due(kind, 2).await.unwrap(), store.due(kind, 2).await.unwrap());
+    assert_eq!(model.version(kind).await.unwrap(), store.version(kind).await.unwrap());
+    for record in page {
+        assert_eq!(Some(&record), store.one(kind, record.id).await.unwrap().as_ref());
+        assert_eq!(model.slots(record.id, None, 3).await.unwrap(), store.slots(record.id, None, 3).await.unwrap());
     }
 }
 

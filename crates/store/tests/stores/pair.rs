@@ -1,6 +1,6 @@
 //! The model and a database side by side: what a caller would remember of both, and batches for both.
 
-use crate::commands::{Command, New, Report};
+use crate::commands::{Command, New, Report, Set};
 use crate::conformance::world::{beginning, id};
 use bytes::Bytes;
 use std::collections::{BTreeMap, BTreeSet};
@@ -17,8 +17,10 @@ use tasklane_core::log::{Level, Line};
 use tasklane_core::outcome::{Failure, FailureKind, Outcome};
 use tasklane_core::ports::store::{Batch, Store, Sweep};
 use tasklane_core::queue::QueueState;
+use tasklane_core::record::{Content, Kind, SetRecord};
 use tasklane_core::retention::Retention;
 use tasklane_core::retry::Retry;
+use tasklane_core::schedule::Came;
 use tasklane_core::settle::{self, Settlement};
 use tasklane_core::state::State;
 use tasklane_core::task::{Lane, Progress, Scope, Spec, TaskId, Unique};
@@ -26,6 +28,7 @@ use tasklane_store::memory::MemoryStore;
 use tasklane_store::postgres::{self, PostgresStore};
 use tasklane_store::sqlite::{Options, SqliteStore};
 use tasklane_testkit::{self as testkit, ManualClock};
+use uuid::Uuid;
 
 /// A database that is held against the model.
 pub enum Database {
@@ -83,6 +86,8 @@ pub struct Pair {
     pub drawn: u64,
     pub known: Vec<TaskId>,
     pub leased: Vec<Leased>,
+    /// The versions that records have.
+    pub records: BTreeMap<(Kind, Uuid), u64>,
     pub states: BTreeMap<TaskId, (State, u32)>,
     pub last: Position,
     /// Ids come in the order of acceptance.
@@ -112,6 +117,7 @@ impl Pair {
             drawn: 0,
             known,
             leased,
+            records: BTreeMap::new(),
             states,
             last,
             in_order,
@@ -176,6 +182,23 @@ impl Pair {
         task.spec = Spec::share(spec);
         self.known.push(task.id);
         task
+    }
+
+    fn set_record(&mut self, set: &Set) -> SetRecord {
+        let kind = if set.which == 0 { Kind::Key } else { Kind::Schedule };
+        let then: Vec<NewTask> = set.then.iter().map(|new| self.task(new)).collect();
+        let id = Uuid::from_u128(set.which.into());
+        let there = self.records.get(&(kind, id)).copied();
+        let seconds = |n: u8| beginning().plus(Duration::from_secs(n.into()));
+        let to = set.to.map(|(tenant, name)| Content {
+            tenant: tenant.to_string().into(),
+            name: (name > 0).then(|| name.to_string().into()),
+            due: set.due.map(seconds),
+            body: format!("{{\"n\":{}}}", self.drawn).into(),
+        });
+        let came = then.first().map_or(Came::Missed, |task| Came::Made(task.id));
+        let slots = if set.to.is_some() { vec![(seconds(set.slot), came)] } else { Vec::new() };
+        SetRecord { kind, id, seen: if set.has_seen { there } else { Some(there.unwrap_or(0) + 1) }, to, then, slots }
     }
 
     pub fn lease_at(&self, which: u8) -> Option<&Leased> {
@@ -278,6 +301,10 @@ impl Pair {
                 batch.control.push((queue.into(), QueueState::ALL[usize::from(*state)]));
             }
             Command::Gate(which, how) => batch.gate.push(set_gate(*which, *how)),
+            Command::Record(set) => {
+                let set = self.set_record(set);
+                batch.record.push(set);
+            }
             Command::Promote(most) => batch.promote = (*most).into(),
             Command::Rescue(most) => batch.rescue = (*most).into(),
             Command::Sweep(limit, how) => {

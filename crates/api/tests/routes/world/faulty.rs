@@ -6,6 +6,7 @@ use tasklane_core::error::StoreError;
 use tasklane_core::event::Position;
 use tasklane_core::gate::{Gate, GateDetail, GateName};
 use tasklane_core::ports::BoxFuture;
+use tasklane_core::ports::records::Records;
 use tasklane_core::ports::store::{
     Answers, Batch, EventPage, LogPage, LogQuery, Standing, Store, StoreStats, TaskFilter, TaskPage,
 };
@@ -87,6 +88,10 @@ impl Store for Faulty {
 
     fn knows(&self, lane: &Lane) -> bool {
         self.inner.knows(lane)
+    }
+
+    fn records(&self) -> &dyn Records {
+        self.inner.records()
     }
 
     fn gates(&self, after: Option<GateName>, most: usize) -> Answer<'_, Vec<Gate>> {

@@ -1,0 +1,119 @@
+//! Records: what people set up and servers keep for them, such as keys, schedules and endpoints. What a record says is the
+//! affair of its kind. A store keeps its text, finds it by id, name or moment, and sees to it that nobody changes what he has
+//! not seen.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::accept::NewTask;
+use crate::schedule::Came;
+use crate::time::Timestamp;
+
+/// What a record is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// A key that opens the door.
+    Key,
+    /// A rule that makes tasks at times.
+    Schedule,
+    /// Where events are sent.
+    Endpoint,
+}
+
+impl Kind {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Key, Self::Schedule, Self::Endpoint];
+}
+
+/// What is kept of a record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Content {
+    /// Whose it is; empty is nobody's.
+    pub tenant: Box<str>,
+    /// No other of its kind and tenant has this name.
+    pub name: Option<Box<str>>,
+    /// Something is to be done about it then.
+    pub due: Option<Timestamp>,
+    /// What it says, JSON.
+    pub body: Box<str>,
+}
+
+/// A record as it is read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Record {
+    /// What it is about.
+    pub kind: Kind,
+    /// Which.
+    pub id: Uuid,
+    /// Another one after each change; of a kind and store never the same twice.
+    pub version: u64,
+    /// What is kept.
+    pub content: Content,
+}
+
+/// Somebody who changes a record.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SetRecord {
+    /// What it is about.
+    pub kind: Kind,
+    /// Which.
+    pub id: Uuid,
+    /// The version that he has seen; `None`: there was none.
+    pub seen: Option<u64>,
+    /// What it is to be; `None` removes it.
+    pub to: Option<Content>,
+    /// Accepted where the change holds, each by itself.
+    pub then: Vec<NewTask>,
+    /// What the slots of a schedule came to, noted where the change holds.
+    pub slots: Vec<(Timestamp, Came)>,
+}
+
+/// What became of a change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RecordSet {
+    /// It holds; the version there is now, or was until it was removed.
+    Held(u64),
+    /// It is not what was seen: somebody else changed it, made it or removed it.
+    Changed,
+    /// Another one has its name.
+    NameTaken,
+}
+
+impl RecordSet {
+    /// Whether a change of a record holds: `there` is the version there is, `is_name_free` whether nobody else has the name.
+    ///
+    /// # Errors
+    /// Why it does not.
+    pub fn decide(seen: Option<u64>, there: Option<u64>, is_name_free: bool) -> Result<(), Self> {
+        match (seen == there, is_name_free) {
+            (false, _) => Err(Self::Changed),
+            (_, false) => Err(Self::NameTaken),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Which records a page shows, in the order of their ids.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RecordQuery {
+    /// Of this kind.
+    pub kind: Kind,
+    /// Of this tenant; `None` is all.
+    pub tenant: Option<Box<str>>,
+    /// Those after this one.
+    pub after: Option<Uuid>,
+    /// At most so many.
+    pub most: usize,
+}
+
+/// Records of which something is to be done.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct DueRecords {
+    /// Those that are due, the longest due first.
+    pub due: Vec<Record>,
+    /// How soon the next one is.
+    pub next: Option<Duration>,
+}
