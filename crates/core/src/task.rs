@@ -13,6 +13,7 @@ use crate::lease::Lease;
 use crate::outcome::Failure;
 use crate::queue::Counted;
 use crate::retry::Retry;
+use crate::schedule::Slot;
 use crate::state::{Reason, State};
 use crate::time::{Timestamp, earliest};
 
@@ -125,6 +126,9 @@ pub struct Spec {
     /// The task whose input this one repeats.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rerun_of: Option<TaskId>,
+    /// The slot of a schedule that made it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub slot: Option<Slot>,
     /// W3C trace context of the submitter, handed to the worker.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub traceparent: Option<Box<str>>,
@@ -148,6 +152,7 @@ impl Default for Spec {
             labels: BTreeMap::new(),
             unique: None,
             rerun_of: None,
+            slot: None,
             traceparent: None,
             fingerprint: None,
         }

@@ -30,6 +30,7 @@ pub(crate) async fn rerun(inside: &Arc<Inside>, id: TaskId) -> Result<Task, Reru
     let spec = Spec {
         rerun_of: Some(id),
         unique: None,
+        slot: None,
         fingerprint: None,
         start_deadline: None,
         deadline: None,

@@ -45,6 +45,8 @@ pub(crate) struct Inside {
     pub metrics: Metrics,
     /// Rings when the loop in `due` must look before its sleep is over.
     pub due: DueBell,
+    /// Rings when a schedule was set up or changed.
+    pub schedules: Notify,
     /// No more work is handed out.
     pub draining: AtomicBool,
     /// Rings once, when the engine stops.
@@ -70,6 +72,7 @@ impl Inside {
             workers: Workers::new(options.workers),
             metrics: Metrics::new(),
             due: DueBell::default(),
+            schedules: Notify::new(),
             draining: AtomicBool::new(false),
             stopping: Notify::new(),
             stopped: AtomicBool::new(false),

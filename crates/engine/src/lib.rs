@@ -27,8 +27,10 @@ mod hints;
 mod housekeeping;
 mod outage;
 mod overview;
+pub mod schedules;
 mod seats;
 mod sweep;
+mod tick;
 mod why;
 
 // What the stations share.
@@ -51,4 +53,5 @@ pub use calls::{
 pub use handle::Engine;
 pub use local::LocalSource;
 pub use options::Options;
+pub use schedules::{NewSchedule, ScheduleError, Scheduled};
 pub use stream::{EventStream, Following, Said, TaskStream};

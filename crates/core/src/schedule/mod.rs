@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -9,13 +10,26 @@ use crate::task::TaskId;
 use crate::time::Timestamp;
 
 pub mod pattern;
+pub mod template;
 pub mod tick;
 pub mod timetable;
+
+use self::template::Template;
+use self::timetable::{Timetable, TimetableError};
 
 /// Which schedule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct ScheduleId(pub Uuid);
+
+/// One time of a schedule.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Slot {
+    /// Of which.
+    pub schedule: ScheduleId,
+    /// When.
+    pub at: Timestamp,
+}
 
 /// When slots come.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,6 +46,16 @@ pub enum When {
     Every(Duration),
     /// Once.
     At(Timestamp),
+}
+
+impl When {
+    /// The zone whose clock it means; UTC where it means none.
+    pub fn zone(&self) -> TimeZone {
+        match self {
+            Self::Cron { zone, .. } => TimeZone::get(zone).unwrap_or(TimeZone::UTC),
+            Self::Every(_) | Self::At(_) => TimeZone::UTC,
+        }
+    }
 }
 
 /// What a slot does while a task of an earlier one is not finished.
@@ -79,15 +103,95 @@ impl Default for Missed {
     }
 }
 
-/// How a schedule goes on, as far as it decides about slots.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Course {
+/// What is asked of a schedule.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Rule {
+    /// When its slots come.
+    pub when: When,
+    /// No slot comes before this.
+    pub starts_at: Option<Timestamp>,
+    /// No slot comes after this.
+    pub ends_at: Option<Timestamp>,
     /// What a slot does while an earlier task is not finished.
     pub overlap: Overlap,
     /// What becomes of slots that nobody saw.
     pub missed: Missed,
     /// Tasks start up to so much after their slot, each slot by an amount of its own.
     pub jitter: Duration,
+    /// What each slot makes.
+    pub task: Template,
+}
+
+/// Who set a schedule up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Source {
+    /// Somebody, by hand or from a program.
+    Caller,
+    /// The configuration.
+    Config,
+}
+
+/// A schedule as it is kept.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Schedule {
+    /// What was asked for.
+    pub rule: Rule,
+    /// By whom.
+    pub source: Source,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// Nothing comes of its slots for now.
+    pub paused: bool,
+    /// The first slot that was not dealt with; none, where no more come.
+    pub next: Option<Timestamp>,
+    /// Tasks of earlier slots that were not finished when it was last looked at, where that matters to later ones.
+    pub unfinished: Vec<TaskId>,
+}
+
+impl Schedule {
+    /// A schedule that is made at this moment.
+    ///
+    /// # Errors
+    /// It would never come, too often, or cannot be read.
+    pub fn new(rule: Rule, source: Source, at: Timestamp) -> Result<Self, TimetableError> {
+        let mut schedule = Self { rule, source, created_at: at, paused: false, next: None, unfinished: Vec::new() };
+        schedule.next = schedule.timetable()?.next(at);
+        Ok(schedule)
+    }
+
+    /// When its slots come.
+    ///
+    /// # Errors
+    /// It was kept by a program that read it otherwise.
+    pub fn timetable(&self) -> Result<Timetable, TimetableError> {
+        let Rule { when, starts_at, ends_at, .. } = &self.rule;
+        Timetable::new(when, self.created_at, *starts_at, *ends_at)
+    }
+
+    /// When something is to be done about it.
+    pub fn due(&self) -> Option<Timestamp> {
+        self.next.filter(|_| !self.paused)
+    }
+
+    /// The same with another rule, from this moment on.
+    ///
+    /// # Errors
+    /// As of [`Schedule::new`].
+    pub fn with(self, rule: Rule, at: Timestamp) -> Result<Self, TimetableError> {
+        let mut schedule = Self { rule, ..self };
+        schedule.next = schedule.timetable()?.next(at);
+        Ok(schedule)
+    }
+
+    /// The same, paused or not. What came meanwhile was not missed: nothing comes of it.
+    ///
+    /// # Errors
+    /// As of [`Schedule::timetable`].
+    pub fn paused(self, paused: bool, at: Timestamp) -> Result<Self, TimetableError> {
+        let next = if self.paused && !paused { self.timetable()?.next(at) } else { self.next };
+        Ok(Self { paused, next, ..self })
+    }
 }
 
 /// What a slot came to.

@@ -4,8 +4,13 @@ use std::time::Duration;
 
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
-use super::timetable::Timetable;
-use super::{CatchUp, Missed, Overlap, ScheduleId};
+use jiff::tz::TimeZone;
+
+use super::timetable::{Timetable, TimetableError};
+use super::{Came, CatchUp, Missed, Overlap, Schedule, ScheduleId, Slot};
+use crate::accept::NewTask;
+use crate::gate::{Bounds, Limit};
+use crate::task::TaskId;
 use crate::time::Timestamp;
 
 /// A slot that is dealt with so soon after it came was not missed.
@@ -52,12 +57,82 @@ fn caught_up(timetable: &Timetable, after: Timestamp, until: Timestamp, missed: 
     slots
 }
 
-/// How many more tasks a slot may make while so many of earlier slots are not finished.
-pub fn has_room(overlap: Overlap, unfinished: usize) -> bool {
+/// Whether a slot makes its task while so many of earlier slots are not finished.
+fn has_room(overlap: Overlap, unfinished: usize) -> bool {
     match overlap {
         Overlap::Allow | Overlap::Replace => true,
         Overlap::Skip => unfinished == 0,
         Overlap::QueueOne => unfinished < 2,
+    }
+}
+
+/// What is to be done about a schedule.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Ticked {
+    /// The schedule afterwards.
+    pub schedule: Schedule,
+    /// Tasks to accept with it.
+    pub make: Vec<NewTask>,
+    /// Tasks to cancel once that is done.
+    pub cancel: Vec<TaskId>,
+    /// What the slots came to.
+    pub slots: Vec<(Timestamp, Came)>,
+}
+
+/// Deals with the slots of a schedule that have come. `finished` are those of its unfinished tasks that no longer are, `draw`
+/// draws ids; `None`: no slot has come.
+///
+/// # Errors
+/// The schedule was kept by a program that read it otherwise.
+pub fn tick(
+    id: ScheduleId,
+    schedule: Schedule,
+    now: Timestamp,
+    finished: &[TaskId],
+    draw: impl FnMut() -> TaskId,
+) -> Result<Option<Ticked>, TimetableError> {
+    let Some(next) = schedule.due().filter(|next| *next <= now) else { return Ok(None) };
+    let timetable = schedule.timetable()?;
+    let Due { slots, missed, next } = due(&timetable, next, schedule.rule.missed, now);
+    let unfinished = schedule.unfinished.iter().copied().filter(|it| !finished.contains(it)).collect();
+    let schedule = Schedule { next, unfinished, ..schedule };
+    let mut ticked = Ticked { schedule, make: Vec::new(), cancel: Vec::new(), slots: Vec::new() };
+    let is_made = |slot: &Timestamp| slots.contains(slot);
+    let ends = missed.into_iter().flat_map(|(first, last)| [first, last]).filter(|it| !is_made(it));
+    ticked.slots.extend(ends.map(|slot| (slot, Came::Missed)));
+    ticked.fill(id, &slots, draw);
+    Ok(Some(ticked))
+}
+
+impl Ticked {
+    fn fill(&mut self, id: ScheduleId, slots: &[Timestamp], mut draw: impl FnMut() -> TaskId) {
+        let (overlap, zone) = (self.schedule.rule.overlap, self.schedule.rule.when.zone());
+        let Some((last, replaced)) = slots.split_last().filter(|_| overlap == Overlap::Replace) else {
+            return slots.iter().for_each(|slot| self.fill_one(id, *slot, &zone, &mut draw));
+        };
+        // Each of them would be replaced by the next.
+        self.slots.extend(replaced.iter().map(|slot| (*slot, Came::Overlapped)));
+        self.cancel.append(&mut self.schedule.unfinished);
+        self.fill_one(id, *last, &zone, &mut draw);
+    }
+
+    fn fill_one(&mut self, id: ScheduleId, slot: Timestamp, zone: &TimeZone, draw: &mut impl FnMut() -> TaskId) {
+        let Schedule { rule, unfinished, .. } = &mut self.schedule;
+        if !has_room(rule.overlap, unfinished.len()) {
+            return self.slots.push((slot, Came::Overlapped));
+        }
+        let at = start(id, slot, rule.jitter);
+        let mut task = rule.task.task(draw(), Slot { schedule: id, at: slot }, at, zone);
+        if matches!(rule.overlap, Overlap::Replace | Overlap::QueueOne) {
+            let one_at_a_time = Bounds { max_running: Some(1), rate: None };
+            let limit = Limit { key: format!("schedule:{}", id.0).into(), bounds: one_at_a_time };
+            task.limits = Limit::share(task.limits.iter().cloned().chain([limit]));
+        }
+        if rule.overlap != Overlap::Allow {
+            unfinished.push(task.id);
+        }
+        self.slots.push((slot, Came::Made(task.id)));
+        self.make.push(task);
     }
 }
 
@@ -74,8 +149,11 @@ mod tests {
     use proptest::prelude::*;
     use uuid::Uuid;
 
-    use super::super::When;
+    use super::super::template::Template;
+    use super::super::{Rule, Source, When};
     use super::*;
+    use crate::accept::UniquePolicy;
+    use crate::task::Spec;
 
     const MINUTE: Duration = Duration::from_secs(60);
 
@@ -128,13 +206,77 @@ mod tests {
         assert_eq!(start(id, at(60), Duration::ZERO), at(60));
     }
 
+    fn rule(when: When, overlap: Overlap) -> Rule {
+        let task = Template {
+            queue: "q".into(),
+            task_type: "t".into(),
+            tenant: "".into(),
+            payload: "\"{slot.unix}\"".into(),
+            priority: 0,
+            limits: Vec::new(),
+            spec: Spec::default(),
+            start_deadline: None,
+            deadline: None,
+            unique_policy: UniquePolicy::Return,
+        };
+        let (missed, jitter) = (missed(CatchUp::None), Duration::ZERO);
+        Rule { when, starts_at: None, ends_at: None, overlap, missed, jitter, task }
+    }
+
+    /// A tick at each of these seconds, of which the tasks made at the first are finished by the last; what slots came to,
+    /// and how many were cancelled.
+    fn ticks(overlap: Overlap, at_seconds: [i64; 3]) -> (String, usize) {
+        let rule = rule(When::Every(Duration::from_secs(10)), overlap);
+        let mut schedule = Schedule::new(rule, Source::Caller, at(0)).unwrap();
+        let (mut drawn, mut came, mut cancelled, mut first) = (0, String::new(), 0, Vec::new());
+        for (nth, now) in at_seconds.into_iter().enumerate() {
+            let draw = || {
+                drawn += 1;
+                TaskId(Uuid::from_u128(drawn))
+            };
+            let finished = if nth == 2 { &first[..] } else { &[] };
+            let ticked = tick(ScheduleId(Uuid::nil()), schedule, at(now), finished, draw).unwrap().unwrap();
+            came.extend(ticked.slots.iter().map(|(_, came)| match came {
+                Came::Made(_) => 'm',
+                Came::Missed => '-',
+                Came::Overlapped => 'o',
+            }));
+            cancelled += ticked.cancel.len();
+            if nth == 0 {
+                first = ticked.make.iter().map(|it| it.id).collect();
+            }
+            schedule = ticked.schedule;
+        }
+        (came, cancelled)
+    }
+
     #[test]
-    fn who_overlaps() {
-        let all = [Overlap::Allow, Overlap::Replace, Overlap::Skip, Overlap::QueueOne];
-        let rooms = |unfinished| all.map(|it| has_room(it, unfinished));
-        assert_eq!(rooms(0), [true; 4]);
-        assert_eq!(rooms(1), [true, true, false, true]);
-        assert_eq!(rooms(2), [true, true, false, false]);
+    fn slots_overlap_as_was_asked() {
+        for (overlap, at_seconds, came, cancelled) in [
+            (Overlap::Allow, [10, 20, 40], "mmmm", 0),
+            (Overlap::Skip, [10, 20, 40], "momo", 0),
+            (Overlap::QueueOne, [10, 30, 40], "mmom", 0),
+            (Overlap::Replace, [10, 30, 40], "momm", 2),
+        ] {
+            assert_eq!(ticks(overlap, at_seconds), (came.to_owned(), cancelled), "{overlap:?}");
+        }
+    }
+
+    #[test]
+    fn a_slot_makes_a_task_that_says_which() {
+        let (id, rule) = (ScheduleId(Uuid::from_u128(7)), rule(When::Every(MINUTE), Overlap::Allow));
+        let schedule = Schedule::new(rule, Source::Caller, at(0)).unwrap();
+        assert_eq!(tick(id, schedule.clone(), at(59), &[], || unreachable!()).unwrap(), None);
+        let draw = || TaskId(Uuid::from_u128(9));
+        let ticked = tick(id, schedule.clone(), at(61), &[], draw).unwrap().unwrap();
+        assert_eq!(ticked.slots, [(at(60), Came::Made(draw()))]);
+        let made = &ticked.make[0];
+        assert_eq!((&made.payload[..], made.spec.slot), (&b"\"60\""[..], Some(Slot { schedule: id, at: at(60) })));
+        assert_eq!(ticked.schedule.due(), Some(at(120)));
+        // What comes while it is paused was not missed.
+        let paused = schedule.paused(true, at(61)).unwrap();
+        assert_eq!((paused.due(), tick(id, paused.clone(), at(400), &[], draw).unwrap()), (None, None));
+        assert_eq!(paused.paused(false, at(400)).unwrap().due(), Some(at(420)));
     }
 
     proptest! {

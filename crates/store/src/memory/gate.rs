@@ -161,6 +161,14 @@ impl Model {
         self.counted_then = counted;
     }
 
+    /// Where something else holds at a gate, room that came to it by time is told together with that.
+    fn tell_time(&mut self, name: &GateName) {
+        let (now, rate) = (self.now, self.in_force(name).and_then(|it| it.bounds.rate));
+        if let Some(starts) = self.counted_then.get_mut(name) {
+            starts.retain(|at| rate.is_some_and(|rate| at.plus(rate.per) > now));
+        }
+    }
+
     /// What could start at the last moment whose openings were told, lane by lane, each as if it were the only one that is
     /// served.
     pub(super) fn startable(&self, paused: Paused) -> BTreeMap<Arc<Lane>, BTreeSet<TaskId>> {
@@ -192,7 +200,8 @@ impl Tx<'_> {
     pub(super) fn set_gate(&mut self, set: SetGate) -> bool {
         let SetGate { name, by, bounds } = set;
         let yields = self.model.gates.get(&name).map(|it| it.yields_to(by));
-        match bounds {
+        let before: Vec<_> = self.model.counted_then.keys().map(|it| (it.clone(), self.model.in_force(it))).collect();
+        let counts = match bounds {
             Some(bounds) if yields.unwrap_or(true) => {
                 self.model.gates.insert(name, Definition { bounds, set_by: by });
                 true
@@ -204,7 +213,14 @@ impl Tx<'_> {
                 true
             }
             _ => false,
+        };
+        for (name, was) in before {
+            let bounds = |it: Option<Definition>| it.map(|it| it.bounds);
+            if bounds(self.model.in_force(&name)) != bounds(was) {
+                self.model.tell_time(&name);
+            }
         }
+        counts
     }
 
     /// What an accepted task says of the gates it names.

@@ -385,6 +385,25 @@ fn a_rate_that_was_half_used_tells_when_all_of_it_is_there() {
     hold_together(Database::postgres(), &steps());
 }
 
+/// Who was told of all there is when other bounds came to hold is not told again of what came by time before.
+#[test]
+fn what_came_by_time_is_told_with_other_bounds() {
+    let of = |lane, bounds| New { limits: vec![(2, bounds)], ..new(lane) };
+    let lease = |lanes| Step::Commit(vec![Command::Lease { limit: 1, lanes, length: 1 }]);
+    let steps = || {
+        [
+            Step::Commit(vec![Command::Accept(vec![of(1, 4), of(0, 6)])]),
+            lease(1),
+            Step::Pass(9000),
+            Step::Commit(vec![Command::Accept(vec![of(4, 5)])]),
+            lease(4),
+            Step::Commit(vec![Command::Promote(1)]),
+        ]
+    };
+    hold_together(Database::sqlite(Fairness::default()), &steps());
+    hold_together(Database::postgres(), &steps());
+}
+
 fn hold_together(database: Database, steps: &[Step]) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {

@@ -1,0 +1,98 @@
+//! Beside the road: slots of schedules come. Every server looks; the first to write says what they came to, and the others
+//! find that it was done.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use tasklane_core::error::StoreError;
+use tasklane_core::hand::Hand;
+use tasklane_core::ports::store::Batch;
+use tasklane_core::record::{DueRecords, Kind, Record, RecordSet, SetRecord};
+use tasklane_core::schedule::tick::{Ticked, tick};
+use tasklane_core::schedule::{Schedule, ScheduleId};
+use tasklane_core::task::TaskId;
+use tokio::time::{Instant, sleep_until};
+
+use crate::inside::Inside;
+use crate::outage;
+use crate::schedules::{content, read};
+
+/// Schedules that are looked at together.
+const TOGETHER: usize = 100;
+/// A schedule that another server set up is noticed within this.
+const FLOOR: Duration = Duration::from_secs(1);
+
+/// Deals with slots until the engine stops.
+pub(crate) async fn run(inside: Arc<Inside>) {
+    while !inside.stopped.load(Ordering::Acquire) {
+        let next = look(&inside).await.unwrap_or_else(|error| {
+            outage::complain(&error, "slots of schedules that have come wait; trying again within a second");
+            None
+        });
+        let floor = if inside.is_shared { inside.ids.jittered(FLOOR) } else { FLOOR };
+        let until = Instant::now() + next.map_or(floor, |next| next.min(floor));
+        tokio::select! {
+            biased;
+            () = inside.stopping.notified() => return,
+            () = inside.schedules.notified() => {}
+            () = sleep_until(until) => {}
+        }
+    }
+}
+
+/// Deals with what has come; answers how soon more does.
+async fn look(inside: &Arc<Inside>) -> Result<Option<Duration>, StoreError> {
+    loop {
+        let DueRecords { due, next } = inside.store.records().due(Kind::Schedule, TOGETHER).await?;
+        let mut dealt_with = 0;
+        for record in &due {
+            dealt_with += usize::from(tick_one(inside, record).await?);
+        }
+        if due.is_empty() || dealt_with < due.len() {
+            return Ok(next);
+        }
+    }
+}
+
+/// Deals with one schedule; whether that is done, by whomever.
+async fn tick_one(inside: &Arc<Inside>, record: &Record) -> Result<bool, StoreError> {
+    let Some(schedule) = read(record) else { return Ok(false) };
+    let (now, id) = (inside.store.now(), ScheduleId(record.id));
+    let finished = finished(inside, &schedule).await?;
+    let draw = || inside.ids.draw(now);
+    match tick(id, schedule, now, &finished, draw) {
+        Ok(Some(ticked)) => write(inside, record, ticked).await.map(|()| true),
+        Ok(None) => Ok(true),
+        Err(error) => {
+            tracing::error!(schedule = %record.id, %error, "this schedule cannot be read, so nothing comes of its slots");
+            Ok(false)
+        }
+    }
+}
+
+/// Those of its tasks that are no longer unfinished.
+async fn finished(inside: &Arc<Inside>, schedule: &Schedule) -> Result<Vec<TaskId>, StoreError> {
+    if schedule.unfinished.is_empty() {
+        return Ok(Vec::new());
+    }
+    let facts = inside.store.facts(schedule.unfinished.clone()).await?;
+    let both = schedule.unfinished.iter().zip(facts);
+    Ok(both.filter(|(_, facts)| facts.as_ref().is_none_or(|it| it.state.is_final())).map(|(id, _)| *id).collect())
+}
+
+async fn write(inside: &Arc<Inside>, record: &Record, ticked: Ticked) -> Result<(), StoreError> {
+    let Ticked { schedule, make, cancel, slots } = ticked;
+    let (kind, id, seen) = (record.kind, record.id, Some(record.version));
+    let to = Some(content(&record.content, &schedule));
+    let set = SetRecord { kind, id, seen, to, then: make, slots };
+    let answers = inside.commit(Batch { record: vec![set], ..Batch::default() }).await?.answers;
+    if let Some(RecordSet::Held(_)) = answers.record.first()
+        && !cancel.is_empty()
+    {
+        // One that has ended meanwhile needs no cancelling.
+        let hand = cancel.into_iter().map(|id| (id, Hand::Cancel)).collect();
+        inside.commit(Batch { hand, ..Batch::default() }).await?;
+    }
+    Ok(())
+}
