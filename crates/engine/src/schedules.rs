@@ -225,14 +225,14 @@ pub(crate) fn content(before: &Content, schedule: &Schedule) -> Content {
     Content { tenant, name: before.name.clone(), due: schedule.due(), body: body.into() }
 }
 
-/// The schedule that a record holds; one that cannot be read is said aloud.
-pub(crate) fn read(record: &Record) -> Option<Schedule> {
+/// The schedule that a record holds.
+pub(crate) fn read(record: &Record) -> Result<Schedule, serde_json::Error> {
     serde_json::from_str(&record.content.body)
-        .inspect_err(|error| tracing::error!(schedule = %record.id, %error, "this schedule cannot be read"))
-        .ok()
 }
 
+/// One that this program cannot read is shown to nobody.
 fn scheduled(record: &Record) -> Option<Scheduled> {
     let name = record.content.name.clone().unwrap_or_default();
-    read(record).map(|schedule| Scheduled { id: ScheduleId(record.id), name, schedule })
+    let schedule = read(record).ok()?;
+    Some(Scheduled { id: ScheduleId(record.id), name, schedule })
 }

@@ -1,6 +1,7 @@
 //! Beside the road: slots of schedules come. Every server looks; the first to write says what they came to, and the others
 //! find that it was done.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -13,6 +14,7 @@ use tasklane_core::schedule::tick::{Ticked, tick};
 use tasklane_core::schedule::{Schedule, ScheduleId};
 use tasklane_core::task::TaskId;
 use tokio::time::{Instant, sleep_until};
+use uuid::Uuid;
 
 use crate::inside::Inside;
 use crate::outage;
@@ -25,8 +27,9 @@ const FLOOR: Duration = Duration::from_secs(1);
 
 /// Deals with slots until the engine stops.
 pub(crate) async fn run(inside: Arc<Inside>) {
+    let mut unreadable = HashSet::new();
     while !inside.stopped.load(Ordering::Acquire) {
-        let next = look(&inside).await.unwrap_or_else(|error| {
+        let next = look(&inside, &mut unreadable).await.unwrap_or_else(|error| {
             outage::complain(&error, "slots of schedules that have come wait; trying again within a second");
             None
         });
@@ -41,33 +44,36 @@ pub(crate) async fn run(inside: Arc<Inside>) {
     }
 }
 
-/// Deals with what has come; answers how soon more does.
-async fn look(inside: &Arc<Inside>) -> Result<Option<Duration>, StoreError> {
+/// Deals with what has come; answers how soon more does. What cannot be read is said once.
+async fn look(inside: &Arc<Inside>, unreadable: &mut HashSet<Uuid>) -> Result<Option<Duration>, StoreError> {
     loop {
         let DueRecords { due, next } = inside.store.records().due(Kind::Schedule, TOGETHER).await?;
-        let mut dealt_with = 0;
+        let mut has_all = !due.is_empty();
         for record in &due {
-            dealt_with += usize::from(tick_one(inside, record).await?);
+            if let Err(why) = tick_one(inside, record).await? {
+                has_all = false;
+                if unreadable.insert(record.id) {
+                    tracing::error!(schedule = %record.id, why, "a schedule cannot be read: nothing comes of its slots");
+                }
+            }
         }
-        if due.is_empty() || dealt_with < due.len() {
+        if !has_all {
             return Ok(next);
         }
     }
 }
 
-/// Deals with one schedule; whether that is done, by whomever.
-async fn tick_one(inside: &Arc<Inside>, record: &Record) -> Result<bool, StoreError> {
-    let Some(schedule) = read(record) else { return Ok(false) };
-    let (now, id) = (inside.store.now(), ScheduleId(record.id));
-    let finished = finished(inside, &schedule).await?;
-    let draw = || inside.ids.draw(now);
-    match tick(id, schedule, now, &finished, draw) {
-        Ok(Some(ticked)) => write(inside, record, ticked).await.map(|()| true),
-        Ok(None) => Ok(true),
-        Err(error) => {
-            tracing::error!(schedule = %record.id, %error, "this schedule cannot be read, so nothing comes of its slots");
-            Ok(false)
-        }
+/// Deals with one schedule, unless another server does; or says why it cannot be read.
+async fn tick_one(inside: &Arc<Inside>, record: &Record) -> Result<Result<(), String>, StoreError> {
+    let schedule = match read(record) {
+        Ok(schedule) => schedule,
+        Err(why) => return Ok(Err(why.to_string())),
+    };
+    let (now, finished) = (inside.store.now(), finished(inside, &schedule).await?);
+    match tick(ScheduleId(record.id), schedule, now, &finished, || inside.ids.draw(now)) {
+        Ok(Some(ticked)) => write(inside, record, ticked).await.map(Ok),
+        Ok(None) => Ok(Ok(())),
+        Err(why) => Ok(Err(why.to_string())),
     }
 }
 

@@ -19,6 +19,7 @@ pub(crate) struct Job {
 /// Items and bytes of a batch.
 pub(crate) fn size(batch: &Batch) -> (usize, usize) {
     let tasks = batch.accept.iter().flat_map(|submission| &submission.tasks);
+    let tasks = tasks.chain(batch.record.iter().flat_map(|it| &it.then));
     let accepted: usize = tasks.clone().map(|task| task.payload.len()).sum();
     let settled = batch.settle.iter().filter_map(|it| it.decision.result.as_ref());
     let results: usize = settled.map(bytes::Bytes::len).sum();
@@ -27,11 +28,10 @@ pub(crate) fn size(batch: &Batch) -> (usize, usize) {
     let lines: usize = batch.logs.iter().map(|(_, lines)| lines.len()).sum();
     let logged: usize = batch.logs.iter().flat_map(|(_, lines)| lines).map(Line::bytes).sum();
     let aside: usize = batch.checkpoints.iter().map(|(_, it)| it.bytes()).sum();
-    let followers: usize = batch.record.iter().map(|it| 1 + it.then.len()).sum();
     let items = tasks.count()
         + batch.settle.len()
         + batch.hand.len()
-        + followers
+        + batch.record.len()
         + wanted
         + signs
         + lines

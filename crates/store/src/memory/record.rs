@@ -1,6 +1,7 @@
 //! Records: kept as they are said, and changed by who has seen them.
 
 use tasklane_core::accept::Submission;
+use tasklane_core::limit;
 use tasklane_core::ports::records::{Answer, Records};
 use tasklane_core::record::{DueRecords, Kind, Record, RecordQuery, RecordSet, SetRecord};
 use tasklane_core::schedule::Came;
@@ -34,6 +35,8 @@ impl Tx<'_> {
             }
         }
         self.model.slots.extend(set.slots.into_iter().map(|(slot, came)| ((id, slot), came)));
+        let first_kept = self.model.slots_of(id, None, limit::SLOTS_KEPT).last().map(|(slot, _)| *slot);
+        self.model.slots.retain(|(schedule, slot), _| *schedule != id || first_kept.is_none_or(|first| *slot >= first));
         for task in set.then {
             // Its own keys may lead to a task that is there already, or refuse it: then there is nothing to accept.
             let _ = self.accept(Submission { tasks: vec![task] });

@@ -1,6 +1,7 @@
 //! Beside the road: records are kept as they are said, and changed by who has seen them.
 
 use tasklane_core::accept::Submission;
+use tasklane_core::limit;
 use tasklane_core::ports::records::{Answer, Records};
 use tasklane_core::ports::store::Batch;
 use tasklane_core::record::{Content, DueRecords, Kind, Record, RecordQuery, RecordSet, SetRecord};
@@ -52,6 +53,12 @@ const NOTE_SLOTS: Statement = Statement {
           SELECT $1, * FROM unnest($2::bigint[], $3::smallint[], $4::uuid[])
           ON CONFLICT (schedule, slot) DO UPDATE SET came = excluded.came, task = excluded.task",
     types: &[Type::UUID, Type::INT8_ARRAY, Type::INT2_ARRAY, Type::UUID_ARRAY],
+};
+
+const FORGET_SLOTS: Statement = Statement {
+    sql: "DELETE FROM tasklane.schedule_slots WHERE schedule = $1 AND slot <= (
+            SELECT slot FROM tasklane.schedule_slots WHERE schedule = $1 ORDER BY slot DESC LIMIT 1 OFFSET $2)",
+    types: &[Type::UUID, Type::INT8],
 };
 
 const PAGE: Statement = Statement {
@@ -135,7 +142,8 @@ impl Tx<'_> {
         let slots: Vec<i64> = set.slots.iter().map(|(slot, _)| slot.as_micros()).collect();
         let (codes, tasks): (Vec<i16>, Vec<Option<Uuid>>) =
             set.slots.iter().map(|(_, came)| came_columns(*came)).unzip();
-        self.session.run(&NOTE_SLOTS, &[&set.id, &slots, &codes, &tasks]).await
+        self.session.run(&NOTE_SLOTS, &[&set.id, &slots, &codes, &tasks]).await?;
+        self.session.run(&FORGET_SLOTS, &[&set.id, &(limit::SLOTS_KEPT as i64)]).await
     }
 }
 

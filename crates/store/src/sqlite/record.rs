@@ -3,6 +3,7 @@
 use rusqlite::types::Type;
 use rusqlite::{Connection, OptionalExtension, Row};
 use tasklane_core::accept::Submission;
+use tasklane_core::limit;
 use tasklane_core::ports::records::{Answer, Records};
 use tasklane_core::ports::store::Batch;
 use tasklane_core::record::{Content, DueRecords, Kind, Record, RecordQuery, RecordSet, SetRecord};
@@ -56,6 +57,11 @@ impl Tx<'_, '_> {
             let (code, task) = came_columns(*came);
             let note = "INSERT OR REPLACE INTO schedule_slots (schedule, slot, came, task) VALUES (?, ?, ?, ?)";
             db.execute(note, (id, slot.as_micros(), code, task.map(Uuid::into_bytes)))?;
+        }
+        if !set.slots.is_empty() {
+            let forget = "DELETE FROM schedule_slots WHERE schedule = ?1 AND slot <= (
+                            SELECT slot FROM schedule_slots WHERE schedule = ?1 ORDER BY slot DESC LIMIT 1 OFFSET ?2)";
+            db.execute(forget, (id, limit::SLOTS_KEPT as i64))?;
         }
         for task in &set.then {
             // Its own keys may lead to a task that is there already, or refuse it: then there is nothing to accept.

@@ -110,6 +110,14 @@ pub async fn what_follows_a_record_comes_where_its_change_held(world: World) {
     assert!(slots(None, 9).await.is_empty());
 }
 
+pub async fn only_the_last_slots_are_remembered(world: World) {
+    let slots = |from: u32| (from..from + 600).map(|n| (beginning().plus(SECOND * n), Came::Missed)).collect();
+    let first = version(world.set(SetRecord { slots: slots(0), ..change(7, None, Some(content("", None, ""))) }).await);
+    world.set(SetRecord { slots: slots(600), ..change(7, Some(first), Some(content("", None, ""))) }).await;
+    let all = world.store.records().slots(Uuid::from_u128(7), None, 9999).await.unwrap();
+    assert_eq!((all.len(), all[999].0), (1000, beginning().plus(SECOND * 200)));
+}
+
 pub async fn records_page_by_kind_and_tenant(world: World) {
     for (id, tenant) in [(3, "a"), (1, "b"), (2, "a"), (4, "a")] {
         world.make(id, content(tenant, None, "")).await;
