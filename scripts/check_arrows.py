@@ -38,7 +38,7 @@ TEST_ARROWS = {"engine": {"store"}, "api": {"store"}}
 
 # Crate -> crates.io packages that would let it know what it must not know.
 FOREIGN = {
-    "core": {"tokio", "rusqlite", "axum", "hyper", "http", "reqwest", "tracing", "jiff"},
+    "core": {"tokio", "rusqlite", "axum", "hyper", "http", "reqwest", "tracing"},
     "store": {"axum", "hyper", "http", "reqwest", "tower"},
     "engine": {"rusqlite", "axum", "hyper", "http", "reqwest", "tower"},
     "runner": {"rusqlite", "axum", "hyper", "http", "reqwest", "tower"},
@@ -51,7 +51,7 @@ FOREIGN = {
 }
 
 SQL = r'"[^"]*\b(SELECT\s.+\sFROM|INSERT\s+INTO|DELETE\s+FROM|UPDATE\s+\w+\s+SET|CREATE\s+(TABLE|INDEX))\b'
-WALL_CLOCK = r"\b(SystemTime|Timestamp|Zoned|Utc|Local)::now\s*\("
+WALL_CLOCK = r"\b(SystemTime|Timestamp|Zoned|Utc|Local)::now\s*\(|\bTimeZone::(try_)?system\s*\("
 ENVIRONMENT = r"\benv::(var|vars|var_os|set_var)\b"
 EVERYONE = set(ARROWS) - {"bench", "stories", "word-counts", "testkit", "simulation"}
 

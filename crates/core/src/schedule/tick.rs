@@ -139,7 +139,7 @@ impl Ticked {
 /// When the task of a slot starts: up to `jitter` after it, the same whoever asks.
 pub fn start(schedule: ScheduleId, slot: Timestamp, jitter: Duration) -> Timestamp {
     let drawn = xxh3_64_with_seed(&slot.as_micros().to_le_bytes(), schedule.0.as_u64_pair().1);
-    let share = u128::from(drawn) * jitter.as_micros() >> 64;
+    let share = (u128::from(drawn) * jitter.as_micros()) >> 64;
     slot.plus(Duration::from_micros(u64::try_from(share).unwrap_or(u64::MAX)))
 }
 

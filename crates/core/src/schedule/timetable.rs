@@ -20,7 +20,7 @@ pub struct Timetable {
 
 #[derive(Debug, Clone)]
 enum Slots {
-    Of(Pattern),
+    Of(Box<Pattern>),
     Every { first: Timestamp, every: Duration },
     Once(Timestamp),
 }
@@ -54,7 +54,7 @@ impl Timetable {
         ends_at: Option<Timestamp>,
     ) -> Result<Self, TimetableError> {
         let slots = match when {
-            When::Cron { pattern, zone } => Slots::Of(Pattern::read(pattern, zone)?),
+            When::Cron { pattern, zone } => Slots::Of(Box::new(Pattern::read(pattern, zone)?)),
             When::Every(every) if *every < SECOND => return Err(TimetableError::TooOften),
             When::Every(every) if *every > limit::SCHEDULE_EVERY => return Err(TimetableError::TooSeldom),
             When::Every(every) => Slots::Every { first: starts_at.unwrap_or(at.plus(*every)), every: *every },

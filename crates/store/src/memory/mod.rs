@@ -338,14 +338,9 @@ impl Tx<'_> {
             let ruled = self.hand(id, hand);
             self.answers.hand.push(ruled);
         }
-        for (queue, state) in batch.control {
-            self.control(queue, state);
-        }
+        batch.control.into_iter().for_each(|(queue, state)| self.control(queue, state));
         self.answers.gate = batch.gate.into_iter().map(|set| self.set_gate(set)).collect();
-        for set in batch.record {
-            let held = self.set_record(set);
-            self.answers.record.push(held);
-        }
+        self.answers.record = batch.record.into_iter().map(|set| self.set_record(set)).collect();
         for submission in batch.accept {
             let accepted = self.accept(submission);
             self.answers.accept.push(accepted);

@@ -135,7 +135,8 @@ async fn a_file_of_the_first_schema_is_brought_up_to_date() {
     db.execute_batch(
         "DROP INDEX tasks_origin; ALTER TABLE tasks DROP COLUMN origin;
          ALTER TABLE leases DROP COLUMN inside; DROP TABLE logs; DROP TABLE checkpoints; DROP TABLE strands; DROP TABLE gates;
-         DROP TABLE turns; DROP TABLE cuts; ALTER TABLE lanes DROP COLUMN shared;
+         DROP TABLE turns; DROP TABLE cuts; DROP TABLE records; DROP TABLE records_versions; DROP TABLE schedule_slots;
+         ALTER TABLE lanes DROP COLUMN shared;
          DELETE FROM migrations WHERE name != '0001_tasks'; PRAGMA user_version = 1",
     )
     .unwrap();

@@ -301,10 +301,7 @@ impl Pair {
                 batch.control.push((queue.into(), QueueState::ALL[usize::from(*state)]));
             }
             Command::Gate(which, how) => batch.gate.push(set_gate(*which, *how)),
-            Command::Record(set) => {
-                let set = self.set_record(set);
-                batch.record.push(set);
-            }
+            Command::Record(set) => batch.record.push(self.set_record(set)),
             Command::Promote(most) => batch.promote = (*most).into(),
             Command::Rescue(most) => batch.rescue = (*most).into(),
             Command::Sweep(limit, how) => {
