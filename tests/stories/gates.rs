@@ -133,6 +133,26 @@ fn slots_outlive_the_server_and_come_back_when_a_worker_dies() {
 }
 
 #[test]
+fn a_purge_takes_who_waits_and_nobodys_slot() {
+    story("gates::purged", || {
+        let (scene, _file) = limited(PRINTER);
+        let task = || json!({ "type": "story", "payload": { "hold": true }, "limits": [{ "key": "printer" }] });
+        let _worker = scene.worker(Sdk::Rust, "first");
+        let ids = submit(&scene, 5, task());
+        until("two to begin", PATIENCE, || (begun(&scene, &ids) == 2).then_some(()));
+        say(&scene, &["queue", "purge", &scene.queue()]);
+        let held = || ["running", "waiting"].map(|it| gate_of(&scene, "key:printer")[it].clone());
+        until("nobody to wait", PATIENCE, || (held() == [2, 0]).then_some(()));
+        let later = submit(&scene, 1, task());
+        assert_eq!(scene.server.task(&later[0])["state"], "blocked");
+        scene.open_gate();
+        assert_eq!(scene.server.finished(&later[0])["state"], "succeeded");
+        let cancelled = ids.iter().filter(|id| scene.server.finished(id)["state"] == "cancelled").count();
+        assert_eq!((cancelled, held()), (3, [json!(0), json!(0)]));
+    });
+}
+
+#[test]
 fn a_queue_starts_no_more_in_a_time_than_its_rate() {
     story("gates::rate", || {
         let (scene, _file) = limited(PACED);

@@ -1,8 +1,8 @@
 //! From files to a database: everything goes along, what runs goes on, and until the command has ended the files are true,
 //! however often it is killed.
 
-use std::process::{Command, Output};
-use std::thread;
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -84,14 +84,15 @@ fn counts(server: &Server) -> Value {
     server.get("/v1/stats").expect(200).json()["tasks"].clone()
 }
 
-/// At moments from the first step to the middle.
+/// At once, and when it says how far it is.
 fn kill_promotions(files: &Server, url: &str) {
-    for n in 0..10_u64 {
-        let mut child = promote(files, url, &["--replace"]).spawn().unwrap();
-        thread::sleep(Duration::from_millis(35 * n));
+    for moment in ["", "copied", "reading everything back"].into_iter().cycle().take(9) {
+        let mut child = promote(files, url, &["--replace"]).stderr(Stdio::piped()).spawn().unwrap();
+        let mut said = BufReader::new(child.stderr.take().unwrap()).lines().map_while(Result::ok);
+        assert!(moment.is_empty() || said.any(|line| line.starts_with(moment)), "it did not say {moment:?}");
         let _ = child.kill();
         let ended = child.wait().unwrap();
-        assert_eq!(ended.code(), None, "kill number {n} came too late: {ended:?}");
+        assert_eq!(ended.code(), None, "the kill at {moment:?} came too late: {ended:?}");
     }
 }
 

@@ -123,6 +123,21 @@ def test_what_is_refused_takes_nothing_else_with_it(poison):
     assert said(accepted, "fail") == ([] if poison == "words" else ["id37"])
 
 
+def test_what_an_attempt_says_goes_in_one_report_at_a_time():
+    ledger = Ledger(1)
+    planner, attempt = Planner(ledger, 20.0), held(ledger, 0)
+    for _ in range(6_000):
+        attempt.log("info", "line", None)
+    with ledger.lock:
+        ledger.end(attempt, ("succeed", ""))
+        first, second = planner.plan(), planner.plan()
+        assert len(first.words[0].logs) == 5_000
+        assert second is None or not second.speaks
+        planner.answered(first, 0)
+        last = planner.plan()
+    assert len(last.words[0].logs) == 1_000 and [it.id for it, _ in last.outcomes] == ["id0"]
+
+
 def test_a_report_carries_lists_of_bounded_length():
     ledger = Ledger(1)
     attempt = held(ledger, 0)

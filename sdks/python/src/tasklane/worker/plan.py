@@ -113,6 +113,8 @@ class Planner:
         for attempt in list(ledger.due):
             if size > settings.REPORT_BYTES or lines <= 0 or len(plan.words) >= self._most_talking:
                 break
+            if attempt.in_flight:
+                continue  # What it said before comes before.
             plan.words.append(Words(attempt, now, lines))
             size += plan.words[-1].size
             lines -= len(plan.words[-1].logs) + len(plan.words[-1].checkpoints)
