@@ -72,9 +72,9 @@ impl Engine {
         let NewSchedule { name, source, rule, paused } = new;
         let (now, id) = (self.now(), self.draw_id().0);
         let schedule = Schedule::new(rule, source, now)?.paused(paused, now)?;
-        let before = Content { tenant: "".into(), name: Some(name), due: None, body: "".into() };
+        let before = Content { tenant: "".into(), name: Some(name.clone()), due: None, body: "".into() };
         self.set(id, None, Some(content(&before, &schedule))).await?;
-        self.schedule(ScheduleId(id)).await?.ok_or(ScheduleError::NotFound)
+        Ok(Scheduled { id: ScheduleId(id), name, schedule })
     }
 
     /// A schedule; `None`: there is none of that id.
@@ -106,7 +106,7 @@ impl Engine {
     /// # Errors
     /// [`ScheduleError`].
     pub async fn change_schedule(&self, id: ScheduleId, rule: Rule) -> Result<Scheduled, ScheduleError> {
-        self.alter(id, |schedule, now| schedule.with(rule.clone(), now)).await
+        self.alter(id, |schedule, now| schedule.with(rule.clone(), now).map(Some)).await
     }
 
     /// Has nothing come of a schedule's slots, or something again.
@@ -114,7 +114,7 @@ impl Engine {
     /// # Errors
     /// [`ScheduleError`].
     pub async fn pause_schedule(&self, id: ScheduleId, paused: bool) -> Result<Scheduled, ScheduleError> {
-        self.alter(id, |schedule, now| schedule.paused(paused, now)).await
+        self.alter(id, |schedule, now| schedule.paused(paused, now).map(Some)).await
     }
 
     /// Removes a schedule; tasks that were made stay. Answers with what it was.
@@ -122,17 +122,7 @@ impl Engine {
     /// # Errors
     /// [`ScheduleError`].
     pub async fn remove_schedule(&self, id: ScheduleId) -> Result<Scheduled, ScheduleError> {
-        for _ in 0..TRIES {
-            let record = self.inside().store.records().one(Kind::Schedule, id.0).await?;
-            let Some((record, was)) = record.as_ref().and_then(|it| Some((it, scheduled(it)?))) else {
-                return Err(ScheduleError::NotFound);
-            };
-            match self.set(id.0, Some(record.version), None).await {
-                Err(ScheduleError::Busy) => {}
-                done => return done.map(|()| was),
-            }
-        }
-        Err(ScheduleError::Busy)
+        self.alter(id, |_, _| Ok(None)).await
     }
 
     /// Makes a schedule's task now, beside its slots and whatever else runs.
@@ -179,21 +169,22 @@ impl Engine {
         self.inside().store.records().slots(id.0, before, most).await
     }
 
+    /// Makes a schedule what `change` makes of it, or removes it; answers with what it is now, or was.
     async fn alter(
         &self,
         id: ScheduleId,
-        change: impl Fn(Schedule, Timestamp) -> Result<Schedule, TimetableError>,
+        change: impl Fn(Schedule, Timestamp) -> Result<Option<Schedule>, TimetableError>,
     ) -> Result<Scheduled, ScheduleError> {
         for _ in 0..TRIES {
             let record = self.inside().store.records().one(Kind::Schedule, id.0).await?;
             let Some((record, was)) = record.as_ref().and_then(|it| Some((it, scheduled(it)?))) else {
                 return Err(ScheduleError::NotFound);
             };
-            let schedule = change(was.schedule, self.now())?;
-            match self.set(id.0, Some(record.version), Some(content(&record.content, &schedule))).await {
-                Ok(()) => return Ok(Scheduled { id, name: was.name, schedule }),
+            let changed = change(was.schedule.clone(), self.now())?;
+            let to = changed.as_ref().map(|it| content(&record.content, it));
+            match self.set(id.0, Some(record.version), to).await {
                 Err(ScheduleError::Busy) => {}
-                Err(error) => return Err(error),
+                done => return done.map(|()| Scheduled { schedule: changed.unwrap_or(was.schedule), ..was }),
             }
         }
         Err(ScheduleError::Busy)

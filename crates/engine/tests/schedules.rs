@@ -6,31 +6,16 @@ mod world;
 
 use std::time::Duration;
 
-use tasklane_core::accept::UniquePolicy;
 use tasklane_core::outcome::Outcome;
 use tasklane_core::ports::store::TaskFilter;
 use tasklane_core::schedule::template::Template;
-use tasklane_core::schedule::{Came, CatchUp, Missed, Overlap, Rule, ScheduleId, Source, When};
+use tasklane_core::schedule::{Came, Overlap, Rule, ScheduleId, Source, When};
 use tasklane_core::state::State;
-use tasklane_core::task::Spec;
 use tasklane_engine::{NewSchedule, ScheduleError, Scheduled};
 use world::{SECOND, World};
 
 fn rule(every: Duration, overlap: Overlap) -> Rule {
-    let task = Template {
-        queue: "default".into(),
-        task_type: "a".into(),
-        tenant: "".into(),
-        payload: "\"{slot}\"".into(),
-        priority: 0,
-        limits: Vec::new(),
-        spec: Spec::default(),
-        start_deadline: None,
-        deadline: None,
-        unique_policy: UniquePolicy::Return,
-    };
-    let missed = Missed { policy: CatchUp::One, ..Missed::default() };
-    Rule { when: When::Every(every), starts_at: None, ends_at: None, overlap, missed, jitter: Duration::ZERO, task }
+    Rule { overlap, ..Rule::new(When::Every(every), Template::new("default", "a", "\"{slot}\"")) }
 }
 
 async fn make(world: &World, name: &str, rule: Rule) -> Result<Scheduled, ScheduleError> {

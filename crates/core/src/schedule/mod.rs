@@ -122,6 +122,14 @@ pub struct Rule {
     pub task: Template,
 }
 
+impl Rule {
+    /// A rule with nothing said but when and what.
+    pub fn new(when: When, task: Template) -> Self {
+        let (overlap, missed, jitter) = (Overlap::default(), Missed::default(), Duration::ZERO);
+        Self { when, starts_at: None, ends_at: None, overlap, missed, jitter, task }
+    }
+}
+
 /// Who set a schedule up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

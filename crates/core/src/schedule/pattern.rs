@@ -68,11 +68,6 @@ impl Pattern {
         next.map(|at| Timestamp::from_micros(at.as_microsecond()))
     }
 
-    /// In words, as `croner` describes it.
-    pub fn describe(&self) -> String {
-        self.cron.describe()
-    }
-
     /// No time of the clock that comes after `after` stands before what the clock shows then: the times of a gap come at its
     /// end, and those of a repetition the first time.
     fn next_by_clock(&self, after: jiff::Timestamp) -> Option<jiff::Timestamp> {

@@ -40,6 +40,22 @@ pub struct Template {
 }
 
 impl Template {
+    /// A task of which nothing is said but its queue, its type and its payload.
+    pub fn new(queue: &str, task_type: &str, payload: &str) -> Self {
+        Self {
+            queue: queue.into(),
+            task_type: task_type.into(),
+            tenant: "".into(),
+            payload: payload.into(),
+            priority: 0,
+            limits: Vec::new(),
+            spec: Spec::default(),
+            start_deadline: None,
+            deadline: None,
+            unique_policy: UniquePolicy::default(),
+        }
+    }
+
     /// The task of a slot, which starts at `start`.
     pub fn task(&self, id: TaskId, slot: Slot, start: Timestamp, zone: &TimeZone) -> NewTask {
         let payload = Stamp { at: slot.at, zone }.write_into(&self.payload);

@@ -2,9 +2,8 @@
 
 use std::time::Duration;
 
-use xxhash_rust::xxh3::xxh3_64_with_seed;
-
 use jiff::tz::TimeZone;
+use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use super::timetable::{Timetable, TimetableError};
 use super::{Came, CatchUp, Missed, Overlap, Schedule, ScheduleId, Slot};
@@ -73,7 +72,7 @@ pub struct Ticked {
     pub schedule: Schedule,
     /// Tasks to accept with it.
     pub make: Vec<NewTask>,
-    /// Tasks to cancel once that is done.
+    /// Tasks to cancel once that is done; some may have been told before.
     pub cancel: Vec<TaskId>,
     /// What the slots came to.
     pub slots: Vec<(Timestamp, Came)>,
@@ -112,7 +111,8 @@ impl Ticked {
         };
         // Each of them would be replaced by the next.
         self.slots.extend(replaced.iter().map(|slot| (*slot, Came::Overlapped)));
-        self.cancel.append(&mut self.schedule.unfinished);
+        // They stay known until they have finished: should nobody come to cancel them now, the next slot has it done.
+        self.cancel.clone_from(&self.schedule.unfinished);
         self.fill_one(id, *last, &zone, &mut draw);
     }
 
@@ -152,8 +152,6 @@ mod tests {
     use super::super::template::Template;
     use super::super::{Rule, Source, When};
     use super::*;
-    use crate::accept::UniquePolicy;
-    use crate::task::Spec;
 
     const MINUTE: Duration = Duration::from_secs(60);
 
@@ -207,20 +205,8 @@ mod tests {
     }
 
     fn rule(when: When, overlap: Overlap) -> Rule {
-        let task = Template {
-            queue: "q".into(),
-            task_type: "t".into(),
-            tenant: "".into(),
-            payload: "\"{slot.unix}\"".into(),
-            priority: 0,
-            limits: Vec::new(),
-            spec: Spec::default(),
-            start_deadline: None,
-            deadline: None,
-            unique_policy: UniquePolicy::Return,
-        };
-        let (missed, jitter) = (missed(CatchUp::None), Duration::ZERO);
-        Rule { when, starts_at: None, ends_at: None, overlap, missed, jitter, task }
+        let task = Template::new("q", "t", "\"{slot.unix}\"");
+        Rule { overlap, missed: missed(CatchUp::None), ..Rule::new(when, task) }
     }
 
     /// A tick at each of these seconds, of which the tasks made at the first are finished by the last; what slots came to,
@@ -259,6 +245,24 @@ mod tests {
             (Overlap::Replace, [10, 30, 40], "momm", 2),
         ] {
             assert_eq!(ticks(overlap, at_seconds), (came.to_owned(), cancelled), "{overlap:?}");
+        }
+    }
+
+    #[test]
+    fn who_is_to_be_replaced_is_cancelled_until_he_has_finished() {
+        let rule = rule(When::Every(Duration::from_secs(10)), Overlap::Replace);
+        let (mut schedule, mut drawn) = (Schedule::new(rule, Source::Caller, at(0)).unwrap(), 0);
+        for (now, finished, cancelled) in
+            [(10, None, vec![]), (20, None, vec![1]), (30, None, vec![1, 2]), (40, Some(1), vec![2, 3])]
+        {
+            let draw = || {
+                drawn += 1;
+                TaskId(Uuid::from_u128(drawn))
+            };
+            let finished: Vec<TaskId> = finished.map(|it| TaskId(Uuid::from_u128(it))).into_iter().collect();
+            let ticked = tick(ScheduleId(Uuid::nil()), schedule, at(now), &finished, draw).unwrap().unwrap();
+            assert_eq!(ticked.cancel.iter().map(|it| it.0.as_u128()).collect::<Vec<_>>(), cancelled, "{now}");
+            schedule = ticked.schedule;
         }
     }
 

@@ -44,8 +44,10 @@ impl Tx<'_, '_> {
         let version = db.query_row(next, [kind], |row| number(row, 0))?;
         match &set.to {
             Some(Content { tenant, name, due, body }) => {
-                let keep = "INSERT OR REPLACE INTO records (kind, id, version, tenant, name, due, body)
-                            VALUES (?, ?, ?, ?, ?, ?, ?)";
+                let keep =
+                    "INSERT INTO records (kind, id, version, tenant, name, due, body) VALUES (?, ?, ?, ?, ?, ?, ?)
+                            ON CONFLICT (kind, id) DO UPDATE SET version = excluded.version, tenant = excluded.tenant,
+                              name = excluded.name, due = excluded.due, body = excluded.body";
                 db.execute(keep, (kind, id, version as i64, tenant, name, due.map(Timestamp::as_micros), body))?;
             }
             None => {
