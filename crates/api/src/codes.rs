@@ -44,6 +44,11 @@ const CAUSES: &[(&str, &str, &str)] = &[
         "See `tasklane queue ls` for those there are.",
     ),
     (
+        "schedule_not_found",
+        "There is no schedule with this id. It may have been removed; its tasks stay.",
+        "See `tasklane schedule ls` for those there are.",
+    ),
+    (
         "task_not_found",
         "There is no task with this id. It may have been deleted, or kept as long as final tasks are kept.",
         "See `tasklane ls` for those there are.",
@@ -70,9 +75,19 @@ const CAUSES: &[(&str, &str, &str)] = &[
         "See `tasklane get ID` for where it stands. What is final can be retried or rerun.",
     ),
     (
+        "name_taken",
+        "Another one of the same tenant has this name.",
+        "Take another name, or change the one that has it.",
+    ),
+    (
         "queue_draining",
         "The queue was told to take nothing new.",
         "`tasklane queue resume NAME`, or submit to another queue.",
+    ),
+    (
+        "set_by_config",
+        "It is set up by a configuration file, and the next start of a server would undo what was asked for.",
+        "Change the file and start the server anew. A schedule can be paused and run by hand all the same.",
     ),
     (
         "task_not_finished",

@@ -6,7 +6,7 @@ use http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderName, HeaderValue, StatusCode};
 use tasklane_core::accept;
 use tasklane_core::error::{HandError, Refusal, StoreError};
-use tasklane_engine::{HandCallError, RerunError, SubmitError};
+use tasklane_engine::{HandCallError, RerunError, ScheduleError, SubmitError};
 use tasklane_wire::json::JsonError;
 use tasklane_wire::problem::{FieldError, MEDIA_TYPE, Problem};
 use tasklane_wire::read::{Findings, Mistake};
@@ -38,13 +38,16 @@ codes! {
     GATE_NOT_FOUND = 404 "gate_not_found" "No such gate";
     NOT_FOUND = 404 "not_found" "No such route";
     QUEUE_NOT_FOUND = 404 "queue_not_found" "No such queue";
+    SCHEDULE_NOT_FOUND = 404 "schedule_not_found" "No such schedule";
     TASK_NOT_FOUND = 404 "task_not_found" "No such task";
     TYPE_NOT_FOUND = 404 "type_not_found" "No such type";
     METHOD_NOT_ALLOWED = 405 "method_not_allowed" "Not by that method";
     BODY_TIMEOUT = 408 "body_timeout" "The body came too slowly";
     ID_TAKEN = 409 "id_taken" "The id is taken";
     INVALID_TRANSITION = 409 "invalid_transition" "The task's state does not allow it";
+    NAME_TAKEN = 409 "name_taken" "The name is taken";
     QUEUE_DRAINING = 409 "queue_draining" "The queue takes nothing new";
+    SET_BY_CONFIG = 409 "set_by_config" "The configuration says what it is";
     TASK_NOT_FINISHED = 409 "task_not_finished" "The task is not finished";
     UNIQUE_HELD = 409 "unique_held" "The unique key is held";
     PAYLOAD_TOO_LARGE = 413 "payload_too_large" "Too large";
@@ -267,6 +270,25 @@ impl From<HandCallError> for Refused {
     }
 }
 
+impl From<ScheduleError> for Refused {
+    fn from(error: ScheduleError) -> Self {
+        let text = error.to_string();
+        match error {
+            ScheduleError::NotFound => schedule_not_found(),
+            ScheduleError::NameTaken => {
+                Self::new(NAME_TAKEN, format!("{text}; take another name, or change that one: GET /v1/schedules?name="))
+            }
+            ScheduleError::OfConfig => {
+                Self::new(SET_BY_CONFIG, format!("{text}; change it there and start the server anew, or pause it"))
+            }
+            ScheduleError::Timetable(error) => Self::new(INVALID, error.to_string()),
+            ScheduleError::Busy => Self::new(TOO_BUSY, text).retry_after(SOON),
+            ScheduleError::Submit(error) => error.into(),
+            ScheduleError::Store(error) => error.into(),
+        }
+    }
+}
+
 impl From<RerunError> for Refused {
     fn from(error: RerunError) -> Self {
         match error {
@@ -279,6 +301,11 @@ impl From<RerunError> for Refused {
 /// There is no such task.
 pub(crate) fn task_not_found() -> Refused {
     Refused::new(TASK_NOT_FOUND, "there is no task with this id; it may have been deleted or kept long enough")
+}
+
+/// There is no such schedule.
+pub(crate) fn schedule_not_found() -> Refused {
+    Refused::new(SCHEDULE_NOT_FOUND, "there is no schedule with this id; GET /v1/schedules tells of all")
 }
 
 /// There is no such route.

@@ -15,6 +15,12 @@ pub const BATCH_BODY: usize = 32 << 20;
 pub const REPORT_BODY: usize = 32 << 20;
 /// Longest body of a lease request.
 pub const LEASE_BODY: usize = 1 << 20;
+/// Longest body of a schedule.
+pub const SCHEDULE_BODY: usize = limit::SCHEDULE_PAYLOAD_BYTES + SLACK;
+/// How deep a schedule's payload lies in its body.
+pub const SCHEDULE_DEPTH: usize = 2;
+/// Most slots of a preview.
+pub const PREVIEW: usize = 1000;
 /// Longest body of an action.
 pub const ACTION_BODY: usize = 64 << 10;
 

@@ -31,6 +31,7 @@ impl Seen {
             Method::HEAD => "HEAD",
             Method::POST => "POST",
             Method::PUT => "PUT",
+            Method::PATCH => "PATCH",
             Method::DELETE => "DELETE",
             _ => "other",
         };

@@ -82,8 +82,13 @@ impl Query {
 
     /// A page's size, from 1 to `most`.
     pub fn limit(&mut self, most: usize) -> Option<usize> {
+        self.count("limit", most)
+    }
+
+    /// A number of things, from 1 to `most`.
+    pub fn count(&mut self, name: &str, most: usize) -> Option<usize> {
         let wanted = format!("a whole number from 1 to {most}");
-        self.read("limit", &wanted, |text| {
+        self.read(name, &wanted, |text| {
             let digits = !text.is_empty() && text.bytes().all(|it| it.is_ascii_digit());
             text.parse().ok().filter(|it| digits && (1..=most).contains(it))
         })

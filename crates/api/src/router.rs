@@ -16,10 +16,10 @@ use crate::openapi;
 use crate::request_id::RequestIds;
 use crate::route::{Access, Handler, Route, Verb, groups};
 use crate::service;
-use crate::v1::{events, gates, leases, queues, reports, stats, tasks, types, workers};
+use crate::v1::{events, gates, leases, queues, reports, schedules, stats, tasks, types, workers};
 
 use Access::{Admin, Everyone, Read, Submit, Work};
-use Verb::{Delete, Get, Post, Put};
+use Verb::{Delete, Get, Patch, Post, Put};
 
 const fn route(verb: Verb, path: &'static str, access: Access, handler: Handler) -> Route {
     Route { verb, path, access, handler, dialect: None }
@@ -65,6 +65,17 @@ const ROUTES: &[Route] = &[
     route(Get, "/v1/gates/{gate}", Read, |it| Box::pin(gates::get(it))),
     route(Put, "/v1/gates/{gate}", Admin, |it| Box::pin(gates::put(it))),
     route(Delete, "/v1/gates/{gate}", Admin, |it| Box::pin(gates::delete(it))),
+    route(Post, "/v1/schedules", Submit, |it| Box::pin(schedules::make(it))),
+    route(Post, "/v1/schedules:preview", Read, |it| Box::pin(schedules::preview_of(it))),
+    route(Get, "/v1/schedules", Read, |it| Box::pin(schedules::list(it))),
+    route(Get, "/v1/schedules/{schedule}", Read, |it| Box::pin(schedules::get(it))),
+    route(Patch, "/v1/schedules/{schedule}", Submit, |it| Box::pin(schedules::change(it))),
+    route(Delete, "/v1/schedules/{schedule}", Submit, |it| Box::pin(schedules::delete(it))),
+    route(Get, "/v1/schedules/{schedule}/preview", Read, |it| Box::pin(schedules::preview(it))),
+    route(Get, "/v1/schedules/{schedule}/runs", Read, |it| Box::pin(schedules::runs(it))),
+    route(Post, "/v1/schedules/{schedule}:run", Submit, |it| Box::pin(schedules::run(it))),
+    route(Post, "/v1/schedules/{schedule}:pause", Submit, |it| Box::pin(schedules::pause(it))),
+    route(Post, "/v1/schedules/{schedule}:resume", Submit, |it| Box::pin(schedules::resume(it))),
     route(Get, "/v1/types", Read, |it| Box::pin(types::list(it))),
     route(Get, "/v1/types/{type}", Read, |it| Box::pin(types::get(it))),
     route(Get, "/v1/workers", Read, |it| Box::pin(workers::list(it))),

@@ -88,6 +88,12 @@ pub const RATE_COUNT: RangeInclusive<u32> = 1..=1_000_000;
 pub const RATE_PER: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(366 * 24 * 3600);
 /// Slots of a schedule of which it is remembered what they came to: the last ones.
 pub const SLOTS_KEPT: usize = 1_000;
+/// Longest payload of a schedule's task in bytes: it is read and written with each slot.
+pub const SCHEDULE_PAYLOAD_BYTES: usize = 64 << 10;
+/// Most slots that are caught up with at once.
+pub const MISSED: u32 = 1_000;
+/// How long after its slot a task may start at most.
+pub const JITTER: Duration = Duration::from_secs(24 * 3600);
 /// The longest time between two slots of a schedule.
 pub const SCHEDULE_EVERY: Duration = Duration::from_secs(366 * 24 * 3600);
 /// Most moments of starts that a gate with a rate tells apart; where there are more, its room comes back up to a

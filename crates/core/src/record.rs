@@ -9,6 +9,7 @@ use uuid::Uuid;
 
 use crate::accept::NewTask;
 use crate::schedule::Came;
+use crate::task::TaskId;
 use crate::time::Timestamp;
 
 /// What a record is about.
@@ -71,6 +72,21 @@ pub struct SetRecord {
     pub slots: Vec<(Timestamp, Came)>,
 }
 
+impl SetRecord {
+    /// What its slots came to where its tasks were accepted like this: each became the task named, or was refused.
+    pub fn slots_of(&self, accepted: &[Option<TaskId>]) -> Vec<(Timestamp, Came)> {
+        let came_to = |made: TaskId| {
+            let nth = self.then.iter().position(|it| it.id == made);
+            nth.map_or(Some(made), |nth| accepted.get(nth).copied().flatten())
+        };
+        let slot = |(slot, came): &(Timestamp, Came)| match came {
+            Came::Made(task) => (*slot, came_to(*task).map_or(Came::Refused, Came::Made)),
+            other => (*slot, *other),
+        };
+        self.slots.iter().map(slot).collect()
+    }
+}
+
 /// What became of a change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RecordSet {
@@ -103,6 +119,8 @@ pub struct RecordQuery {
     pub kind: Kind,
     /// Of this tenant; `None` is all.
     pub tenant: Option<Box<str>>,
+    /// Of this name; `None` is any or none.
+    pub name: Option<Box<str>>,
     /// Those after this one.
     pub after: Option<Uuid>,
     /// At most so many.

@@ -53,5 +53,5 @@ pub use calls::{
 pub use handle::Engine;
 pub use local::LocalSource;
 pub use options::Options;
-pub use schedules::{NewSchedule, ScheduleError, Scheduled};
+pub use schedules::{NewSchedule, Run, ScheduleChange, ScheduleError, ScheduleQuery, Scheduled};
 pub use stream::{EventStream, Following, Said, TaskStream};

@@ -90,7 +90,7 @@ async fn finished(inside: &Arc<Inside>, schedule: &Schedule) -> Result<Vec<TaskI
 async fn write(inside: &Arc<Inside>, record: &Record, ticked: Ticked) -> Result<(), StoreError> {
     let Ticked { schedule, make, cancel, slots } = ticked;
     let (kind, id, seen) = (record.kind, record.id, Some(record.version));
-    let to = Some(content(&record.content, &schedule));
+    let to = Some(content(record.content.name.as_deref().unwrap_or_default(), &schedule));
     let set = SetRecord { kind, id, seen, to, then: make, slots };
     let answers = inside.commit(Batch { record: vec![set], ..Batch::default() }).await?.answers;
     if let Some(RecordSet::Held(_)) = answers.record.first()

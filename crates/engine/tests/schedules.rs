@@ -11,7 +11,7 @@ use tasklane_core::ports::store::TaskFilter;
 use tasklane_core::schedule::template::Template;
 use tasklane_core::schedule::{Came, Overlap, Rule, ScheduleId, Source, When};
 use tasklane_core::state::State;
-use tasklane_engine::{NewSchedule, ScheduleError, Scheduled};
+use tasklane_engine::{NewSchedule, ScheduleChange, ScheduleError, ScheduleQuery, Scheduled};
 use world::{SECOND, World};
 
 fn rule(every: Duration, overlap: Overlap) -> Rule {
@@ -102,13 +102,63 @@ async fn paused_changed_run_by_hand_and_removed() {
     assert_eq!(resumed.schedule.due().unwrap().since(world.engine.now()), 5 * SECOND);
     tokio::time::sleep(6 * SECOND).await;
     assert_eq!(made(&world).await.len(), 2);
-    let changed = world.engine.change_schedule(id, rule(100 * SECOND, Overlap::Allow)).await.unwrap();
+    let changed = world.engine.change_schedule(id, |was| ScheduleChange {
+        name: was.name.clone(),
+        rule: rule(100 * SECOND, Overlap::Allow),
+        paused: was.schedule.paused,
+    });
+    let changed = changed.await.unwrap();
     assert_eq!(world.engine.upcoming(id, 1).await.unwrap(), [changed.schedule.due().unwrap()]);
-    assert_eq!(world.engine.schedules(None, None, 9).await.unwrap(), [changed]);
+    assert_eq!(world.engine.schedules(ScheduleQuery { most: 9, ..ScheduleQuery::default() }).await.unwrap(), [changed]);
     tokio::time::sleep(30 * SECOND).await;
     assert_eq!(made(&world).await.len(), 2);
     world.engine.remove_schedule(id).await.unwrap();
     tokio::time::sleep(200 * SECOND).await;
     assert_eq!((made(&world).await.len(), world.engine.schedule(id).await.unwrap()), (2, None));
     assert!(matches!(world.engine.remove_schedule(id).await, Err(ScheduleError::NotFound)));
+}
+
+/// The names of all schedules, with who set them up and their lengths.
+async fn all(world: &World) -> Vec<(String, Source, u64)> {
+    let page = world.engine.schedules(ScheduleQuery { most: 9, ..ScheduleQuery::default() }).await.unwrap();
+    let every = |it: &Scheduled| if let When::Every(every) = it.schedule.rule.when { every.as_secs() } else { 0 };
+    page.iter().map(|it| (it.name.to_string(), it.schedule.source, every(it))).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_configuration_is_applied_without_doubles_and_only_it_changes_its_own() {
+    let world = World::new();
+    make(&world, "by hand", rule(7 * SECOND, Overlap::Allow)).await.unwrap();
+    make(&world, "b", rule(7 * SECOND, Overlap::Allow)).await.unwrap();
+    let said = |name: &str, seconds| NewSchedule {
+        name: name.into(),
+        source: Source::Config,
+        rule: rule(seconds * SECOND, Overlap::Allow),
+        paused: false,
+    };
+    let configure = async |said| world.engine.configure_schedules(said).await.unwrap();
+    configure(vec![said("a", 5), said("b", 5)]).await;
+    let of = |name: &str, source, seconds| (name.to_owned(), source, seconds);
+    let by_hand = of("by hand", Source::Caller, 7);
+    assert_eq!(all(&world).await, [by_hand.clone(), of("b", Source::Config, 5), of("a", Source::Config, 5)]);
+    let query = ScheduleQuery { name: Some("a".into()), most: 1, ..ScheduleQuery::default() };
+    let before = world.engine.schedules(query.clone()).await.unwrap().remove(0);
+    let refused = world.engine.remove_schedule(before.id).await;
+    assert!(matches!(refused, Err(ScheduleError::OfConfig)), "{refused:?}");
+    let paused = world.engine.pause_schedule(before.id, true).await.unwrap();
+    configure(vec![said("a", 5)]).await;
+    assert_eq!(all(&world).await, [by_hand.clone(), of("a", Source::Config, 5)]);
+    assert_eq!(world.engine.schedules(query).await.unwrap(), [paused], "nothing else was said, so nothing changed");
+    configure(vec![said("a", 6)]).await;
+    assert_eq!(all(&world).await, [by_hand, of("a", Source::Config, 6)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_tells_where_its_task_stands() {
+    let world = World::new();
+    let schedule = make(&world, "s", rule(10 * SECOND, Overlap::Skip)).await.unwrap();
+    tokio::time::sleep(25 * SECOND).await;
+    let runs = world.engine.runs(schedule.id, None, 9).await.unwrap();
+    let told: Vec<_> = runs.iter().map(|(_, came, state)| (matches!(came, Came::Made(_)), *state)).collect();
+    assert_eq!(told, [(false, None), (true, Some(State::Queued))]);
 }

@@ -22,4 +22,5 @@ pub mod overview;
 pub mod page;
 pub mod queue;
 pub mod report;
+pub mod schedule;
 pub mod task;

@@ -88,6 +88,12 @@ impl Findings {
         self.list.iter().any(|it| it.0 == mistake)
     }
 
+    /// Whether something is wrong with this very value.
+    pub fn name(&self, at: &Path<'_>) -> bool {
+        let pointer = at.pointer();
+        self.list.iter().any(|it| it.1.path == pointer)
+    }
+
     /// What is wrong, in the order of the request.
     pub fn into_errors(self) -> Vec<FieldError> {
         self.list.into_iter().map(|it| it.1).collect()
@@ -202,6 +208,17 @@ pub fn string<'a>(value: Value<'a>, at: &Path<'_>, findings: &mut Findings) -> O
         findings.wrong_type(at, "a string", value);
     }
     text
+}
+
+/// What one of these words stands for.
+pub fn word<T: Copy>(value: Value<'_>, words: &[(&str, T)], at: &Path<'_>, findings: &mut Findings) -> Option<T> {
+    let text = string(value, at, findings)?;
+    let found = words.iter().find(|it| it.0 == text).map(|it| it.1);
+    if found.is_none() {
+        let all: Vec<_> = words.iter().map(|it| it.0).collect();
+        findings.invalid(at, format!("must be one of {}", all.join(", ")));
+    }
+    found
 }
 
 /// A truth value.

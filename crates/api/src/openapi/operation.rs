@@ -123,6 +123,7 @@ impl Operation {
         let (name, _) = name.split_once('}')?;
         let schema = match name {
             "task" => schema::of("TaskId"),
+            "schedule" => schema::of("ScheduleId"),
             "type" => schema::of("TypeName"),
             _ => schema::of("Name"),
         };

@@ -7,12 +7,13 @@ use super::operation::Content::{self, Assets, Events, Json, JsonOrEvents, Nothin
 use super::operation::Kind::{Count, Named, Text, Words};
 use super::operation::{Operation, Parameter};
 use crate::error::{
-    BAD_CURSOR, Code, GATE_NOT_FOUND, ID_TAKEN, IDEMPOTENCY_MISMATCH, INVALID, INVALID_TRANSITION, NOT_FOUND,
-    NOT_READY, NOT_SUPPORTED, QUEUE_DRAINING, QUEUE_NOT_FOUND, TASK_FAILED, TASK_NOT_FINISHED, TASK_NOT_FOUND,
-    TOO_MANY_GATES, TOO_MANY_LANES, TOO_MANY_STREAMS, TOO_MANY_TASKS, TYPE_NOT_FOUND, UNIQUE_HELD,
+    BAD_CURSOR, Code, GATE_NOT_FOUND, ID_TAKEN, IDEMPOTENCY_MISMATCH, INVALID, INVALID_TRANSITION, NAME_TAKEN,
+    NOT_FOUND, NOT_READY, NOT_SUPPORTED, QUEUE_DRAINING, QUEUE_NOT_FOUND, SCHEDULE_NOT_FOUND, SET_BY_CONFIG,
+    TASK_FAILED, TASK_NOT_FINISHED, TASK_NOT_FOUND, TOO_BUSY, TOO_MANY_GATES, TOO_MANY_LANES, TOO_MANY_STREAMS,
+    TOO_MANY_TASKS, TYPE_NOT_FOUND, UNIQUE_HELD,
 };
 use crate::limits;
-use crate::route::Verb::{self, Delete, Get, Post, Put};
+use crate::route::Verb::{self, Delete, Get, Patch, Post, Put};
 
 /// What may be wrong with a new task, whoever makes it.
 const SUBMIT: &[Code] = &[
@@ -39,6 +40,9 @@ const BATCH: &[Code] = &[
 const NO_TASK: &[Code] = &[TASK_NOT_FOUND];
 const NO_QUEUE: &[Code] = &[QUEUE_NOT_FOUND];
 const NO_GATE: &[Code] = &[GATE_NOT_FOUND];
+const NO_SCHEDULE: &[Code] = &[SCHEDULE_NOT_FOUND];
+const OF_CONFIG: &[Code] = &[SCHEDULE_NOT_FOUND, SET_BY_CONFIG, TOO_BUSY];
+const RUN: &[Code] = &[SCHEDULE_NOT_FOUND, UNIQUE_HELD, QUEUE_DRAINING, NOT_SUPPORTED, TOO_MANY_LANES, TOO_MANY_GATES];
 const BY_HAND: &[Code] = &[TASK_NOT_FOUND, INVALID_TRANSITION, UNIQUE_HELD];
 
 const WAIT: Parameter =
@@ -47,6 +51,14 @@ const CURSOR: Parameter = parameter("cursor", Text, "`next_cursor` of the page b
 const NAMES: &[Parameter] = &[parameter("limit", Count(limits::PAGE_NAMES), "Most items of the page."), CURSOR];
 const TENANT: &[Parameter] =
     &[parameter("tenant", Named("Name"), "Whose, where it is the gate of a key; * is every tenant's.")];
+const COUNT: &[Parameter] = &[parameter("count", Count(limits::PREVIEW), "How many slots; 10 unless said.")];
+const SCHEDULES: &[Parameter] = &[
+    parameter("tenant", Named("Name"), "Whose tasks are of this tenant."),
+    parameter("name", Named("Name"), "Of this name."),
+    parameter("limit", Count(limit::PAGE_ITEMS), "Most items of the page."),
+    CURSOR,
+];
+const RUNS: &[Parameter] = &[parameter("limit", Count(limit::PAGE_ITEMS), "Most items of the page."), CURSOR];
 const LIST: &[Parameter] = &[
     parameter("state", Named("State"), "In this state."),
     parameter("type", Named("TypeName"), "Of this type."),
@@ -222,6 +234,46 @@ pub(crate) const OPERATIONS: &[Operation] = &[
         .query(TENANT)
         .answers(&[(200, Json("Gate"))])
         .problems(NO_GATE),
+    operation(Post, "/v1/schedules", "Set up a schedule.")
+        .takes(Takes("NewSchedule"))
+        .answers(&[(201, Json("Schedule"))])
+        .problems(&[NAME_TAKEN, NOT_SUPPORTED]),
+    operation(Post, "/v1/schedules:preview", "The slots of a schedule that is not set up, in UTC and in its zone.")
+        .query(COUNT)
+        .takes(Takes("ScheduleTimes"))
+        .answers(&[(200, Json("SlotList"))]),
+    operation(Get, "/v1/schedules", "Schedules, in the order in which they were made.")
+        .query(SCHEDULES)
+        .answers(&[(200, Json("SchedulePage"))])
+        .problems(&[BAD_CURSOR]),
+    operation(Get, "/v1/schedules/{schedule}", "A schedule.").answers(&[(200, Json("Schedule"))]).problems(NO_SCHEDULE),
+    operation(Patch, "/v1/schedules/{schedule}", "Change what is said of a schedule; the rest stays.")
+        .takes(Takes("ScheduleChange"))
+        .answers(&[(200, Json("Schedule"))])
+        .problems(&[SCHEDULE_NOT_FOUND, NAME_TAKEN, SET_BY_CONFIG, NOT_SUPPORTED]),
+    operation(Delete, "/v1/schedules/{schedule}", "Remove a schedule; its tasks stay. The answer is what it was.")
+        .answers(&[(200, Json("Schedule"))])
+        .problems(OF_CONFIG),
+    operation(Get, "/v1/schedules/{schedule}/preview", "The next slots of a schedule, in UTC and in its zone.")
+        .query(COUNT)
+        .answers(&[(200, Json("SlotList"))])
+        .problems(NO_SCHEDULE),
+    operation(Get, "/v1/schedules/{schedule}/runs", "What the last slots of a schedule came to, newest first.")
+        .query(RUNS)
+        .answers(&[(200, Json("RunPage"))])
+        .problems(&[SCHEDULE_NOT_FOUND, BAD_CURSOR]),
+    operation(Post, "/v1/schedules/{schedule}:run", "Make a schedule's task now, beside its slots.")
+        .takes(Empty)
+        .answers(&[(200, Json("Task"))])
+        .problems(RUN),
+    operation(Post, "/v1/schedules/{schedule}:pause", "Have nothing come of a schedule's slots.")
+        .takes(Empty)
+        .answers(&[(200, Json("Schedule"))])
+        .problems(NO_SCHEDULE),
+    operation(Post, "/v1/schedules/{schedule}:resume", "Go on with a schedule; what came meanwhile was not missed.")
+        .takes(Empty)
+        .answers(&[(200, Json("Schedule"))])
+        .problems(NO_SCHEDULE),
     operation(Get, "/v1/types", "Types that have tasks or that a worker serves.")
         .query(NAMES)
         .answers(&[(200, Json("TypePage"))])

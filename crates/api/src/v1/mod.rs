@@ -5,6 +5,7 @@ pub(crate) mod gates;
 pub(crate) mod leases;
 pub(crate) mod queues;
 pub(crate) mod reports;
+pub(crate) mod schedules;
 pub(crate) mod stats;
 pub(crate) mod tasks;
 pub(crate) mod types;

@@ -14,7 +14,7 @@ async fn what_is_no_route_is_not_found() {
         "/v1/task",
         "/v1/tasks/",
         "/v2/tasks",
-        "/v1/schedules",
+        "/v1/schedule",
         "/v1/tasks:explode",
         "/v1/tasksx",
         "/nope",

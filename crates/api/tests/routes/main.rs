@@ -14,6 +14,7 @@ mod notes;
 mod overview;
 mod queues;
 mod reads;
+mod schedules;
 mod streams;
 mod submit;
 mod world;

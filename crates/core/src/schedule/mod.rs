@@ -58,6 +58,12 @@ impl When {
     }
 }
 
+/// A moment as the clock of a zone shows it, with how far that is from UTC: `2026-03-29T03:00:00+02:00`.
+pub fn local(at: Timestamp, zone: &TimeZone) -> String {
+    let Ok(at) = jiff::Timestamp::from_microsecond(at.as_micros()) else { return String::new() };
+    at.to_zoned(zone.clone()).strftime("%FT%T%:z").to_string()
+}
+
 /// What a slot does while a task of an earlier one is not finished.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -206,8 +212,10 @@ impl Schedule {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Came {
-    /// Its task.
+    /// Its task, or the one that its unique key led to.
     Made(TaskId),
+    /// Nothing: its task was not accepted, such as by a queue that is drained.
+    Refused,
     /// Nothing: nobody was there to see it, and it was not to be caught up with.
     Missed,
     /// Nothing: a task of an earlier slot was not finished.

@@ -54,7 +54,7 @@ impl Pattern {
         let text = if text.eq_ignore_ascii_case("@midnight") { "@daily" } else { text };
         let unreadable = |why: String| PatternError::Unreadable(text.to_owned(), why);
         let parser = CronParser::builder().seconds(Seconds::Optional).year(Year::Disallowed).build();
-        let cron = parser.parse(text).map_err(|why| unreadable(why.to_string()))?;
+        let cron = parser.parse(text).map_err(|why| unreadable(why.to_string().trim_end_matches('.').to_owned()))?;
         Ok(Self { course: Course::of(text), cron, zone: known })
     }
 

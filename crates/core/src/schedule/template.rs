@@ -8,7 +8,7 @@ use bytes::Bytes;
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
-use super::Slot;
+use super::{Slot, local};
 use crate::accept::{Deadlines, Moment, NewTask, Start, UniquePolicy};
 use crate::gate::Limit;
 use crate::task::{Lane, Scope, Spec, TaskId};
@@ -100,6 +100,9 @@ pub struct Stamp<'z> {
 const WORD: &str = "{slot";
 
 impl Stamp<'_> {
+    /// Every word.
+    pub const WORDS: [&'static str; 5] = ["{slot}", "{slot.local}", "{slot.date}", "{slot.time}", "{slot.unix}"];
+
     /// The first word in a payload that stands for nothing.
     pub fn unknown_in(payload: &str) -> Option<&str> {
         payload.match_indices(WORD).map(|(at, _)| word(&payload[at..])).find(|it| name(it).is_none())
@@ -123,7 +126,7 @@ impl Stamp<'_> {
         let Ok(at) = jiff::Timestamp::from_microsecond(self.at.as_micros()) else { return String::new() };
         let shown = at.to_zoned(self.zone.clone());
         match name {
-            "local" => shown.strftime("%FT%T%:z").to_string(),
+            "local" => local(self.at, self.zone),
             "date" => shown.strftime("%F").to_string(),
             "time" => shown.strftime("%T").to_string(),
             "unix" => at.as_second().to_string(),

@@ -22,6 +22,7 @@ pub(crate) fn came_columns(came: Came) -> (i16, Option<Uuid>) {
         Came::Made(task) => (1, Some(task.0)),
         Came::Missed => (2, None),
         Came::Overlapped => (3, None),
+        Came::Refused => (4, None),
     }
 }
 
@@ -31,6 +32,7 @@ pub(crate) fn came(code: i16, task: Option<Uuid>) -> Result<Came> {
         (1, Some(task)) => Ok(Came::Made(TaskId(task))),
         (2, None) => Ok(Came::Missed),
         (3, None) => Ok(Came::Overlapped),
+        (4, None) => Ok(Came::Refused),
         _ => Err(Damaged::new("a slot that came to nothing known")),
     }
 }
@@ -44,10 +46,10 @@ mod tests {
         let mut codes = Kind::ALL.map(kind_code).to_vec();
         codes.dedup();
         assert_eq!(codes.len(), Kind::ALL.len());
-        for one in [Came::Made(TaskId(Uuid::from_u128(7))), Came::Missed, Came::Overlapped] {
+        for one in [Came::Made(TaskId(Uuid::from_u128(7))), Came::Missed, Came::Overlapped, Came::Refused] {
             let (code, task) = came_columns(one);
             assert_eq!(came(code, task).ok(), Some(one));
         }
-        assert!(came(1, None).is_err() && came(4, None).is_err());
+        assert!(came(1, None).is_err() && came(5, None).is_err());
     }
 }

@@ -1,6 +1,6 @@
 //! Records: kept as they are said, and changed by who has seen them.
 
-use tasklane_core::accept::Submission;
+use tasklane_core::accept::{NewTask, Submission};
 use tasklane_core::limit;
 use tasklane_core::ports::records::{Answer, Records};
 use tasklane_core::record::{DueRecords, Kind, Record, RecordQuery, RecordSet, SetRecord};
@@ -24,24 +24,23 @@ impl Tx<'_> {
         }
         let version = self.model.records_versions.entry(kind).or_default();
         *version += 1;
-        let held = RecordSet::Held(*version);
+        let version = *version;
+        // Its own keys may lead to a task that is there already, or refuse it.
+        let accept =
+            |task: &NewTask| self.accept(Submission { tasks: vec![task.clone()] }).ok()?.first().map(|it| it.id);
+        let accepted: Vec<_> = set.then.iter().map(accept).collect();
+        let slots = set.slots_of(&accepted);
         match set.to {
-            Some(content) => {
-                drop(self.model.records.insert((kind, id), Record { kind, id, version: *version, content }))
-            }
+            Some(content) => drop(self.model.records.insert((kind, id), Record { kind, id, version, content })),
             None => {
                 self.model.records.remove(&(kind, id));
                 self.model.slots.retain(|(schedule, _), _| *schedule != id);
             }
         }
-        self.model.slots.extend(set.slots.into_iter().map(|(slot, came)| ((id, slot), came)));
+        self.model.slots.extend(slots.into_iter().map(|(slot, came)| ((id, slot), came)));
         let first_kept = self.model.slots_of(id, None, limit::SLOTS_KEPT).last().map(|(slot, _)| *slot);
         self.model.slots.retain(|(schedule, slot), _| *schedule != id || first_kept.is_none_or(|first| *slot >= first));
-        for task in set.then {
-            // Its own keys may lead to a task that is there already, or refuse it: then there is nothing to accept.
-            let _ = self.accept(Submission { tasks: vec![task] });
-        }
-        held
+        RecordSet::Held(version)
     }
 }
 
@@ -50,7 +49,8 @@ impl Model {
         let of_kind =
             self.records.values().filter(|it| it.kind == query.kind && query.after.is_none_or(|after| it.id > after));
         let of_tenant = of_kind.filter(|it| query.tenant.as_ref().is_none_or(|tenant| *tenant == it.content.tenant));
-        of_tenant.take(query.most).cloned().collect()
+        let of_name = of_tenant.filter(|it| query.name.is_none() || query.name == it.content.name);
+        of_name.take(query.most).cloned().collect()
     }
 
     pub(super) fn due_records(&self, kind: Kind, most: usize) -> DueRecords {

@@ -63,8 +63,9 @@ const FORGET_SLOTS: Statement = Statement {
 
 const PAGE: Statement = Statement {
     sql: "SELECT id, version, tenant, name, due, body FROM tasklane.records
-          WHERE kind = $1 AND ($2::uuid IS NULL OR id > $2) AND ($3::text IS NULL OR tenant = $3) ORDER BY id LIMIT $4",
-    types: &[Type::INT2, Type::UUID, Type::TEXT, Type::INT8],
+          WHERE kind = $1 AND ($2::uuid IS NULL OR id > $2) AND ($3::text IS NULL OR tenant = $3)
+            AND ($4::text IS NULL OR name = $4) ORDER BY id LIMIT $5",
+    types: &[Type::INT2, Type::UUID, Type::TEXT, Type::TEXT, Type::INT8],
 };
 
 const ONE: Statement = Statement {
@@ -127,23 +128,24 @@ impl Tx<'_> {
             }
             None => self.session.run(&REMOVE, &[&kind, id]).await?,
         }
-        self.note_slots(set).await?;
+        let mut accepted = Vec::with_capacity(set.then.len());
         for task in &set.then {
-            // Its own keys may lead to a task that is there already, or refuse it: then there is nothing to accept.
-            let _ = self.accept(&Submission { tasks: vec![task.clone()] }).await?;
+            // Its own keys may lead to a task that is there already, or refuse it.
+            let outcome = self.accept(&Submission { tasks: vec![task.clone()] }).await?;
+            accepted.push(outcome.ok().and_then(|it| it.first().map(|it| it.id)));
         }
+        self.note_slots(set.id, &set.slots_of(&accepted)).await?;
         Ok(RecordSet::Held(version.unsigned_abs()))
     }
 
-    async fn note_slots(&self, set: &SetRecord) -> Result<()> {
-        if set.slots.is_empty() {
+    async fn note_slots(&self, schedule: Uuid, came: &[(Timestamp, Came)]) -> Result<()> {
+        if came.is_empty() {
             return Ok(());
         }
-        let slots: Vec<i64> = set.slots.iter().map(|(slot, _)| slot.as_micros()).collect();
-        let (codes, tasks): (Vec<i16>, Vec<Option<Uuid>>) =
-            set.slots.iter().map(|(_, came)| came_columns(*came)).unzip();
-        self.session.run(&NOTE_SLOTS, &[&set.id, &slots, &codes, &tasks]).await?;
-        self.session.run(&FORGET_SLOTS, &[&set.id, &(limit::SLOTS_KEPT as i64)]).await
+        let slots: Vec<i64> = came.iter().map(|(slot, _)| slot.as_micros()).collect();
+        let (codes, tasks): (Vec<i16>, Vec<Option<Uuid>>) = came.iter().map(|(_, came)| came_columns(*came)).unzip();
+        self.session.run(&NOTE_SLOTS, &[&schedule, &slots, &codes, &tasks]).await?;
+        self.session.run(&FORGET_SLOTS, &[&schedule, &(limit::SLOTS_KEPT as i64)]).await
     }
 }
 
@@ -157,8 +159,9 @@ fn record(row: &Row, kind: Kind) -> Result<Record> {
 
 /// A page of records.
 pub(super) async fn page(session: &Session, query: &RecordQuery) -> Result<Vec<Record>> {
-    let (kind, tenant, most) = (kind_code(query.kind), query.tenant.as_deref(), query.most as i64);
-    let rows = session.rows(&PAGE, &[&kind, &query.after, &tenant, &most]).await?;
+    let (kind, most) = (kind_code(query.kind), query.most as i64);
+    let (tenant, name) = (query.tenant.as_deref(), query.name.as_deref());
+    let rows = session.rows(&PAGE, &[&kind, &query.after, &tenant, &name, &most]).await?;
     rows.iter().map(|row| record(row, query.kind)).collect()
 }
 

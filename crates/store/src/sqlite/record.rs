@@ -55,21 +55,29 @@ impl Tx<'_, '_> {
                 db.execute("DELETE FROM schedule_slots WHERE schedule = ?", [id])?;
             }
         }
-        for (slot, came) in &set.slots {
+        let mut accepted = Vec::with_capacity(set.then.len());
+        for task in &set.then {
+            // Its own keys may lead to a task that is there already, or refuse it.
+            let outcome = self.accept(Submission { tasks: vec![task.clone()] })?;
+            accepted.push(outcome.ok().and_then(|it| it.first().map(|it| it.id)));
+        }
+        self.note_slots(set.id, &set.slots_of(&accepted))?;
+        Ok(RecordSet::Held(version))
+    }
+
+    fn note_slots(&self, schedule: Uuid, slots: &[(Timestamp, Came)]) -> Result<()> {
+        let (db, id) = (self.sql.db, schedule.into_bytes());
+        for (slot, came) in slots {
             let (code, task) = came_columns(*came);
             let note = "INSERT OR REPLACE INTO schedule_slots (schedule, slot, came, task) VALUES (?, ?, ?, ?)";
             db.execute(note, (id, slot.as_micros(), code, task.map(Uuid::into_bytes)))?;
         }
-        if !set.slots.is_empty() {
+        if !slots.is_empty() {
             let forget = "DELETE FROM schedule_slots WHERE schedule = ?1 AND slot <= (
                             SELECT slot FROM schedule_slots WHERE schedule = ?1 ORDER BY slot DESC LIMIT 1 OFFSET ?2)";
             db.execute(forget, (id, limit::SLOTS_KEPT as i64))?;
         }
-        for task in &set.then {
-            // Its own keys may lead to a task that is there already, or refuse it: then there is nothing to accept.
-            let _ = self.accept(Submission { tasks: vec![task.clone()] })?;
-        }
-        Ok(RecordSet::Held(version))
+        Ok(())
     }
 }
 
@@ -89,10 +97,11 @@ fn record(row: &Row<'_>, kind: Kind) -> rusqlite::Result<Record> {
 /// A page of records.
 pub(super) fn page(db: &Connection, query: &RecordQuery) -> Result<Vec<Record>> {
     let mut find = db.prepare_cached(&format!(
-        "SELECT {COLUMNS} FROM records WHERE kind = ?1 AND id > ?2 AND (?3 IS NULL OR tenant = ?3) ORDER BY id LIMIT ?4"
+        "SELECT {COLUMNS} FROM records WHERE kind = ?1 AND id > ?2 AND (?3 IS NULL OR tenant = ?3)
+           AND (?4 IS NULL OR name = ?4) ORDER BY id LIMIT ?5"
     ))?;
     let after = query.after.map_or(Vec::new(), |it| it.into_bytes().to_vec());
-    let values = (kind_code(query.kind), after, &query.tenant, query.most as i64);
+    let values = (kind_code(query.kind), after, &query.tenant, &query.name, query.most as i64);
     Ok(find.query_map(values, |row| record(row, query.kind))?.collect::<rusqlite::Result<_>>()?)
 }
 

@@ -260,7 +260,7 @@ impl Pair {
 }
 
 async fn same_records(model: &dyn Records, store: &dyn Records, kind: Kind) {
-    let query = || RecordQuery { kind, tenant: None, after: None, most: 99 };
+    let query = || RecordQuery { kind, tenant: None, name: None, after: None, most: 99 };
     let page = model.page(query()).await.unwrap();
     assert_eq!(page, store.page(query()).await.unwrap());
     assert_eq!(model.due(kind, 2).await.unwrap(), store.due(kind, 2).await.unwrap());

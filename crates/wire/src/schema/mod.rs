@@ -9,6 +9,7 @@ mod overview;
 mod problem;
 mod queue;
 mod report;
+mod schedule;
 mod task;
 mod value;
 
@@ -24,6 +25,7 @@ pub fn schemas() -> Map<String, Value> {
         report::schemas(),
         queue::schemas(),
         gate::schemas(),
+        schedule::schemas(),
         overview::schemas(),
         bulk::schemas(),
         problem::schemas(),

@@ -96,6 +96,8 @@ fn task() -> Value {
             ("heartbeat_timeout", of("Duration")),
             ("limits", about(list("NamedGate"), "The gates it passes by their keys.")),
             ("unique_key", of("Name")),
+            ("schedule", about(of("ScheduleId"), "The schedule that made it.")),
+            ("slot", about(of("Moment"), "The moment of that schedule, or when somebody had it run.")),
             ("rerun_of", of("TaskId")),
             ("traceparent", json!({ "type": "string" })),
             ("run_at", of("Moment")),

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use tasklane_core::accept::{Deadlines, Idempotency, NewTask as Accepting, Start, UniquePolicy, fingerprint};
+use tasklane_core::accept::{Deadlines, Idempotency, Moment, NewTask as Accepting, Start, UniquePolicy, fingerprint};
 use tasklane_core::gate::Limit;
+use tasklane_core::schedule::template::Template;
 use tasklane_core::task::{Lane, Scope, Spec, TaskId, Unique};
 
 use super::new::NewTask;
@@ -69,6 +70,25 @@ impl NewTask<'_> {
             }
         }
         task
+    }
+
+    /// What each slot of a schedule makes. What belongs to one task alone (its id, its start, its idempotency key, deadlines
+    /// at a moment) has no place there and is left out.
+    pub fn into_template(self) -> Template {
+        let after =
+            |moment: Option<Moment>| moment.and_then(|it| if let Moment::After(it) = it { Some(it) } else { None });
+        Template {
+            queue: self.queue.as_deref().unwrap_or(DEFAULT_QUEUE).into(),
+            task_type: self.task_type.as_ref().into(),
+            tenant: self.tenant.as_deref().unwrap_or_default().into(),
+            payload: if self.payload.is_empty() { "null" } else { self.payload }.into(),
+            priority: self.priority.unwrap_or(0),
+            limits: self.limits.iter().map(|it| Limit { key: it.key.as_ref().into(), bounds: it.bounds }).collect(),
+            start_deadline: after(self.start_deadline),
+            deadline: after(self.deadline),
+            unique_policy: self.unique.as_ref().map_or(UniquePolicy::Return, |it| it.policy),
+            spec: Arc::unwrap_or_clone(self.into_spec()),
+        }
     }
 
     fn payload_of(&self, body: &Bytes) -> Bytes {

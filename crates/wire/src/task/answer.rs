@@ -68,6 +68,10 @@ fn write_spec(object: &mut Object<'_>, task: &Task) {
     if let Some(unique) = &spec.unique {
         object.string("unique_key", &unique.key);
     }
+    if let Some(slot) = spec.slot {
+        object.word("schedule", &slot.schedule.0.hyphenated().to_string());
+        object.word("slot", &time::format(slot.at));
+    }
     if let Some(origin) = spec.rerun_of {
         object.id("rerun_of", origin);
     }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tasklane_core::accept::{Moment, Start, UniquePolicy};
 use tasklane_core::retry::Retry;
+use tasklane_core::schedule::template::Template;
 use tasklane_core::task::TaskId;
 
 use crate::gate::LimitShape;
@@ -58,6 +59,41 @@ pub struct UniqueShape<'a> {
     pub policy: UniquePolicy,
     /// Held at least this long after acceptance.
     pub held_for: Option<Duration>,
+}
+
+/// What each slot of a schedule makes, as it would be asked for.
+impl<'t> From<&'t Template> for NewTask<'t> {
+    fn from(template: &'t Template) -> Self {
+        let Template { spec, unique_policy, .. } = template;
+        let words = |(key, value): (&'t Box<str>, &'t Box<str>)| (Cow::Borrowed(&**key), Cow::Borrowed(&**value));
+        Self {
+            task_type: Cow::Borrowed(&template.task_type),
+            payload: &template.payload,
+            queue: Some(Cow::Borrowed(&template.queue)),
+            priority: Some(template.priority),
+            start_deadline: template.start_deadline.map(Moment::After),
+            deadline: template.deadline.map(Moment::After),
+            attempt_timeout: spec.attempt_timeout,
+            heartbeat_timeout: spec.heartbeat_timeout,
+            max_attempts: Some(spec.max_attempts),
+            retry: Some(spec.retry.clone()),
+            tenant: Some(Cow::Borrowed(&*template.tenant)).filter(|it| !it.is_empty()),
+            labels: spec.labels.iter().map(words).collect(),
+            unique: spec.unique.as_ref().map(|it| UniqueShape {
+                key: Cow::Borrowed(&it.key),
+                policy: *unique_policy,
+                held_for: it.held_for,
+            }),
+            limits: template
+                .limits
+                .iter()
+                .map(|it| LimitShape { key: Cow::Borrowed(&it.key), bounds: it.bounds })
+                .collect(),
+            id: None,
+            start: None,
+            idempotency_key: None,
+        }
+    }
 }
 
 impl<'a> NewTask<'a> {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
+use tasklane_core::schedule::ScheduleId;
 use tasklane_core::state::{Reason, State};
 use tasklane_core::task::TaskId;
 use tasklane_core::time::Timestamp;
@@ -69,6 +70,12 @@ pub struct Task {
     /// The unique key it holds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unique_key: Option<String>,
+    /// The schedule that made it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schedule: Option<ScheduleId>,
+    /// The moment of that schedule for which it was made, or at which somebody had it run.
+    #[serde(default, with = "crate::time::optional", skip_serializing_if = "Option::is_none")]
+    pub slot: Option<Timestamp>,
     /// The task whose input this one repeats.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rerun_of: Option<TaskId>,

@@ -1,11 +1,13 @@
+use tasklane_core::accept::NewTask;
 use tasklane_core::ports::store::Batch;
+use tasklane_core::queue::QueueState;
 use tasklane_core::record::{Content, Kind, Record, RecordQuery, RecordSet, SetRecord};
 use tasklane_core::schedule::Came;
-use tasklane_core::task::TaskId;
+use tasklane_core::task::{TaskId, Unique};
 use tasklane_core::time::Timestamp;
 use uuid::Uuid;
 
-use super::world::{SECOND, World, beginning};
+use super::world::{SECOND, World, beginning, spec};
 
 fn content(tenant: &str, name: Option<&str>, body: &str) -> Content {
     Content { tenant: tenant.into(), name: name.map(Box::from), due: None, body: body.into() }
@@ -42,7 +44,7 @@ impl World {
 
     async fn page(&self, kind: Kind, tenant: Option<&str>, after: Option<u128>, most: usize) -> Vec<u128> {
         let (tenant, after) = (tenant.map(Box::from), after.map(Uuid::from_u128));
-        let page = self.store.records().page(RecordQuery { kind, tenant, after, most }).await.unwrap();
+        let page = self.store.records().page(RecordQuery { kind, tenant, name: None, after, most }).await.unwrap();
         page.iter().map(|it| it.id.as_u128()).collect()
     }
 }
@@ -110,6 +112,21 @@ pub async fn what_follows_a_record_comes_where_its_change_held(world: World) {
     assert!(slots(None, 9).await.is_empty());
 }
 
+pub async fn a_slot_notes_the_task_that_was_accepted(world: World) {
+    world.control("drained", QueueState::Draining).await;
+    let held =
+        NewTask { spec: spec(|it| it.unique = Some(Unique { key: "k".into(), held_for: None })), ..world.task("t") };
+    let first = world.accept(held.clone()).await.id;
+    let led_to_it = NewTask { id: world.task("t").id, ..held };
+    let then = vec![world.task_in("drained", "t"), led_to_it, world.task("t")];
+    let made = then[2].id;
+    let slots = then.iter().zip(1..).map(|(task, n)| (beginning().plus(SECOND * n), Came::Made(task.id))).collect();
+    version(world.set(SetRecord { then, slots, ..change(7, None, Some(content("", None, ""))) }).await);
+    let noted = world.store.records().slots(Uuid::from_u128(7), None, 9).await.unwrap();
+    let came: Vec<_> = noted.iter().map(|(_, came)| *came).collect();
+    assert_eq!(came, [Came::Made(made), Came::Made(first), Came::Refused]);
+}
+
 pub async fn only_the_last_slots_are_remembered(world: World) {
     let slots = |from: u32| (from..from + 600).map(|n| (beginning().plus(SECOND * n), Came::Missed)).collect();
     let first = version(world.set(SetRecord { slots: slots(0), ..change(7, None, Some(content("", None, ""))) }).await);
@@ -128,6 +145,14 @@ pub async fn records_page_by_kind_and_tenant(world: World) {
     assert_eq!(world.page(Kind::Schedule, Some("c"), None, 9).await, []);
     assert_eq!(world.page(Kind::Key, None, None, 9).await, [9]);
     assert_eq!(world.page(Kind::Endpoint, None, None, 9).await, []);
+    world.make(8, content("b", Some("daily"), "")).await;
+    let named = |tenant: Option<&str>, name: &str| {
+        let (tenant, name) = (tenant.map(Box::from), Some(name.into()));
+        RecordQuery { kind: Kind::Schedule, tenant, name, after: None, most: 9 }
+    };
+    for (query, found) in [(named(None, "daily"), 1), (named(Some("a"), "daily"), 0), (named(None, "weekly"), 0)] {
+        assert_eq!(world.store.records().page(query.clone()).await.unwrap().len(), found, "{query:?}");
+    }
 }
 
 pub async fn records_are_due_in_their_order(world: World) {

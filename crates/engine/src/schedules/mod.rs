@@ -1,16 +1,18 @@
 //! Schedules are set up, changed and looked at.
 
-use tasklane_core::accept::Submission;
+mod config;
+mod read;
+
 use tasklane_core::error::StoreError;
 use tasklane_core::ports::store::Batch;
-use tasklane_core::record::{Content, Kind, Record, RecordQuery, RecordSet, SetRecord};
-use tasklane_core::schedule::timetable::{Timetable, TimetableError};
+use tasklane_core::record::{Content, Kind, Record, RecordSet, SetRecord};
+use tasklane_core::schedule::timetable::TimetableError;
 use tasklane_core::schedule::{Came, Rule, Schedule, ScheduleId, Slot, Source};
-use tasklane_core::task::TaskId;
+use tasklane_core::state::State;
 use tasklane_core::time::Timestamp;
 use thiserror::Error;
 
-use crate::calls::SubmitError;
+use crate::calls::{SubmitError, Submitted};
 use crate::handle::Engine;
 
 /// How often a change is tried again where somebody else changes the same schedule, which every slot does.
@@ -40,6 +42,33 @@ pub struct Scheduled {
     pub schedule: Schedule,
 }
 
+/// What a schedule is to be from now on.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ScheduleChange {
+    /// Its name.
+    pub name: Box<str>,
+    /// What is asked of it.
+    pub rule: Rule,
+    /// Whether nothing comes of its slots.
+    pub paused: bool,
+}
+
+/// Which schedules a page shows.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ScheduleQuery {
+    /// Of this tenant; `None` is all.
+    pub tenant: Option<Box<str>>,
+    /// Of this name; `None` is any.
+    pub name: Option<Box<str>>,
+    /// Those after this one.
+    pub after: Option<ScheduleId>,
+    /// At most so many.
+    pub most: usize,
+}
+
+/// A slot that came, and where its task stands.
+pub type Run = (Timestamp, Came, Option<State>);
+
 /// Why a schedule was not set up or changed.
 #[derive(Debug, Error)]
 pub enum ScheduleError {
@@ -49,6 +78,9 @@ pub enum ScheduleError {
     /// Another one of the tenant has its name.
     #[error("another schedule has this name")]
     NameTaken,
+    /// The configuration says what it is.
+    #[error("this schedule is set up by the configuration")]
+    OfConfig,
     /// Its slots would never come, or too often.
     #[error(transparent)]
     Timetable(#[from] TimetableError),
@@ -72,41 +104,26 @@ impl Engine {
         let NewSchedule { name, source, rule, paused } = new;
         let (now, id) = (self.now(), self.draw_id().0);
         let schedule = Schedule::new(rule, source, now)?.paused(paused, now)?;
-        let before = Content { tenant: "".into(), name: Some(name.clone()), due: None, body: "".into() };
-        self.set(id, None, Some(content(&before, &schedule))).await?;
+        self.set(id, None, Some(content(&name, &schedule))).await?;
         Ok(Scheduled { id: ScheduleId(id), name, schedule })
     }
 
-    /// A schedule; `None`: there is none of that id.
+    /// Makes a schedule what `change` makes of it, from now on; tasks that were made are not touched.
     ///
     /// # Errors
-    /// The store did not answer.
-    pub async fn schedule(&self, id: ScheduleId) -> Result<Option<Scheduled>, StoreError> {
-        let record = self.inside().store.records().one(Kind::Schedule, id.0).await?;
-        Ok(record.as_ref().and_then(scheduled))
-    }
-
-    /// At most `most` schedules of a tenant, or of all, in the order of their ids, those after `after`.
-    ///
-    /// # Errors
-    /// The store did not answer.
-    pub async fn schedules(
+    /// [`ScheduleError`]; [`ScheduleError::OfConfig`], as the next start of a server would undo it.
+    pub async fn change_schedule(
         &self,
-        tenant: Option<Box<str>>,
-        after: Option<ScheduleId>,
-        most: usize,
-    ) -> Result<Vec<Scheduled>, StoreError> {
-        let query = RecordQuery { kind: Kind::Schedule, tenant, after: after.map(|it| it.0), most };
-        let records = self.inside().store.records().page(query).await?;
-        Ok(records.iter().filter_map(scheduled).collect())
-    }
-
-    /// Gives a schedule another rule, from now on; tasks that were made are not touched.
-    ///
-    /// # Errors
-    /// [`ScheduleError`].
-    pub async fn change_schedule(&self, id: ScheduleId, rule: Rule) -> Result<Scheduled, ScheduleError> {
-        self.alter(id, |schedule, now| schedule.with(rule.clone(), now).map(Some)).await
+        id: ScheduleId,
+        change: impl Fn(&Scheduled) -> ScheduleChange,
+    ) -> Result<Scheduled, ScheduleError> {
+        self.alter(id, |was, now| {
+            was.ask_caller()?;
+            let ScheduleChange { name, rule, paused } = change(&was);
+            let schedule = if rule == was.schedule.rule { was.schedule } else { was.schedule.with(rule, now)? };
+            Ok(Some(Scheduled { id, name, schedule: schedule.paused(paused, now)? }))
+        })
+        .await
     }
 
     /// Has nothing come of a schedule's slots, or something again.
@@ -114,77 +131,44 @@ impl Engine {
     /// # Errors
     /// [`ScheduleError`].
     pub async fn pause_schedule(&self, id: ScheduleId, paused: bool) -> Result<Scheduled, ScheduleError> {
-        self.alter(id, |schedule, now| schedule.paused(paused, now).map(Some)).await
+        self.alter(id, |was, now| Ok(Some(Scheduled { schedule: was.schedule.paused(paused, now)?, ..was }))).await
     }
 
     /// Removes a schedule; tasks that were made stay. Answers with what it was.
     ///
     /// # Errors
-    /// [`ScheduleError`].
+    /// [`ScheduleError`]; [`ScheduleError::OfConfig`], as the next start of a server would undo it.
     pub async fn remove_schedule(&self, id: ScheduleId) -> Result<Scheduled, ScheduleError> {
-        self.alter(id, |_, _| Ok(None)).await
+        self.alter(id, |was, _| was.ask_caller().map(|()| None)).await
     }
 
     /// Makes a schedule's task now, beside its slots and whatever else runs.
     ///
     /// # Errors
     /// [`ScheduleError`].
-    pub async fn run_schedule(&self, id: ScheduleId) -> Result<TaskId, ScheduleError> {
+    pub async fn run_schedule(&self, id: ScheduleId) -> Result<Submitted, ScheduleError> {
         let Scheduled { schedule, .. } = self.schedule(id).await?.ok_or(ScheduleError::NotFound)?;
         let (now, Rule { when, task, .. }) = (self.now(), schedule.rule);
         let task = task.task(self.draw_id(), Slot { schedule: id, at: now }, now, &when.zone());
-        let accepted = self.submit(Submission { tasks: vec![task] }).await?;
-        accepted.first().map(|it| it.id).ok_or(ScheduleError::NotFound)
-    }
-
-    /// The next slots of a rule, were it set up now.
-    ///
-    /// # Errors
-    /// [`TimetableError`].
-    pub fn preview(&self, rule: &Rule, count: usize) -> Result<Vec<Timestamp>, TimetableError> {
-        let now = self.now();
-        let timetable = Timetable::new(&rule.when, now, rule.starts_at, rule.ends_at)?;
-        Ok(upcoming(&timetable, now, count))
-    }
-
-    /// The next slots of a schedule, whether it is paused or not.
-    ///
-    /// # Errors
-    /// [`ScheduleError`].
-    pub async fn upcoming(&self, id: ScheduleId, count: usize) -> Result<Vec<Timestamp>, ScheduleError> {
-        let Scheduled { schedule, .. } = self.schedule(id).await?.ok_or(ScheduleError::NotFound)?;
-        Ok(upcoming(&schedule.timetable()?, self.now(), count))
-    }
-
-    /// What the last slots of a schedule came to, those before `before`, newest first.
-    ///
-    /// # Errors
-    /// The store did not answer.
-    pub async fn slots(
-        &self,
-        id: ScheduleId,
-        before: Option<Timestamp>,
-        most: usize,
-    ) -> Result<Vec<(Timestamp, Came)>, StoreError> {
-        self.inside().store.records().slots(id.0, before, most).await
+        Ok(self.submit_one(task).await?)
     }
 
     /// Makes a schedule what `change` makes of it, or removes it; answers with what it is now, or was.
     async fn alter(
         &self,
         id: ScheduleId,
-        change: impl Fn(Schedule, Timestamp) -> Result<Option<Schedule>, TimetableError>,
+        change: impl Fn(Scheduled, Timestamp) -> Result<Option<Scheduled>, ScheduleError>,
     ) -> Result<Scheduled, ScheduleError> {
         for _ in 0..TRIES {
             let record = self.inside().store.records().one(Kind::Schedule, id.0).await?;
             let Some((record, was)) = record.as_ref().and_then(|it| Some((it, scheduled(it)?))) else {
                 return Err(ScheduleError::NotFound);
             };
-            let changed = change(was.schedule.clone(), self.now())?;
-            let to = changed.as_ref().map(|it| content(&record.content, it));
+            let changed = change(was.clone(), self.now())?;
+            let to = changed.as_ref().map(|it| content(&it.name, &it.schedule));
             match self.set(id.0, Some(record.version), to).await {
                 Err(ScheduleError::Busy) => {}
-                done => return done.map(|()| Scheduled { schedule: changed.unwrap_or(was.schedule), ..was }),
+                done => return done.map(|()| changed.unwrap_or(was)),
             }
         }
         Err(ScheduleError::Busy)
@@ -205,15 +189,22 @@ impl Engine {
     }
 }
 
-fn upcoming(timetable: &Timetable, after: Timestamp, count: usize) -> Vec<Timestamp> {
-    std::iter::successors(timetable.next(after), |at| timetable.next(*at)).take(count).collect()
+impl Scheduled {
+    fn is_of_config(&self) -> bool {
+        self.schedule.source == Source::Config
+    }
+
+    /// Refuses what only the configuration may do to its own.
+    fn ask_caller(&self) -> Result<(), ScheduleError> {
+        if self.is_of_config() { Err(ScheduleError::OfConfig) } else { Ok(()) }
+    }
 }
 
-/// A schedule in the place of another one, or of none.
-pub(crate) fn content(before: &Content, schedule: &Schedule) -> Content {
+/// What is kept of a schedule of this name.
+pub(crate) fn content(name: &str, schedule: &Schedule) -> Content {
     let body = serde_json::to_string(schedule).expect("names, texts and numbers are JSON");
     let tenant = schedule.rule.task.tenant.clone();
-    Content { tenant, name: before.name.clone(), due: schedule.due(), body: body.into() }
+    Content { tenant, name: Some(name.into()), due: schedule.due(), body: body.into() }
 }
 
 /// The schedule that a record holds.
