@@ -6,7 +6,7 @@ use tasklane_server::Environment;
 use crate::output::{Colour, Format};
 use crate::{
     atropos, bench, cancel, completion, config, db, dev, doctor, explain, gate, get, health, logs, ls, queue,
-    reference, rerun, result, retry, serve, stats, submit, top, types, watch, why, worker,
+    reference, rerun, result, retry, schedule, serve, stats, submit, top, types, watch, why, worker,
 };
 
 /// Options that every command takes stand together.
@@ -67,6 +67,7 @@ pub(crate) enum Command {
     Rerun(rerun::Rerun),
     Queue(queue::Queue),
     Gate(gate::Gate),
+    Schedule(schedule::Schedule),
     Type(types::Types),
     Worker(worker::Worker),
     Stats(stats::Stats),
@@ -97,6 +98,19 @@ mod tests {
         command.get_subcommands().for_each(|it| leaves(it, &path, found));
     }
 
+    /// The words of a line as a shell splits it, as far as single quotes go.
+    fn words(line: &str) -> Vec<String> {
+        let (mut words, mut is_quoted) = (vec![String::new()], false);
+        for letter in line.chars() {
+            match letter {
+                '\'' => is_quoted = !is_quoted,
+                ' ' if !is_quoted => words.push(String::new()),
+                other => words.last_mut().unwrap().push(other),
+            }
+        }
+        words.into_iter().filter(|it| !it.is_empty()).collect()
+    }
+
     #[test]
     fn the_definitions_hold_together() {
         Arguments::command().debug_assert();
@@ -113,7 +127,7 @@ mod tests {
             assert!(!examples.is_empty(), "{path} has no example");
             for example in examples {
                 let line = example.split(" | ").next().unwrap();
-                if let Err(error) = Arguments::try_parse_from(line.split_whitespace()) {
+                if let Err(error) = Arguments::try_parse_from(words(line)) {
                     panic!("{line}: {error}");
                 }
             }

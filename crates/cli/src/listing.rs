@@ -23,9 +23,15 @@ struct Page {
 
 /// Everything below `/v1/{noun}`.
 pub(crate) async fn gather(remote: &Remote, noun: &str) -> Result<Vec<Box<RawValue>>, Failure> {
+    gather_at(remote, &[noun]).await
+}
+
+/// Everything at a path below `/v1`.
+async fn gather_at(remote: &Remote, path: &[&str]) -> Result<Vec<Box<RawValue>>, Failure> {
+    let noun = path.last().copied().unwrap_or_default();
     let (mut items, mut cursor) = (Vec::new(), None::<String>);
     loop {
-        let body = remote.call(Call::get([noun]).query("cursor", cursor)).await;
+        let body = remote.call(Call::get(path.iter().copied()).query("cursor", cursor)).await;
         let page: Page = read(&body.map_err(|failure| failure.or_too_old(&format!("list {noun}")))?)?;
         items.extend(page.items);
         cursor = page.next_cursor;
@@ -48,7 +54,18 @@ pub(crate) async fn show<T: DeserializeOwned>(
     nothing: &str,
     table: impl Fn(Vec<T>) -> Table,
 ) -> Result<Exit, Failure> {
-    let items = gather(remote, noun).await?;
+    show_at(remote, output, &[noun], nothing, table).await
+}
+
+/// Shows everything at a path below `/v1`.
+pub(crate) async fn show_at<T: DeserializeOwned>(
+    remote: &Remote,
+    output: &Output,
+    path: &[&str],
+    nothing: &str,
+    table: impl Fn(Vec<T>) -> Table,
+) -> Result<Exit, Failure> {
+    let items = gather_at(remote, path).await?;
     if !output.is_for_people() {
         let joined = items.iter().map(|it| it.get()).collect::<Vec<_>>().join(",");
         output.items(&items, || format!("{{\"items\":[{joined}]}}"))?;

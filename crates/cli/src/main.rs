@@ -30,6 +30,7 @@ mod why;
 // Other nouns.
 mod gate;
 mod queue;
+mod schedule;
 mod types;
 mod work;
 mod worker;
@@ -48,6 +49,7 @@ mod interrupt;
 mod limits;
 mod listing;
 mod moment;
+mod new_task;
 mod output;
 mod payload;
 mod remote;
@@ -136,6 +138,7 @@ async fn talk(command: Command, remote: &Remote, output: &Output) -> Result<Exit
         Command::Rerun(command) => command.run(remote, output).await,
         Command::Queue(command) => command.run(remote, output).await,
         Command::Gate(command) => command.run(remote, output).await,
+        Command::Schedule(command) => command.run(remote, output).await,
         Command::Type(command) => command.run(remote, output).await,
         Command::Worker(command) => command.run(remote, output).await,
         Command::Stats(command) => command.run(remote, output).await,

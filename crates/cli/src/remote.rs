@@ -62,6 +62,11 @@ impl<'a> Call<'a> {
         Self { method: Method::PUT, ..Self::get(path) }
     }
 
+    /// Changes what is at `path` below `/v1` by what is sent.
+    pub(crate) fn patch(path: impl IntoIterator<Item = &'a str>) -> Self {
+        Self { method: Method::PATCH, ..Self::get(path) }
+    }
+
     /// Takes away what is at `path` below `/v1`.
     pub(crate) fn delete(path: impl IntoIterator<Item = &'a str>) -> Self {
         Self { method: Method::DELETE, ..Self::get(path) }

@@ -64,6 +64,10 @@ impl Server {
             engine.stop().await;
             return Err(StartError::Gates(error));
         }
+        if let Err(error) = engine.configure_schedules(config.schedules.clone()).await {
+            engine.stop().await;
+            return Err(StartError::Schedules(error));
+        }
         let mut runners = vec![run_bulks(&engine)];
         runners.extend(executors.map(|it| run(it, &engine, config.executors.slots)));
         let options = api_options(&config);

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use tasklane_core::error::StoreError;
+use tasklane_engine::ScheduleError;
 use tasklane_store::postgres;
 use tasklane_store::sqlite::OpenError;
 use thiserror::Error;
@@ -86,6 +87,16 @@ pub enum StartError {
         /// The variable.
         variable: String,
     },
+    /// A schedule of the configuration cannot be read.
+    #[error("{place}: the schedule {name:?}: {why}")]
+    Schedule {
+        /// File and line.
+        place: String,
+        /// Its name.
+        name: String,
+        /// What is wrong.
+        why: String,
+    },
     /// Another program listens there.
     #[error("{address} is taken by another program")]
     PortTaken {
@@ -115,6 +126,9 @@ pub enum StartError {
     /// The limits of the configuration could not be set.
     #[error("the gates of the configuration were not set: {0}")]
     Gates(StoreError),
+    /// The schedules of the configuration could not be set up.
+    #[error("the schedules of the configuration were not set up: {0}")]
+    Schedules(ScheduleError),
     /// Somebody asked it to stop while it waited for the database.
     #[error("{name} came while the database was waited for")]
     Asked {
@@ -160,7 +174,8 @@ impl StartError {
                 "see to the disk, then start the server again: what was answered is kept, what was not may be there or not".into()
             }
             Self::Gates(StoreError::DiskFull) => "free some space, or take what is new below [gates] out".into(),
-            Self::Gates(_) => "start it again; what was in force before still is".into(),
+            Self::Gates(_) | Self::Schedules(_) => "start it again; what was in force before still is".into(),
+            Self::Schedule { .. } => "mend it there; docs/reference/configuration.md tells what a schedule says".into(),
             Self::Store(_) | Self::Database(_) | Self::Asked { .. } => return None,
             Self::Runtime(_) => "look at the limits of processes and open files (ulimit -a)".into(),
         })
@@ -173,10 +188,11 @@ impl StartError {
             | Self::UnknownKey { .. }
             | Self::File { .. }
             | Self::Target { .. }
+            | Self::Schedule { .. }
             | Self::NotLoopback { .. }
             | Self::NoKeys { .. } => exit::USAGE,
             Self::LogFile { .. } | Self::Broken { .. } | Self::Gates(StoreError::DiskFull) => exit::DISK,
-            Self::Gates(_) => exit::UNREACHABLE,
+            Self::Gates(_) | Self::Schedules(_) => exit::UNREACHABLE,
             Self::Asked { .. } => exit::INTERRUPTED,
             Self::PortTaken { .. } => exit::CONFLICT,
             Self::Store(error) => exit_of(error),

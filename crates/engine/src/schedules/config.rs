@@ -25,20 +25,26 @@ impl Engine {
             }
         }
         for new in said {
-            self.configure_schedule(new).await?;
+            match self.configure_schedule(&new).await {
+                // One whose time is over is no reason not to serve.
+                Err(ScheduleError::Timetable(why)) => {
+                    tracing::warn!(name = %new.name, %why, "a schedule of the configuration is not set up");
+                }
+                done => done?,
+            }
         }
         Ok(())
     }
 
     /// Servers may do so at the same time: the first to write makes it, and the others find it.
-    async fn configure_schedule(&self, new: NewSchedule) -> Result<(), ScheduleError> {
+    async fn configure_schedule(&self, new: &NewSchedule) -> Result<(), ScheduleError> {
         for _ in 0..TRIES {
             let (tenant, name) = (Some(new.rule.task.tenant.clone()), Some(new.name.clone()));
             let there = self.schedules(ScheduleQuery { tenant, name, after: None, most: 1 }).await?;
             let done = match there.first() {
                 None => self.make_schedule(new.clone()).await.map(drop),
                 Some(it) if it.is_of_config() && it.schedule.rule == new.rule => Ok(()),
-                Some(it) => self.alter(it.id, |was, now| Ok(Some(was.configured(&new, now)?))).await.map(drop),
+                Some(it) => self.alter(it.id, |was, now| Ok(Some(was.configured(new, now)?))).await.map(drop),
             };
             if !matches!(done, Err(ScheduleError::NameTaken | ScheduleError::NotFound)) {
                 return done;

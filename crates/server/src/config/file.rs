@@ -172,11 +172,29 @@ fn written(kind: Kind, value: &DeValue<'_>) -> Option<String> {
             let items = items.iter().map(|it| it.get_ref().as_str().filter(|it| !it.contains(',')));
             return Some(items.collect::<Option<Vec<_>>>()?.join(",")).filter(|it| kind.takes(it));
         }
-        (Kind::Switch | Kind::Number(..) | Kind::Weight | Kind::List(_), _) => return None,
+        (Kind::Table, DeValue::Table(_)) => json(value)?.to_string(),
+        (Kind::Switch | Kind::Number(..) | Kind::Weight | Kind::List(_) | Kind::Table, _) => return None,
         (_, DeValue::String(it)) => it.to_string(),
         _ => return None,
     };
     Some(text).filter(|it| kind.takes(it))
+}
+
+/// The value as JSON; times become texts. JSON has no infinity.
+fn json(value: &DeValue<'_>) -> Option<serde_json::Value> {
+    Some(match value {
+        DeValue::String(it) => it.to_string().into(),
+        DeValue::Integer(it) => i64::from_str_radix(it.as_str(), it.radix()).ok()?.into(),
+        DeValue::Float(it) => serde_json::Number::from_f64(it.as_str().parse().ok()?)?.into(),
+        DeValue::Boolean(it) => (*it).into(),
+        DeValue::Datetime(it) => it.to_string().into(),
+        DeValue::Array(items) => items.iter().map(|it| json(it.get_ref())).collect::<Option<Vec<_>>>()?.into(),
+        DeValue::Table(table) => {
+            let member = |key: &str, value| Some((key.to_owned(), json(value)?));
+            let members = table.iter().map(|(key, value)| member(key.get_ref(), value.get_ref()));
+            members.collect::<Option<serde_json::Map<_, _>>>()?.into()
+        }
+    })
 }
 
 /// The value in few words.
@@ -206,7 +224,8 @@ mod tests {
     const KEY: Setting = Setting { key: "work.key", kind: Kind::Secret, ..Setting::NEW };
     const ORIGINS: Setting = Setting { key: "work.origins", kind: Kind::List(2), ..Setting::NEW };
     const URL: Setting = Setting { key: "work.http.*.url", ..Setting::NEW };
-    const WORK: Section = Section { name: "work", doc: "", settings: &[&SLOTS, &KEY, &ORIGINS, &URL] };
+    const RULE: Setting = Setting { key: "work.rules.*", kind: Kind::Table, ..Setting::NEW };
+    const WORK: Section = Section { name: "work", doc: "", settings: &[&SLOTS, &KEY, &ORIGINS, &URL, &RULE] };
 
     fn of(text: &str) -> (Vec<Entry>, Vec<String>) {
         let (entries, wrong) = read(Path::new("t.toml"), text, &[&WORK]);
@@ -223,6 +242,18 @@ mod tests {
         assert!(told.contains(&("work.slots", "5", 2)) && told.contains(&("work.origins", "a,b", 3)), "{told:?}");
         let url = entries.iter().find(|it| it.setting == &URL).unwrap();
         assert_eq!((url.names.as_slice(), url.line), (&["report.generate".to_owned()][..], 6));
+    }
+
+    #[test]
+    fn a_table_is_read_as_json() {
+        let text = "[work.rules.r]\nat = 2030-01-01T00:00:00Z\n[work.rules.r.task]\ntype = 't'\npayload = [1, 0.5, { a = true }]\n";
+        let (entries, wrong) = of(text);
+        assert!(wrong.is_empty(), "{wrong:?}");
+        let told: Vec<_> = entries.iter().map(|it| (it.setting.key, it.names[0].as_str(), it.text.as_str())).collect();
+        let json = r#"{"at":"2030-01-01T00:00:00Z","task":{"payload":[1,0.5,{"a":true}],"type":"t"}}"#;
+        assert_eq!(told, [("work.rules.*", "r", json)]);
+        let (_, wrong) = of("[work.rules]\nr = 1\n[work.rules.s]\na = inf\n");
+        assert_eq!(wrong.len(), 2, "{wrong:?}");
     }
 
     #[test]

@@ -21,6 +21,7 @@ pub mod keys;
 pub mod listen;
 pub mod log;
 pub mod outbound;
+pub mod schedules;
 pub mod store;
 pub mod worker;
 
@@ -35,6 +36,7 @@ pub use settings::Settings;
 use tasklane_api::Dialect;
 use tasklane_core::fair::Fairness;
 use tasklane_core::gate::{Bounds, GateName};
+use tasklane_engine::NewSchedule;
 
 use crate::error::StartError;
 
@@ -44,6 +46,7 @@ pub const SECTIONS: &[&Section] = &[
     &store::SECTION,
     &executors::SECTION,
     &gates::SECTION,
+    &schedules::SECTION,
     &fairness::SECTION,
     &outbound::SECTION,
     &log::SECTION,
@@ -66,6 +69,8 @@ pub struct Config {
     pub executors: executors::Executors,
     /// How many tasks may run, or start in a time.
     pub gates: Vec<(GateName, Bounds)>,
+    /// Rules that make tasks at times.
+    pub schedules: Vec<NewSchedule>,
     /// Whether tenants take turns.
     pub fairness: Fairness,
     /// What it may call.
@@ -89,6 +94,7 @@ impl Config {
             store: store::Store::read(settings)?,
             executors: executors::Executors::read(settings)?,
             gates: gates::read(settings)?,
+            schedules: schedules::read(settings)?,
             fairness: fairness::read(settings)?,
             outbound: outbound::read(settings)?,
             http: http::Http::read(settings)?,

@@ -68,6 +68,7 @@ fn of_setting(setting: &Setting) -> Value {
             json!({ "type": "string", "enum": words.iter().map(|it| (*it).to_owned()).chain(upper).collect::<Vec<_>>() })
         }
         Kind::List(most) => json!({ "type": "array", "items": { "type": "string" }, "maxItems": most }),
+        Kind::Table => json!({ "type": "object" }),
         Kind::Secret => json!({ "type": "string", "writeOnly": true }),
         Kind::Address | Kind::Path | Kind::Text => json!({ "type": "string" }),
     };

@@ -45,6 +45,8 @@ pub enum Kind {
     Secret,
     /// At most so many texts; separated by commas in a variable.
     List(usize),
+    /// A table of a file, read as the JSON that a request would carry.
+    Table,
 }
 
 /// A flag of the command line.
@@ -152,6 +154,7 @@ impl Kind {
             Self::Word(words) => one_of(words),
             Self::Text | Self::Secret => "a text".into(),
             Self::List(most) => format!("a list of at most {most} texts"),
+            Self::Table => "a table".into(),
         }
     }
 
@@ -165,6 +168,7 @@ impl Kind {
             Self::Word(words) => words.iter().any(|it| it.eq_ignore_ascii_case(text)),
             Self::Path | Self::Text | Self::Secret => !text.trim().is_empty(),
             Self::List(most) => items(text).count() <= most,
+            Self::Table => text.starts_with('{'),
         }
     }
 }
