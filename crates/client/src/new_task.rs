@@ -155,12 +155,17 @@ impl NewTask {
 
     /// Appends the JSON.
     pub(crate) fn write(self, out: &mut Vec<u8>) -> Result<(), Error> {
+        self.with_shape(|shape| shape.write(out))
+    }
+
+    /// Has something done with the whole of it.
+    pub(crate) fn with_shape(self, use_it: impl FnOnce(&Shape<'_>)) -> Result<(), Error> {
         let payload = self.payload.map_err(Error::Invalid)?;
-        Shape { payload: &payload, ..self.shape }.write(out);
+        use_it(&Shape { payload: &payload, ..self.shape });
         Ok(())
     }
 }
 
-fn timestamp(at: SystemTime) -> Timestamp {
+pub(crate) fn timestamp(at: SystemTime) -> Timestamp {
     Timestamp::EPOCH.plus(at.duration_since(UNIX_EPOCH).unwrap_or_default())
 }

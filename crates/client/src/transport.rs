@@ -67,6 +67,11 @@ impl Call {
         Self { method: Method::PUT, ..Self::post(path, json) }
     }
 
+    /// A JSON body that changes what is there.
+    pub(crate) fn patch(path: impl Into<String>, json: impl Into<Bytes>) -> Self {
+        Self { method: Method::PATCH, ..Self::post(path, json) }
+    }
+
     /// The answer must begin within this, where the client itself is more patient; how long it is, is another matter.
     pub(crate) fn within(mut self, most: Duration) -> Self {
         self.within = Some(most);

@@ -3,6 +3,7 @@
 
 mod gates;
 mod reads;
+mod schedules;
 mod servers;
 mod stub;
 mod submit;

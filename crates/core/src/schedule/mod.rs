@@ -61,7 +61,7 @@ impl When {
 /// A moment as the clock of a zone shows it, with how far that is from UTC: `2026-03-29T03:00:00+02:00`.
 pub fn local(at: Timestamp, zone: &TimeZone) -> String {
     let Ok(at) = jiff::Timestamp::from_microsecond(at.as_micros()) else { return String::new() };
-    at.to_zoned(zone.clone()).strftime("%FT%T%:z").to_string()
+    at.to_zoned(zone.clone()).strftime("%FT%T%.f%:z").to_string()
 }
 
 /// What a slot does while a task of an earlier one is not finished.

@@ -128,9 +128,9 @@ impl Stamp<'_> {
         match name {
             "local" => local(self.at, self.zone),
             "date" => shown.strftime("%F").to_string(),
-            "time" => shown.strftime("%T").to_string(),
+            "time" => shown.strftime("%T%.f").to_string(),
             "unix" => at.as_second().to_string(),
-            _ => at.strftime("%FT%TZ").to_string(),
+            _ => at.strftime("%FT%T%.fZ").to_string(),
         }
     }
 }

@@ -226,6 +226,7 @@ mod tests {
                 Came::Made(_) => 'm',
                 Came::Missed => '-',
                 Came::Overlapped => 'o',
+                Came::Refused => 'r',
             }));
             cancelled += ticked.cancel.len();
             if nth == 0 {

@@ -57,7 +57,7 @@ impl Timetable {
             When::Cron { pattern, zone } => Slots::Of(Box::new(Pattern::read(pattern, zone)?)),
             When::Every(every) if *every < SECOND => return Err(TimetableError::TooOften),
             When::Every(every) if *every > limit::SCHEDULE_EVERY => return Err(TimetableError::TooSeldom),
-            When::Every(every) => Slots::Every { first: starts_at.unwrap_or(at.plus(*every)), every: *every },
+            When::Every(every) => Slots::Every { first: starts_at.unwrap_or(whole(at).plus(*every)), every: *every },
             When::At(at) => Slots::Once(*at),
         };
         let (starts_at, ends_at) = (starts_at.unwrap_or(at), ends_at.unwrap_or(Timestamp::MAX));
@@ -91,6 +91,12 @@ impl Timetable {
         }
         Some(last)
     }
+}
+
+/// The next whole second: nobody wants to read `13:00:07.482913` again and again.
+fn whole(at: Timestamp) -> Timestamp {
+    let part = u64::try_from(at.as_micros().rem_euclid(1_000_000)).unwrap_or(0);
+    if part == 0 { at } else { at.plus(SECOND - Duration::from_micros(part)) }
 }
 
 /// The first of the moments `first`, `first + every`, ... after that one.
@@ -131,6 +137,8 @@ mod tests {
         assert_eq!(made.next(at(90)), Some(at(3690)));
         assert_eq!(made.next(at(3689)), Some(at(3690)));
         assert_eq!(made.next(at(3690)), Some(at(7290)));
+        let uneven = Timetable::new(&When::Every(HOUR), Timestamp::from_micros(90_000_001), None, None).unwrap();
+        assert_eq!(uneven.next(at(90)), Some(at(3691)));
         let later = Timetable::new(&When::Every(HOUR), at(90), Some(at(1000)), Some(at(8200))).unwrap();
         assert_eq!((later.next(at(0)), later.next(at(1000))), (Some(at(1000)), Some(at(4600))));
         assert_eq!((later.next(at(4600)), later.next(at(8200))), (Some(at(8200)), None));

@@ -31,6 +31,7 @@ from .errors import (
 from .handle import Event, Handle
 from .options import Limit, Retry, Unique
 from .outcome import Cancelled, Permanent, RetryIn, Snooze, Stopped
+from .schedules import Planned, Run, Schedule, Schedules
 from .task import Task
 from .worker import Worker
 
@@ -48,10 +49,14 @@ __all__ = [
     "Limit",
     "OutcomeUnknown",
     "Permanent",
+    "Planned",
     "Refused",
     "ResultTimeout",
     "Retry",
     "RetryIn",
+    "Run",
+    "Schedule",
+    "Schedules",
     "Snooze",
     "Stopped",
     "Task",

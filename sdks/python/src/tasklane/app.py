@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Callable, Optional, Protocol, TypeVar, Un
 from .client import Client
 from .handle import Handle
 from .options import Limit, Retry, members
+from .schedules import Planned, Schedules
 from .submit import encode
 from .task import AsyncTask, P, SyncTask, Task
 from .worker import Worker
@@ -47,6 +48,8 @@ class App:
         self._lock = threading.Lock()
         #: The tasks by name: what a worker of this app serves.
         self.tasks: dict[str, Task[..., Any]] = {}
+        #: The schedules of the server.
+        self.schedules = Schedules(self.client)
 
     @property
     def url(self) -> str:
@@ -109,6 +112,10 @@ class App:
     def enqueue_sync(self, type: str, payload: Any = None, **options: Any) -> Handle[Any]:
         """As `enqueue`, for code without an event loop."""
         return Handle(self.client().submitter.submit(_new_task(type, payload, options)), self.client)
+
+    def planned(self, type: str, payload: Any = None, **options: Any) -> Planned:
+        """A task of another program that is not submitted: what each slot of a schedule makes. Options as of `Task.with_`."""
+        return Planned({"type": type, "payload": payload, **members(options)})
 
     def handle(self, id: str) -> Handle[Any]:
         """The handle of a task whose id is known. Nothing is asked yet."""

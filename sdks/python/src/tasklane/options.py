@@ -78,9 +78,10 @@ Priority = Union[int, Literal["low", "normal", "high", "urgent"]]
 """-1000 to 1000, higher runs first; the words are -10, 0, 10, 100."""
 
 
-def _moment(value: datetime) -> str:
+def moment(name: str, value: datetime) -> str:
+    """A moment as the wire has it. Raises `ValueError` for one without a time zone."""
     if value.tzinfo is None:
-        raise ValueError("run_at needs a time zone, such as datetime.now(timezone.utc)")
+        raise ValueError(f"{name} needs a time zone, such as datetime.now(timezone.utc)")
     return value.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
@@ -107,7 +108,7 @@ _MEMBERS: dict[str, tuple[str, Any]] = {
     "queue": ("queue", None),
     "priority": ("priority", None),
     "delay": ("delay", text),
-    "run_at": ("run_at", _moment),
+    "run_at": ("run_at", lambda value: moment("run_at", value)),
     "start_deadline": ("start_deadline", text),
     "deadline": ("deadline", text),
     "timeout": ("attempt_timeout", text),

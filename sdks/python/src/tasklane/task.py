@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Callable, Generic, Optional, TypeVar, Uni
 
 from .handle import Handle
 from .options import Limit, Priority, Retry, Unique, members
+from .schedules import Planned
 from .signature import Signature
 from .submit import encode
 
@@ -95,6 +96,14 @@ class Task(Generic[P, R]):
     def enqueue_sync(self, *args: P.args, **kwargs: P.kwargs) -> Handle[R]:
         """As `enqueue`, for code without an event loop."""
         return Handle(self._app.client().submitter.submit(self._json(args, kwargs)), self._app.client)
+
+    def planned(self, *args: P.args, **kwargs: P.kwargs) -> Planned:
+        """The task with these arguments, not submitted: what each slot of a schedule makes (`App.schedules`). In its texts
+        `{slot}`, `{slot.local}`, `{slot.date}`, `{slot.time}` and `{slot.unix}` stand for the time of the slot.
+
+        Raises `TypeError` for arguments that do not fit.
+        """
+        return Planned({"type": self.name, "payload": self.signature.payload(args, kwargs), **self._members})
 
     def _json(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bytes:
         return encode({"type": self.name, "payload": self.signature.payload(args, kwargs), **self._members})
