@@ -21,6 +21,7 @@ mod t14_pills;
 mod t15_rolling;
 mod t17_database_restarted;
 mod t18_database_promoted;
+mod t20_schedulers;
 mod t21_clocks;
 mod t23_herd;
 mod t24_many_connections;

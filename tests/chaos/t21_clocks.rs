@@ -20,7 +20,7 @@ const DAY: i64 = 24 * 3600;
 const SOON: Duration = Duration::from_secs(12);
 
 /// The library that moves a process's wall clock, built with the C compiler that SQLite needs anyway.
-fn wall_clock(dir: &Path) -> PathBuf {
+pub fn wall_clock(dir: &Path) -> PathBuf {
     let (source, library) = (dir.join("wall_clock.c"), dir.join("wall_clock.so"));
     fs::write(&source, include_str!("wall_clock.c")).unwrap();
     let compiled =

@@ -85,6 +85,10 @@ def moment(name: str, value: datetime) -> str:
     return value.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
+def _run_at(value: datetime) -> str:
+    return moment("run_at", value)
+
+
 def _retry(value: Union[Retry, Sequence[Duration]]) -> dict[str, Any]:
     return (value if isinstance(value, Retry) else Retry(delays=value, jitter=False)).members()
 
@@ -108,7 +112,7 @@ _MEMBERS: dict[str, tuple[str, Any]] = {
     "queue": ("queue", None),
     "priority": ("priority", None),
     "delay": ("delay", text),
-    "run_at": ("run_at", lambda value: moment("run_at", value)),
+    "run_at": ("run_at", _run_at),
     "start_deadline": ("start_deadline", text),
     "deadline": ("deadline", text),
     "timeout": ("attempt_timeout", text),
