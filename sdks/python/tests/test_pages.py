@@ -11,7 +11,8 @@ import pytest
 
 ROOT = Path(os.environ.get("TASKLANE_ROOT") or Path(__file__).parents[3])
 EXAMPLE = ROOT / "examples" / "text-report"
-PAGES = [it for it in sorted(ROOT.glob("docs/**/*.md")) if "```python" in it.read_text()]
+AT_TIMES = ROOT / "docs" / "how-to" / "run-work-at-times.md"
+PAGES = [it for it in sorted(ROOT.glob("docs/**/*.md")) if "```python" in it.read_text() and it != AT_TIMES]
 
 
 def run(folder, url, *arguments):
@@ -49,6 +50,12 @@ def test_the_python_of_a_page(page, server, folder, working):
     said = run(folder, server.url, "submit.py")
     assert "mailed 7 in de" in said
     assert "permanent there is no order -1" in said
+
+
+def test_the_page_on_times(server, folder):
+    [(text, name)] = re.findall(r"```python\n(# (\S+)\n.*?)```", AT_TIMES.read_text(), re.S)
+    (folder / name).write_text(text)
+    assert run(folder, server.url, name).splitlines() == ["daily-report comes at [3, 3]", "True"]
 
 
 def test_a_directory_becomes_a_report(server, folder, working):
