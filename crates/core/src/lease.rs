@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use serde::{Deserialize, Serialize};
 
 use crate::checkpoint::Checkpoint;
 use crate::limit;
@@ -101,7 +102,7 @@ impl Facts {
 }
 
 /// Which lanes a worker serves.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct LaneFilter {
     /// `None` is every queue that is not a system queue (`~`).
     pub queue: Option<Box<str>>,
@@ -110,7 +111,8 @@ pub struct LaneFilter {
 }
 
 /// Which types of a queue a worker serves.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum TypeFilter {
     /// Every type but those of packages and the system.
     Any,
@@ -131,6 +133,23 @@ impl LaneFilter {
                 TypeFilter::Any => true,
                 TypeFilter::Only(types) => types.iter().any(|it| **it == *task_type),
             }
+    }
+
+    /// The tasks that are for both, if there may be some.
+    pub fn both(&self, other: &Self) -> Option<Self> {
+        let queue = match (&self.queue, &other.queue) {
+            (None, None) => None,
+            (Some(one), Some(two)) if one == two => Some(one.clone()),
+            (None, Some(queue)) | (Some(queue), None) if queue::is_meant(None, queue) => Some(queue.clone()),
+            _ => return None,
+        };
+        let types = match (&self.types, &other.types) {
+            (TypeFilter::Any, types) | (types, TypeFilter::Any) => types.clone(),
+            (TypeFilter::Only(one), TypeFilter::Only(two)) => {
+                TypeFilter::Only(one.iter().filter(|it| two.contains(it)).cloned().collect())
+            }
+        };
+        (types != TypeFilter::Only(Vec::new())).then_some(Self { queue, types })
     }
 
     /// Its lanes, where it names them.

@@ -30,7 +30,8 @@ pub mod retention;
 pub mod retry;
 pub mod settle;
 
-// Beside the road: what makes tasks at times.
+// Beside the road: what people set up.
+pub mod key;
 pub mod record;
 pub mod schedule;
 

@@ -94,6 +94,12 @@ pub const SCHEDULE_PAYLOAD_BYTES: usize = 64 << 10;
 pub const MISSED: u32 = 1_000;
 /// How long after its slot a task may start at most.
 pub const JITTER: Duration = Duration::from_secs(24 * 3600);
+/// How exactly it is known when a key was last used.
+pub const KEY_USE: Duration = Duration::from_secs(600);
+/// Most lanes of a key.
+pub const KEY_LANES: usize = 100;
+/// The longest time for which the secret before opens beside a new one.
+pub const KEY_OVERLAP: Duration = Duration::from_secs(90 * 24 * 3600);
 /// The longest time between two slots of a schedule.
 pub const SCHEDULE_EVERY: Duration = Duration::from_secs(366 * 24 * 3600);
 /// Most moments of starts that a gate with a rate tells apart; where there are more, its room comes back up to a

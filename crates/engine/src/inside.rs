@@ -11,6 +11,7 @@ use tokio::time::Instant;
 use crate::crashing::Crashing;
 use crate::facts::HeldFacts;
 use crate::ids::Ids;
+use crate::keys::KeyRing;
 use crate::metrics::Metrics;
 use crate::options::Options;
 use crate::outage::Outage;
@@ -42,6 +43,8 @@ pub(crate) struct Inside {
     pub crashes: Crashing,
     /// Workers heard of lately.
     pub workers: Workers,
+    /// Who may call.
+    pub keys: KeyRing,
     pub metrics: Metrics,
     /// Rings when the loop in `due` must look before its sleep is over.
     pub due: DueBell,
@@ -70,6 +73,7 @@ impl Inside {
             watches: Watches::new(options.streams),
             crashes: Crashing::default(),
             workers: Workers::new(options.workers),
+            keys: KeyRing::default(),
             metrics: Metrics::new(),
             due: DueBell::default(),
             schedules: Notify::new(),

@@ -25,6 +25,7 @@ mod gate;
 mod hand;
 mod hints;
 mod housekeeping;
+pub mod keys;
 mod outage;
 mod overview;
 pub mod schedules;
@@ -51,6 +52,7 @@ pub use calls::{
     StreamError, SubmitError, Submitted, TypeOverview, Why, WhyReason, Wish, WorkerOverview,
 };
 pub use handle::Engine;
+pub use keys::{KeyCallError, KeyQuery, Keyed, NewKey};
 pub use local::LocalSource;
 pub use options::Options;
 pub use schedules::{NewSchedule, Run, ScheduleChange, ScheduleError, ScheduleQuery, Scheduled};

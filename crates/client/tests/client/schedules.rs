@@ -32,7 +32,10 @@ async fn schedules_are_made_changed_and_read() {
     let new =
         new.overlap(Overlap::QueueOne).catch_up(CatchUp::All, 5, HOUR).jitter(HOUR).starts_at(Some(UNIX_EPOCH + HOUR));
     let made = client.make_schedule(new).await.unwrap();
-    assert_eq!((made.every, made.overlap, made.id), (Some(HOUR), Overlap::Skip, ScheduleId(task_id(&id(7)).unwrap().0)));
+    assert_eq!(
+        (made.every, made.overlap, made.id),
+        (Some(HOUR), Overlap::Skip, ScheduleId(task_id(&id(7)).unwrap().0))
+    );
     assert_eq!(client.schedules().await.unwrap().len(), 2, "both pages");
     client.schedules_named("a b").await.unwrap();
     client.change_schedule(made.id, SetSchedule::default().every(HOUR).ends_at(None).paused(true)).await.unwrap();

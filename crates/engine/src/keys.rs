@@ -1,0 +1,345 @@
+//! Keys are made, rotated, revoked, and looked up by whoever calls. Each server keeps them in memory; where others change
+//! them, it notices within [`EVERY`].
+
+use std::collections::HashMap;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Duration;
+
+use tasklane_core::error::StoreError;
+use tasklane_core::key::{Digest, Grant, Key, KeyError, KeyId, KeyText};
+use tasklane_core::limit;
+use tasklane_core::ports::store::Batch;
+use tasklane_core::record::{Content, Kind, Record, RecordQuery, RecordSet, SetRecord};
+use tasklane_core::time::Timestamp;
+use thiserror::Error;
+use tokio::sync::watch;
+use tokio::time::sleep;
+
+use crate::handle::Engine;
+use crate::inside::{Inside, lock};
+
+/// How soon a change of another server holds here: twice within the second that is promised.
+pub const EVERY: Duration = Duration::from_millis(400);
+/// How often it is written down which keys were used.
+const USES_EVERY: Duration = Duration::from_secs(60);
+/// How often a change is tried again where somebody else changes the same key.
+const TRIES: usize = 10;
+
+/// A key as it is.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Keyed {
+    /// Which.
+    pub id: KeyId,
+    /// Its name.
+    pub name: Arc<str>,
+    /// What it is.
+    pub key: Arc<Key>,
+}
+
+/// A key to be made.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NewKey {
+    /// No other one of its tenant has it.
+    pub name: Box<str>,
+    /// What its holder may do.
+    pub grant: Grant,
+}
+
+/// Which keys a page shows.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct KeyQuery {
+    /// Of this tenant; `None` is all.
+    pub tenant: Option<Box<str>>,
+    /// Of this name; `None` is any.
+    pub name: Option<Box<str>>,
+    /// Those after this one.
+    pub after: Option<KeyId>,
+    /// At most so many.
+    pub most: usize,
+}
+
+/// Why a key was not made or changed.
+#[derive(Debug, Error)]
+pub enum KeyCallError {
+    /// There is none of that id.
+    #[error("there is no such key")]
+    NotFound,
+    /// Another one of the tenant has its name.
+    #[error("another key has this name")]
+    NameTaken,
+    /// It was revoked, so nothing more can be done with it.
+    #[error("this key was revoked")]
+    Revoked,
+    /// It was not revoked, and only such a key is removed.
+    #[error("this key was not revoked")]
+    NotRevoked,
+    /// It was changed again and again meanwhile.
+    #[error("somebody else changes this key all the while; try again")]
+    Busy,
+    /// The store did not answer.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Every key, as this server knows them.
+#[derive(Default)]
+pub(crate) struct KeyRing {
+    book: RwLock<Arc<Book>>,
+    turned: watch::Sender<()>,
+    /// Held while keys are read, so that what was read later is not overtaken.
+    reading: tokio::sync::Mutex<()>,
+    /// Those that were used since it was last written down, and when.
+    used: Mutex<HashMap<KeyId, Timestamp>>,
+}
+
+#[derive(Default)]
+struct Book {
+    version: u64,
+    keys: HashMap<KeyId, Keyed>,
+}
+
+impl KeyRing {
+    fn book(&self) -> Arc<Book> {
+        Arc::clone(&self.book.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn turn(&self, book: Book) {
+        *self.book.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(book);
+        self.turned.send_replace(());
+    }
+}
+
+impl Engine {
+    /// Reads every key; nobody may call before.
+    ///
+    /// # Errors
+    /// The store did not answer.
+    pub async fn load_keys(&self) -> Result<(), StoreError> {
+        load(&self.inside()).await
+    }
+
+    /// Whether there is any key, revoked ones too: a server that was closed once does not open by itself.
+    pub fn has_keys(&self) -> bool {
+        !self.inside().keys.book().keys.is_empty()
+    }
+
+    /// Whether some other key than this opens everything for everybody.
+    pub fn has_master_beside(&self, id: KeyId) -> bool {
+        let (book, now) = (self.inside().keys.book(), self.now());
+        book.keys.values().any(|it| it.id != id && it.key.is_master(now))
+    }
+
+    /// The key of a text that somebody sent; its use is noted.
+    ///
+    /// # Errors
+    /// Why it opens nothing.
+    pub fn holder(&self, text: &KeyText) -> Result<Keyed, KeyError> {
+        let (keys, now) = (&self.inside().keys, self.now());
+        let found = keys.book().keys.get(&text.id).cloned().ok_or(KeyError::Unknown)?;
+        found.key.opens(&text.digest, now)?;
+        lock(&keys.used).insert(text.id, now);
+        Ok(found)
+    }
+
+    /// Ends when the key of this text opens nothing any more.
+    pub async fn key_ended(&self, text: &KeyText) {
+        let mut turned = self.inside().keys.turned.subscribe();
+        loop {
+            let Some(found) = self.inside().keys.book().keys.get(&text.id).cloned() else { return };
+            let now = self.now();
+            if found.key.opens(&text.digest, now).is_err() {
+                return;
+            }
+            let secrets = found.key.secrets.iter().filter(|it| it.digest == text.digest).filter_map(|it| it.until);
+            let ends = secrets.chain(found.key.grant.expires_at).min();
+            let until = ends.map_or(USES_EVERY, |it| it.since(now).min(USES_EVERY));
+            tokio::select! {
+                _ = turned.changed() => {}
+                () = sleep(until) => {}
+            }
+        }
+    }
+
+    /// Makes a key. The text is its secret: to be shown once, and kept by nobody here.
+    ///
+    /// # Errors
+    /// [`KeyCallError::NameTaken`], or the store did not answer.
+    pub async fn make_key(&self, new: NewKey) -> Result<(Keyed, String), KeyCallError> {
+        let (id, now) = (KeyId(self.draw_id().0), self.now());
+        let text = self.draw_secret(id);
+        let key = Key::new(new.grant, Digest::of(&text), now);
+        self.set_key(id, None, Some(content(&new.name, &key))).await?;
+        Ok((Keyed { id, name: new.name.into(), key: Arc::new(key) }, text))
+    }
+
+    /// A page of keys, in the order of their ids.
+    ///
+    /// # Errors
+    /// The store did not answer.
+    pub async fn keys(&self, query: KeyQuery) -> Result<Vec<Keyed>, StoreError> {
+        let KeyQuery { tenant, name, after, most } = query;
+        let query = RecordQuery { kind: Kind::Key, tenant, name, after: after.map(|it| it.0), most };
+        let records = self.inside().store.records().page(query).await?;
+        Ok(records.iter().filter_map(keyed).collect())
+    }
+
+    /// A key; `None`: there is none of that id.
+    ///
+    /// # Errors
+    /// The store did not answer.
+    pub async fn key(&self, id: KeyId) -> Result<Option<Keyed>, StoreError> {
+        Ok(self.inside().store.records().one(Kind::Key, id.0).await?.as_ref().and_then(keyed))
+    }
+
+    /// Gives a key a new secret, which is answered as text; the one before opens for `overlap` more.
+    ///
+    /// # Errors
+    /// [`KeyCallError`].
+    pub async fn rotate_key(&self, id: KeyId, overlap: Duration) -> Result<(Keyed, String), KeyCallError> {
+        let text = self.draw_secret(id);
+        let rotate = |key: Key, now| match key.revoked_at {
+            Some(_) => Err(KeyCallError::Revoked),
+            None => Ok(Some(key.rotated(Digest::of(&text), overlap, now))),
+        };
+        let rotated = self.alter_key(id, rotate).await?;
+        Ok((rotated, text))
+    }
+
+    /// Has a key open nothing any more: here at once, on other servers within [`EVERY`].
+    ///
+    /// # Errors
+    /// [`KeyCallError`].
+    pub async fn revoke_key(&self, id: KeyId) -> Result<Keyed, KeyCallError> {
+        self.alter_key(id, |key, now| Ok(Some(key.revoked(now)))).await
+    }
+
+    /// Removes a key that was revoked; answers with what it was.
+    ///
+    /// # Errors
+    /// [`KeyCallError`].
+    pub async fn remove_key(&self, id: KeyId) -> Result<Keyed, KeyCallError> {
+        self.alter_key(id, |key, _| if key.revoked_at.is_some() { Ok(None) } else { Err(KeyCallError::NotRevoked) })
+            .await
+    }
+
+    fn draw_secret(&self, id: KeyId) -> String {
+        let mut secret = [0; 32];
+        (self.inside().options.randomness)(&mut secret);
+        KeyText::write(id, &secret)
+    }
+
+    /// Makes a key what `change` makes of it, or removes it; answers with what it is now, or was.
+    async fn alter_key(
+        &self,
+        id: KeyId,
+        change: impl Fn(Key, Timestamp) -> Result<Option<Key>, KeyCallError>,
+    ) -> Result<Keyed, KeyCallError> {
+        for _ in 0..TRIES {
+            let record = self.inside().store.records().one(Kind::Key, id.0).await?;
+            let Some((record, was)) = record.as_ref().and_then(|it| Some((it, keyed(it)?))) else {
+                return Err(KeyCallError::NotFound);
+            };
+            let changed = change((*was.key).clone(), self.now())?;
+            let to = changed.as_ref().map(|it| content(&was.name, it));
+            match self.set_key(id, Some(record.version), to).await {
+                Err(KeyCallError::Busy) => {}
+                done => return done.map(|()| Keyed { key: changed.map_or(was.key, Arc::new), ..was }),
+            }
+        }
+        Err(KeyCallError::Busy)
+    }
+
+    /// Busy: somebody else changed it.
+    async fn set_key(&self, id: KeyId, seen: Option<u64>, to: Option<Content>) -> Result<(), KeyCallError> {
+        let set = SetRecord { kind: Kind::Key, id: id.0, seen, to, then: Vec::new(), slots: Vec::new() };
+        let answers = self.inside().commit(Batch { record: vec![set], ..Batch::default() }).await?.answers;
+        match answers.record.first() {
+            Some(RecordSet::Held(_)) => Ok(load(&self.inside()).await?),
+            Some(RecordSet::NameTaken) => Err(KeyCallError::NameTaken),
+            Some(RecordSet::Changed) | None => Err(KeyCallError::Busy),
+        }
+    }
+}
+
+/// Looks for keys that other servers changed, and writes down which were used, until the engine stops.
+pub(crate) async fn run(inside: Arc<Inside>) {
+    let (every, mut rounds) = (if inside.is_shared { EVERY } else { USES_EVERY }, Duration::ZERO);
+    while !inside.stopped.load(Ordering::Acquire) {
+        tokio::select! {
+            biased;
+            () = inside.stopping.notified() => return,
+            () = sleep(every) => {}
+        }
+        rounds += every;
+        let looked = if inside.is_shared { look(&inside).await } else { Ok(()) };
+        let noted = if rounds >= USES_EVERY { note_uses(&inside).await } else { Ok(()) };
+        if rounds >= USES_EVERY {
+            rounds = Duration::ZERO;
+        }
+        // While the store is away nothing can be done with a key that was revoked meanwhile.
+        if let Err(error) = looked.and(noted) {
+            tracing::debug!(%error, "keys were not looked at");
+        }
+    }
+}
+
+async fn look(inside: &Arc<Inside>) -> Result<(), StoreError> {
+    let version = inside.store.records().version(Kind::Key).await?;
+    if version == inside.keys.book().version { Ok(()) } else { load(inside).await }
+}
+
+async fn load(inside: &Inside) -> Result<(), StoreError> {
+    let _reading = inside.keys.reading.lock().await;
+    // What is changed while it is read has a later number, and is read again.
+    let version = inside.store.records().version(Kind::Key).await?;
+    let (mut keys, mut after) = (HashMap::new(), None);
+    loop {
+        let query = RecordQuery { kind: Kind::Key, tenant: None, name: None, after, most: limit::PAGE_ITEMS };
+        let page = inside.store.records().page(query).await?;
+        let Some(last) = page.last() else { break };
+        after = Some(last.id);
+        for record in &page {
+            match keyed(record) {
+                Some(it) => drop(keys.insert(it.id, it)),
+                None => tracing::error!(key = %record.id, "a key cannot be read: it opens nothing"),
+            }
+        }
+    }
+    inside.keys.turn(Book { version, keys });
+    Ok(())
+}
+
+async fn note_uses(inside: &Arc<Inside>) -> Result<(), StoreError> {
+    let used = std::mem::take(&mut *lock(&inside.keys.used));
+    let mut record = Vec::new();
+    for (id, at) in used {
+        let Some(there) = inside.store.records().one(Kind::Key, id.0).await? else { continue };
+        let noted = keyed(&there).and_then(|it| Some(content(&it.name, &(*it.key).clone().used(at)?)));
+        let (kind, seen) = (Kind::Key, Some(there.version));
+        record.extend(noted.map(|to| SetRecord {
+            kind,
+            id: id.0,
+            seen,
+            to: Some(to),
+            then: Vec::new(),
+            slots: Vec::new(),
+        }));
+    }
+    if !record.is_empty() {
+        inside.commit(Batch { record, ..Batch::default() }).await?;
+    }
+    Ok(())
+}
+
+fn content(name: &str, key: &Key) -> Content {
+    let body = serde_json::to_string(key).expect("names, numbers and digests are JSON");
+    let tenant = key.grant.tenant.clone().unwrap_or_default();
+    Content { tenant, name: Some(name.into()), due: None, body: body.into() }
+}
+
+fn keyed(record: &Record) -> Option<Keyed> {
+    let name = record.content.name.as_deref().unwrap_or_default().into();
+    let key = serde_json::from_str(&record.content.body).ok()?;
+    Some(Keyed { id: KeyId(record.id), name, key: Arc::new(key) })
+}
