@@ -1,18 +1,22 @@
 //! A request on its way to a handler.
 
+use std::future::pending;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::body::Body;
 use http::{HeaderMap, Uri};
+use tasklane_core::accept::NewTask;
 use tasklane_core::limit;
-use tasklane_core::task::TaskId;
+use tasklane_core::ports::BoxFuture;
+use tasklane_core::task::{Scope, TaskId};
 use tasklane_engine::Engine;
 use tasklane_wire::json::{Value, validate};
 use tasklane_wire::read::{Findings, task_id};
 
+use crate::auth::Caller;
 use crate::body::{self, Accepts, Received};
 use crate::edge::App;
-use crate::error::{Refused, task_not_found};
+use crate::error::{Refused, not_of_that_tenant, task_not_found};
 use crate::limits;
 use crate::query::Query;
 
@@ -21,6 +25,7 @@ pub(crate) struct Call {
     pub app: Arc<App>,
     /// What the path captured: an id or a queue's name.
     pub name: String,
+    pub caller: Caller,
     pub headers: HeaderMap,
     pub uri: Uri,
     /// A body may not be shared between threads, a call may: nobody ever locks this.
@@ -48,9 +53,51 @@ impl Call {
         self.query().finish()
     }
 
-    /// The task the path names.
-    pub fn task(&self) -> Result<TaskId, Refused> {
-        task_id(&self.name).ok_or_else(task_not_found)
+    /// Whose things the caller may see; `None` is everybody's.
+    pub fn tenant(&self) -> Option<&str> {
+        self.caller.grant().tenant.as_deref()
+    }
+
+    /// The tenant that is asked for, within what the caller may see.
+    pub fn tenant_of(&self, asked: Option<Box<str>>) -> Result<Option<Box<str>>, Refused> {
+        match (self.tenant(), asked) {
+            (None, asked) => Ok(asked),
+            (Some(own), Some(asked)) if *asked != *own => Err(not_of_that_tenant(own)),
+            (Some(own), _) => Ok(Some(own.into())),
+        }
+    }
+
+    /// Makes a new task the caller's tenant's, if he has one.
+    pub fn own(&self, task: &mut NewTask) -> Result<(), Refused> {
+        self.owner().own(task)
+    }
+
+    /// Whose the caller's tasks are.
+    pub fn owner(&self) -> Owner {
+        Owner(self.tenant().map(|it| Scope::of(Some(it))))
+    }
+
+    /// Ends when the caller may see nothing more; what is streamed to him ends with it.
+    pub fn ended(&self) -> BoxFuture<'static, ()> {
+        match &self.caller {
+            Caller::Nobody | Caller::Setting => Box::pin(pending()),
+            Caller::Holder(_, text) => {
+                let (engine, text) = (self.app.engine.clone(), text.clone());
+                Box::pin(async move { engine.key_ended(&text).await })
+            }
+        }
+    }
+
+    /// The task the path names, if the caller may see it.
+    pub async fn task(&self) -> Result<TaskId, Refused> {
+        let id = task_id(&self.name).ok_or_else(task_not_found)?;
+        if let Some(tenant) = self.tenant() {
+            let scope = self.engine().scope_of(id).await?.ok_or_else(task_not_found)?;
+            if *scope.tenant != *tenant {
+                return Err(task_not_found());
+            }
+        }
+        Ok(id)
     }
 
     /// The header `name` as text, if it is given and is a name as core knows them.
@@ -84,5 +131,22 @@ impl Call {
         let at = tasklane_wire::read::Path::ROOT;
         tasklane_wire::read::object(value, &at, &mut findings, |_, _, at, findings| findings.unknown(at));
         if findings.is_empty() { Ok(()) } else { Err(findings.into()) }
+    }
+}
+
+/// Whose a caller's tasks are.
+pub(crate) struct Owner(Option<Arc<Scope>>);
+
+impl Owner {
+    /// Makes a new task his tenant's, if he has one.
+    pub fn own(&self, task: &mut NewTask) -> Result<(), Refused> {
+        let Some(own) = &self.0 else { return Ok(()) };
+        if task.scope.tenant.is_empty() {
+            task.scope = match task.scope.origin == own.origin {
+                true => Arc::clone(own),
+                false => Arc::new(Scope { origin: task.scope.origin.clone(), tenant: own.tenant.clone() }),
+            };
+        }
+        if task.scope.tenant == own.tenant { Ok(()) } else { Err(not_of_that_tenant(&own.tenant)) }
     }
 }

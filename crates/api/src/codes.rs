@@ -24,6 +24,19 @@ const CAUSES: &[(&str, &str, &str)] = &[
         "Mend what stands at that byte.",
     ),
     (
+        "unauthorized",
+        "The server has keys, and the request carries none that opens anything: it is missing, was mistyped, was revoked, or has \
+         expired.",
+        "Send `Authorization: Bearer KEY` or `X-API-Key: KEY`; the command line reads TASKLANE_API_KEY. Whoever runs the server \
+         makes keys: `tasklane key create`.",
+    ),
+    (
+        "forbidden",
+        "The key that was sent grants less: another scope is needed, another tenant was meant, or what was asked for concerns all \
+         tenants.",
+        "Take another key. `tasklane key ls` tells what each grants; OpenAPI names what each call needs.",
+    ),
+    (
         "origin_not_allowed",
         "A browser's page of another origin made the request.",
         "Call the server from a program, or from a page it serves itself.",
@@ -32,6 +45,11 @@ const CAUSES: &[(&str, &str, &str)] = &[
         "gate_not_found",
         "Nobody said anything of a gate of this name, and no task named it. A gate of a key is one of a tenant.",
         "See `tasklane gate ls` for those there are.",
+    ),
+    (
+        "key_not_found",
+        "There is no key with this id. Where the key that was sent is of a tenant, there is none of that tenant.",
+        "See `tasklane key ls` for those there are.",
     ),
     (
         "not_found",
@@ -73,6 +91,18 @@ const CAUSES: &[(&str, &str, &str)] = &[
         "invalid_transition",
         "The task is in a state that does not allow it, such as cancelling one that is final. The detail names the state.",
         "See `tasklane get ID` for where it stands. What is final can be retried or rerun.",
+    ),
+    ("key_in_use", "Only a key that was revoked is removed.", "`tasklane key revoke NAME` first."),
+    (
+        "key_revoked",
+        "The key was revoked, and that is for good.",
+        "Make another one: `tasklane key create NAME --scope ...`.",
+    ),
+    (
+        "last_master_key",
+        "It is about the only key with the scope admin and without a tenant: the first key must be one, so that somebody can make \
+         others, and the last one cannot be revoked.",
+        "Make (another) key with the scope admin and without a tenant, or set TASKLANE_ADMIN_KEY.",
     ),
     (
         "name_taken",
@@ -136,6 +166,16 @@ const CAUSES: &[(&str, &str, &str)] = &[
         "task_failed",
         "The task ended without a result; `failure` tells its kind and message.",
         "See `tasklane get ID`; once the cause is mended: `tasklane retry ID`.",
+    ),
+    (
+        "rate_limited",
+        "The key that was sent may call only so often, and did.",
+        "Wait as long as Retry-After says; or make a key with a higher rate.",
+    ),
+    (
+        "too_many_bad_keys",
+        "From this address came more bad keys than it may send in a minute. Good ones are let in all the same.",
+        "Find the program that sends a wrong key, and wait as long as Retry-After says.",
     ),
     (
         "too_many_gates",

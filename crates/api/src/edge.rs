@@ -18,10 +18,11 @@ use tasklane_engine::Engine;
 use tokio::sync::Semaphore;
 
 use crate::answer::Answer;
+use crate::auth::{self, Caller, Door, Peer};
 use crate::call::Call;
 use crate::cors::Grant;
 use crate::error::{Refused, internal, not_found};
-use crate::host;
+use crate::host::{self, Hosts};
 use crate::metrics::{Metrics, Seen};
 use crate::request_id::{self, RequestIds};
 use crate::route::{Group, Route};
@@ -33,6 +34,7 @@ pub(crate) struct App {
     pub options: Options,
     pub metrics: Metrics,
     pub request_ids: RequestIds,
+    pub door: Door,
     /// Memory for large bodies.
     pub bodies: Arc<Semaphore>,
 }
@@ -45,12 +47,13 @@ pub(crate) async fn serve(app: Arc<App>, group: Option<Arc<Group>>, request: Req
     let dialect = group.as_ref().map_or(app.options.alone, |it| it.dialect());
     let grant = Grant::of(&app.options.cors_origins, dialect, request.headers());
     let preflight = group.as_ref().and_then(|group| grant.preflight(&request, group));
-    let answer = match host::check(app.options.hosts, request.uri(), request.headers(), &grant) {
+    let hosts = if app.door.is_closed(&app.engine) { Hosts::Any } else { app.options.hosts };
+    let answer = match host::check(hosts, request.uri(), request.headers(), &grant) {
         Ok(()) if preflight.is_some() => preflight.ok_or_else(internal),
         Ok(()) => match find(group.as_deref(), request).await {
             Ok((route, name, request)) => {
                 seen.route = route.path;
-                caught((route.handler)(call(&app, name, request)), &id).await
+                handled(&app, route, name, request, &id).await
             }
             Err(refused) => Err(refused),
         },
@@ -88,9 +91,23 @@ async fn find(group: Option<&Group>, mut request: Request) -> Result<(Route, Str
     Ok((route, name, request))
 }
 
-fn call(app: &Arc<App>, name: String, request: Request) -> Call {
+/// What the route's handler answers, if the caller may call it, and for as long as he may.
+async fn handled(app: &Arc<App>, route: Route, name: String, request: Request, id: &str) -> Answer {
+    let from = request.extensions().get::<Peer>().map(|it| it.0);
+    let caller = app.door.admit(&app.engine, &route, request.headers(), from)?;
+    let text = if let Caller::Holder(_, text) = &caller { Some(text.clone()) } else { None };
+    let handling = caught((route.handler)(call(app, name, caller, request)), id);
+    let Some(text) = text else { return handling.await };
+    tokio::select! {
+        biased;
+        answer = handling => answer,
+        () = app.engine.key_ended(&text) => Err(auth::ended()),
+    }
+}
+
+fn call(app: &Arc<App>, name: String, caller: Caller, request: Request) -> Call {
     let (parts, body) = request.into_parts();
-    Call { app: Arc::clone(app), name, headers: parts.headers, uri: parts.uri, body: Mutex::new(body) }
+    Call { app: Arc::clone(app), name, caller, headers: parts.headers, uri: parts.uri, body: Mutex::new(body) }
 }
 
 /// What `handling` comes to, a panic included: one request's must not take the connection's others with it.

@@ -2,11 +2,11 @@
 
 use axum::body::Body;
 use axum::response::Response;
-use http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER};
+use http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderName, HeaderValue, StatusCode};
 use tasklane_core::accept;
 use tasklane_core::error::{HandError, Refusal, StoreError};
-use tasklane_engine::{HandCallError, RerunError, ScheduleError, SubmitError};
+use tasklane_engine::{HandCallError, KeyCallError, RerunError, ScheduleError, SubmitError};
 use tasklane_wire::json::JsonError;
 use tasklane_wire::problem::{FieldError, MEDIA_TYPE, Problem};
 use tasklane_wire::read::{Findings, Mistake};
@@ -34,8 +34,11 @@ macro_rules! codes {
 codes! {
     INCOMPLETE_BODY = 400 "incomplete_body" "The body broke off";
     MALFORMED_JSON = 400 "malformed_json" "The body is not JSON";
+    UNAUTHORIZED = 401 "unauthorized" "No key that opens anything";
+    FORBIDDEN = 403 "forbidden" "The key does not allow it";
     ORIGIN_NOT_ALLOWED = 403 "origin_not_allowed" "Not from that page";
     GATE_NOT_FOUND = 404 "gate_not_found" "No such gate";
+    KEY_NOT_FOUND = 404 "key_not_found" "No such key";
     NOT_FOUND = 404 "not_found" "No such route";
     QUEUE_NOT_FOUND = 404 "queue_not_found" "No such queue";
     SCHEDULE_NOT_FOUND = 404 "schedule_not_found" "No such schedule";
@@ -45,6 +48,9 @@ codes! {
     BODY_TIMEOUT = 408 "body_timeout" "The body came too slowly";
     ID_TAKEN = 409 "id_taken" "The id is taken";
     INVALID_TRANSITION = 409 "invalid_transition" "The task's state does not allow it";
+    KEY_IN_USE = 409 "key_in_use" "The key is not revoked";
+    KEY_REVOKED = 409 "key_revoked" "The key is revoked";
+    LAST_MASTER_KEY = 409 "last_master_key" "Nothing else opens everything";
     NAME_TAKEN = 409 "name_taken" "The name is taken";
     QUEUE_DRAINING = 409 "queue_draining" "The queue takes nothing new";
     SET_BY_CONFIG = 409 "set_by_config" "The configuration says what it is";
@@ -59,6 +65,8 @@ codes! {
     INVALID = 422 "invalid" "The request is invalid";
     NOT_SUPPORTED = 422 "not_supported" "Not supported by this version";
     TASK_FAILED = 422 "task_failed" "The task has no result";
+    RATE_LIMITED = 429 "rate_limited" "Too many calls";
+    TOO_MANY_BAD_KEYS = 429 "too_many_bad_keys" "Too many bad keys";
     TOO_MANY_GATES = 429 "too_many_gates" "Too many keys of limits";
     TOO_MANY_LANES = 429 "too_many_lanes" "Too many queues and types";
     TOO_MANY_STREAMS = 429 "too_many_streams" "Too many open streams";
@@ -124,6 +132,12 @@ impl Refused {
         self.headers.extend(policy.ok().map(|it| (HeaderName::from_static("ratelimit-policy"), it)));
         self.headers.extend(left.ok().map(|it| (HeaderName::from_static("ratelimit"), it)));
         self.retry_after(seconds)
+    }
+
+    /// The same, with how to say who calls (RFC 9110, 11.6.1).
+    pub fn challenge(mut self) -> Self {
+        self.headers.push((WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"tasklane\"")));
+        self
     }
 
     /// The same, with the methods that are allowed.
@@ -289,6 +303,20 @@ impl From<ScheduleError> for Refused {
     }
 }
 
+impl From<KeyCallError> for Refused {
+    fn from(error: KeyCallError) -> Self {
+        let text = error.to_string();
+        match error {
+            KeyCallError::NotFound => key_not_found(),
+            KeyCallError::NameTaken => Self::new(NAME_TAKEN, format!("{text}; take another name, or rotate that one")),
+            KeyCallError::Revoked => Self::new(KEY_REVOKED, format!("{text}; make another one")),
+            KeyCallError::NotRevoked => Self::new(KEY_IN_USE, format!("{text}; revoke it first")),
+            KeyCallError::Busy => Self::new(TOO_BUSY, text).retry_after(SOON),
+            KeyCallError::Store(error) => error.into(),
+        }
+    }
+}
+
 impl From<RerunError> for Refused {
     fn from(error: RerunError) -> Self {
         match error {
@@ -306,6 +334,19 @@ pub(crate) fn task_not_found() -> Refused {
 /// There is no such schedule.
 pub(crate) fn schedule_not_found() -> Refused {
     Refused::new(SCHEDULE_NOT_FOUND, "there is no schedule with this id; GET /v1/schedules tells of all")
+}
+
+/// The key is of another tenant than was asked for.
+pub(crate) fn not_of_that_tenant(own: &str) -> Refused {
+    Refused::new(
+        FORBIDDEN,
+        format!("the key that was sent is of the tenant {own:?}, and reaches nothing of another one"),
+    )
+}
+
+/// There is no such key.
+pub(crate) fn key_not_found() -> Refused {
+    Refused::new(KEY_NOT_FOUND, "there is no key with this id; GET /v1/keys tells of all")
 }
 
 /// There is no such route.

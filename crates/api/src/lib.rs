@@ -6,6 +6,7 @@ pub mod router;
 
 // On the way in.
 mod action;
+pub mod auth;
 mod body;
 mod call;
 mod cors;
@@ -31,6 +32,7 @@ pub mod openapi;
 pub mod stream;
 mod unwritten;
 
+pub use auth::{Peer, SetKeys};
 pub use dialects::Dialect;
 pub use host::Hosts;
 pub use metrics::TurnedAway;

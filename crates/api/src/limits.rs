@@ -38,6 +38,14 @@ pub const LARGE_BODY: usize = 256 << 10;
 
 /// Longest request id taken over from a caller.
 pub const REQUEST_ID_BYTES: usize = 128;
+/// Bad keys that an address may send in [`BAD_KEYS_PER`].
+pub const BAD_KEYS: u32 = 10;
+/// The time of [`BAD_KEYS`].
+pub const BAD_KEYS_PER: Duration = Duration::from_secs(60);
+/// Most addresses whose bad keys are counted; where there are more, one more is told to wait.
+pub const BAD_KEY_ADDRESSES: usize = 10_000;
+/// Past so many keys with rates those that may call again are forgotten.
+pub const RATED_KEYS: usize = 10_000;
 /// Most queues, types or workers of a page.
 pub const PAGE_NAMES: usize = 1000;
 /// Most queues of a page that are looked into for a verdict.

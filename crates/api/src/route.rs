@@ -3,6 +3,7 @@
 use std::fmt;
 
 use http::Method;
+use tasklane_core::key::Scope;
 use tasklane_core::ports::BoxFuture;
 
 use crate::action::{self, Place};
@@ -11,19 +12,43 @@ use crate::call::Call;
 use crate::dialects::Dialect;
 use crate::error::{METHOD_NOT_ALLOWED, Refused, not_found};
 
-/// Who may call a route once keys exist.
+/// Who may call a route once keys exist. A key of a tenant reaches that tenant's things alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Access {
     /// Anybody, with or without a key.
     Everyone,
+    /// The same, unless a setting says otherwise.
+    Metrics,
     /// A key that may submit.
     Submit,
     /// A key that may read.
     Read,
+    /// A key that may read, of no tenant: it tells of all of them.
+    ReadAll,
     /// A key that may work.
     Work,
     /// An admin's key.
     Admin,
+    /// An admin's key of no tenant: it concerns all of them.
+    AdminAll,
+}
+
+impl Access {
+    /// The scope that a key needs.
+    pub const fn scope(self) -> Option<Scope> {
+        match self {
+            Self::Everyone => None,
+            Self::Submit => Some(Scope::Submit),
+            Self::Metrics | Self::Read | Self::ReadAll => Some(Scope::Read),
+            Self::Work => Some(Scope::Work),
+            Self::Admin | Self::AdminAll => Some(Scope::Admin),
+        }
+    }
+
+    /// Whether a key of a tenant is not enough.
+    pub const fn is_of_everybody(self) -> bool {
+        matches!(self, Self::Metrics | Self::ReadAll | Self::AdminAll)
+    }
 }
 
 /// The methods that routes have.

@@ -7,6 +7,7 @@ use axum::extract::Request;
 use axum::routing::any;
 use tasklane_engine::Engine;
 
+use crate::auth::{Door, SetKeys};
 use crate::body;
 use crate::dialects::Dialect;
 use crate::edge::{self, App};
@@ -16,9 +17,9 @@ use crate::openapi;
 use crate::request_id::RequestIds;
 use crate::route::{Access, Handler, Route, Verb, groups};
 use crate::service;
-use crate::v1::{events, gates, leases, queues, reports, schedules, stats, tasks, types, workers};
+use crate::v1::{events, gates, keys, leases, queues, reports, schedules, stats, tasks, types, workers};
 
-use Access::{Admin, Everyone, Read, Submit, Work};
+use Access::{Admin, AdminAll, Everyone, Metrics as MetricsAccess, Read, ReadAll, Submit, Work};
 use Verb::{Delete, Get, Patch, Post, Put};
 
 const fn route(verb: Verb, path: &'static str, access: Access, handler: Handler) -> Route {
@@ -30,7 +31,7 @@ const ROUTES: &[Route] = &[
     route(Get, "/", Everyone, |it| Box::pin(service::root(it))),
     route(Get, "/health", Everyone, |it| Box::pin(service::health(it))),
     route(Get, "/ready", Everyone, |it| Box::pin(service::ready(it))),
-    route(Get, "/metrics", Everyone, |it| Box::pin(service::metrics(it))),
+    route(Get, "/metrics", MetricsAccess, |it| Box::pin(service::metrics(it))),
     route(Get, "/docs", Everyone, |it| Box::pin(service::docs(it))),
     route(Get, "/docs/assets/{asset}", Everyone, |it| Box::pin(service::asset(it))),
     route(Get, "/redoc", Everyone, |it| Box::pin(service::redoc(it))),
@@ -54,13 +55,13 @@ const ROUTES: &[Route] = &[
     route(Delete, "/v1/tasks/{task}", Submit, |it| Box::pin(tasks::delete(it))),
     route(Post, "/v1/leases", Work, |it| Box::pin(leases::lease(it))),
     route(Post, "/v1/reports", Work, |it| Box::pin(reports::report(it))),
-    route(Get, "/v1/queues", Read, |it| Box::pin(queues::list(it))),
-    route(Get, "/v1/queues/{queue}", Read, |it| Box::pin(queues::get(it))),
-    route(Put, "/v1/queues/{queue}", Admin, |it| Box::pin(queues::put(it))),
-    route(Post, "/v1/queues/{queue}:pause", Admin, |it| Box::pin(queues::pause(it))),
-    route(Post, "/v1/queues/{queue}:resume", Admin, |it| Box::pin(queues::resume(it))),
-    route(Post, "/v1/queues/{queue}:drain", Admin, |it| Box::pin(queues::drain(it))),
-    route(Post, "/v1/queues/{queue}:purge", Admin, |it| Box::pin(queues::purge(it))),
+    route(Get, "/v1/queues", ReadAll, |it| Box::pin(queues::list(it))),
+    route(Get, "/v1/queues/{queue}", ReadAll, |it| Box::pin(queues::get(it))),
+    route(Put, "/v1/queues/{queue}", AdminAll, |it| Box::pin(queues::put(it))),
+    route(Post, "/v1/queues/{queue}:pause", AdminAll, |it| Box::pin(queues::pause(it))),
+    route(Post, "/v1/queues/{queue}:resume", AdminAll, |it| Box::pin(queues::resume(it))),
+    route(Post, "/v1/queues/{queue}:drain", AdminAll, |it| Box::pin(queues::drain(it))),
+    route(Post, "/v1/queues/{queue}:purge", AdminAll, |it| Box::pin(queues::purge(it))),
     route(Get, "/v1/gates", Read, |it| Box::pin(gates::list(it))),
     route(Get, "/v1/gates/{gate}", Read, |it| Box::pin(gates::get(it))),
     route(Put, "/v1/gates/{gate}", Admin, |it| Box::pin(gates::put(it))),
@@ -76,10 +77,16 @@ const ROUTES: &[Route] = &[
     route(Post, "/v1/schedules/{schedule}:run", Submit, |it| Box::pin(schedules::run(it))),
     route(Post, "/v1/schedules/{schedule}:pause", Submit, |it| Box::pin(schedules::pause(it))),
     route(Post, "/v1/schedules/{schedule}:resume", Submit, |it| Box::pin(schedules::resume(it))),
-    route(Get, "/v1/types", Read, |it| Box::pin(types::list(it))),
-    route(Get, "/v1/types/{type}", Read, |it| Box::pin(types::get(it))),
-    route(Get, "/v1/workers", Read, |it| Box::pin(workers::list(it))),
-    route(Get, "/v1/stats", Read, |it| Box::pin(stats::stats(it))),
+    route(Post, "/v1/keys", Admin, |it| Box::pin(keys::make(it))),
+    route(Get, "/v1/keys", Admin, |it| Box::pin(keys::list(it))),
+    route(Get, "/v1/keys/{key}", Admin, |it| Box::pin(keys::get(it))),
+    route(Delete, "/v1/keys/{key}", Admin, |it| Box::pin(keys::delete(it))),
+    route(Post, "/v1/keys/{key}:rotate", Admin, |it| Box::pin(keys::rotate(it))),
+    route(Post, "/v1/keys/{key}:revoke", Admin, |it| Box::pin(keys::revoke(it))),
+    route(Get, "/v1/types", ReadAll, |it| Box::pin(types::list(it))),
+    route(Get, "/v1/types/{type}", ReadAll, |it| Box::pin(types::get(it))),
+    route(Get, "/v1/workers", ReadAll, |it| Box::pin(workers::list(it))),
+    route(Get, "/v1/stats", ReadAll, |it| Box::pin(stats::stats(it))),
 ];
 
 /// What the router is started with.
@@ -93,6 +100,8 @@ pub struct Options {
     pub cors_origins: Arc<[Box<str>]>,
     /// The dialect that has the root routes: `/`, `/health` and the like are its own, not Tasklane's.
     pub alone: Option<Dialect>,
+    /// Keys of settings.
+    pub keys: SetKeys,
     /// Counted by whoever listens, shown in `/metrics`.
     pub turned_away: TurnedAway,
 }
@@ -104,6 +113,7 @@ impl Default for Options {
             database: "sqlite",
             cors_origins: Arc::default(),
             alone: None,
+            keys: SetKeys::default(),
             turned_away: TurnedAway::default(),
         }
     }
@@ -121,12 +131,18 @@ fn table(alone: Option<Dialect>) -> Vec<Route> {
     own.chain(of_dialects).chain(&of_root).copied().collect()
 }
 
+/// Who may call one of Tasklane's own routes.
+pub(crate) fn access_of(verb: Verb, path: &str) -> Option<Access> {
+    ROUTES.iter().find(|it| it.verb == verb && it.path == path).map(|it| it.access)
+}
+
 /// The router over `engine`.
 pub fn router(engine: Engine, options: Options) -> Router {
     let request_ids = RequestIds::new(&engine.draw_id().0);
     let table = table(options.alone);
     let metrics = Metrics::new(&options.turned_away);
-    let app = Arc::new(App { engine, options, metrics, request_ids, bodies: body::budget() });
+    let door = Door::new(options.keys.clone());
+    let app = Arc::new(App { engine, options, metrics, request_ids, door, bodies: body::budget() });
     let mut router = Router::new();
     for group in groups(&table) {
         let (app, pattern, group) = (Arc::clone(&app), group.pattern.clone(), Arc::new(group));
@@ -150,7 +166,8 @@ mod tests {
     #[test]
     fn only_what_tells_nothing_is_open_to_everyone() {
         for route in ROUTES {
-            assert_eq!(route.access == Everyone, !route.path.starts_with("/v1/"), "{route:?}");
+            let is_open = matches!(route.access, Everyone | MetricsAccess);
+            assert_eq!(is_open, !route.path.starts_with("/v1/"), "{route:?}");
         }
         for dialect in Dialect::ALL {
             assert!(dialect.routes().iter().all(|it| it.access != Everyone), "{dialect:?}");

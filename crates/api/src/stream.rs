@@ -17,6 +17,7 @@ use http_body::Frame;
 use tasklane_core::error::StoreError;
 use tasklane_core::event::{Cursor, Position};
 use tasklane_core::log::LineId;
+use tasklane_core::ports::BoxFuture;
 use tasklane_core::task::TaskId;
 use tasklane_engine::{EventStream, Said, StreamError, TaskStream};
 use tasklane_wire::json::Object;
@@ -52,12 +53,17 @@ impl Stream {
         }
     }
 
-    /// The answer, which begins with `first`.
-    pub fn answer(self, first: Vec<Said>) -> Response {
+    /// The answer, which begins with `first` and ends with `ended`: its reader comes again, and is asked for a key that holds.
+    pub fn answer(self, first: Vec<Said>, ended: BoxFuture<'static, ()>) -> Response {
         let (pieces, taken) = mpsc::channel(1);
         let mut begin = COME_AGAIN.as_bytes().to_vec();
         self.write(&mut begin, &first);
-        tokio::spawn(self.carry(begin.into(), pieces));
+        tokio::spawn(async move {
+            tokio::select! {
+                () = self.carry(begin.into(), pieces) => {}
+                () = ended => {}
+            }
+        });
         let mut response = Response::new(Body::new(Pieces(taken)));
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));

@@ -77,6 +77,11 @@ impl Scope {
         static NATIVE: LazyLock<Arc<Scope>> = LazyLock::new(Arc::default);
         Arc::clone(&NATIVE)
     }
+
+    /// The scope of a task that came by `/v1` for this tenant.
+    pub fn of(tenant: Option<&str>) -> Arc<Self> {
+        tenant.map_or_else(Self::native, |tenant| Arc::new(Self { origin: "".into(), tenant: tenant.into() }))
+    }
 }
 
 /// A key that at most one unfinished task of a tenant holds.

@@ -48,12 +48,12 @@ impl Engine {
     }
 
     /// The task that carries out `bulk`, to be submitted.
-    pub fn bulk_task(&self, bulk: &Bulk) -> NewTask {
+    pub fn bulk_task(&self, bulk: &Bulk, tenant: Option<&str>) -> NewTask {
         let payload = serde_json::to_vec(bulk).expect("words, texts and numbers are JSON");
         NewTask {
             id: self.draw_id(),
             lane: Lane::new(QUEUE, TYPE),
-            scope: Scope::native(),
+            scope: Scope::of(tenant),
             payload: Bytes::from(payload),
             start: Start::Now,
             priority: 0,

@@ -168,6 +168,15 @@ pub struct Why {
     pub reasons: Vec<WhyReason>,
 }
 
+/// Who asks, and what he may hear of others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Asker {
+    /// Everything.
+    Operator,
+    /// Nothing of other tenants' tasks: neither which there are, nor how many.
+    Tenant,
+}
+
 /// One reason, with what opens it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WhyReason {

@@ -11,13 +11,13 @@ use tasklane_core::hand::Hand;
 use tasklane_core::lease::LeaseKey;
 use tasklane_core::ports::store::{EventPage, LogPage, LogQuery, SharedStore, StoreStats, TaskFilter, TaskPage};
 use tasklane_core::queue::{Counts, Queue, QueueState};
-use tasklane_core::task::{Attempt, Lane, Task, TaskId};
+use tasklane_core::task::{Attempt, Lane, Scope, Task, TaskId};
 use tasklane_core::time::Timestamp;
 use tokio::time::timeout;
 
 use crate::calls::{
-    HandCallError, LeaseCall, LeaseReply, Overview, ReportCall, ReportReply, RerunError, StreamError, SubmitError,
-    Submitted, TypeOverview, Why, WorkerOverview,
+    Asker, HandCallError, LeaseCall, LeaseReply, Overview, ReportCall, ReportReply, RerunError, StreamError,
+    SubmitError, Submitted, TypeOverview, Why, WorkerOverview,
 };
 use crate::inside::{Inside, lock};
 use crate::options::Options;
@@ -143,6 +143,14 @@ impl Engine {
         self.inside.store.tasks(ids).await
     }
 
+    /// Whose the task is; `None`: no such task.
+    ///
+    /// # Errors
+    /// The store did not answer.
+    pub async fn scope_of(&self, id: TaskId) -> Result<Option<Arc<Scope>>, StoreError> {
+        Ok(self.inside.store.facts(vec![id]).await?.pop().flatten().map(|it| it.scope))
+    }
+
     /// A page of tasks with ids below `below`, newest first.
     ///
     /// # Errors
@@ -188,8 +196,8 @@ impl Engine {
     ///
     /// # Errors
     /// The store did not answer.
-    pub async fn why(&self, id: TaskId) -> Result<Option<Why>, StoreError> {
-        why::why(&self.inside, id).await
+    pub async fn why(&self, id: TaskId, asker: Asker) -> Result<Option<Why>, StoreError> {
+        why::why(&self.inside, id, asker).await
     }
 
     /// All queues but those of the system, or the one of this name.

@@ -48,7 +48,7 @@ mod workers;
 
 pub use bulk::Bulks;
 pub use calls::{
-    HandCallError, LeaseCall, LeaseReply, Overview, RefusedCheckpoint, ReportCall, ReportReply, RerunError,
+    Asker, HandCallError, LeaseCall, LeaseReply, Overview, RefusedCheckpoint, ReportCall, ReportReply, RerunError,
     StreamError, SubmitError, Submitted, TypeOverview, Why, WhyReason, Wish, WorkerOverview,
 };
 pub use handle::Engine;

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use tasklane_core::error::StoreError;
-use tasklane_core::gate::{Gate, Rate};
+use tasklane_core::gate::{Gate, GateName, Rate};
 use tasklane_core::ports::store::Standing;
 use tasklane_core::queue::QueueState;
 use tasklane_core::state::State;
 use tasklane_core::task::{Task, TaskId};
 
-use crate::calls::{Why, WhyReason};
+use crate::calls::{Asker, Why, WhyReason};
 use crate::inside::Inside;
 
 /// How many holders of a full gate are named.
@@ -18,7 +18,7 @@ const HOLDERS: usize = 3;
 const AHEAD: u64 = 10_000;
 
 /// Every reason why a task is not running.
-pub(crate) async fn why(inside: &Arc<Inside>, id: TaskId) -> Result<Option<Why>, StoreError> {
+pub(crate) async fn why(inside: &Arc<Inside>, id: TaskId, asker: Asker) -> Result<Option<Why>, StoreError> {
     let Some(standing) = inside.store.standing(id, AHEAD).await? else { return Ok(None) };
     let mut reasons = Vec::new();
     reasons.extend(time(&standing));
@@ -28,11 +28,11 @@ pub(crate) async fn why(inside: &Arc<Inside>, id: TaskId) -> Result<Option<Why>,
         reasons.extend(worker(inside, &standing));
     }
     for full in &standing.gates {
-        reasons.push(gate(inside, full).await?);
+        reasons.push(gate(inside, full, asker).await?);
     }
     reasons.extend(quarantine(&standing.task));
     if standing.task.facts.state == State::Queued {
-        reasons.extend(place(&standing));
+        reasons.extend(place(&standing, asker));
         reasons.extend(draining(inside));
         if reasons.is_empty() {
             reasons.push(next_in_line());
@@ -95,8 +95,16 @@ fn worker(inside: &Inside, standing: &Standing) -> Option<WhyReason> {
 }
 
 /// Why a gate is full, and who could open it.
-async fn gate(inside: &Inside, gate: &Gate) -> Result<WhyReason, StoreError> {
+async fn gate(inside: &Inside, gate: &Gate, asker: Asker) -> Result<WhyReason, StoreError> {
     let name = &gate.name;
+    if asker == Asker::Tenant && !matches!(name, GateName::Key { .. }) {
+        return Ok(WhyReason {
+            code: "gate_full",
+            message: format!("{name} is full"),
+            remedy: "it opens when others that pass it end, or by itself".to_owned(),
+            opens_at: None,
+        });
+    }
     let full_by_rate = gate.bounds.rate.filter(|_| gate.opens_at.is_some());
     if let Some(Rate { count, per }) = full_by_rate {
         return Ok(WhyReason {
@@ -122,12 +130,13 @@ async fn gate(inside: &Inside, gate: &Gate) -> Result<WhyReason, StoreError> {
     })
 }
 
-fn place(standing: &Standing) -> Option<WhyReason> {
+fn place(standing: &Standing, asker: Asker) -> Option<WhyReason> {
     let ahead = standing.ahead.filter(|ahead| *ahead > 0)?;
     let more = if standing.ahead_is_more { "more than " } else { "" };
+    let ahead = if asker == Asker::Tenant { "some".to_owned() } else { format!("{more}{ahead}") };
     Some(WhyReason {
         code: "behind_others",
-        message: format!("{more}{ahead} tasks of its queue and type come before it"),
+        message: format!("{ahead} tasks of its queue and type come before it"),
         remedy: "it opens when workers get to it; more workers or a higher priority make that sooner".to_owned(),
         opens_at: None,
     })

@@ -97,7 +97,7 @@ async fn paused_changed_run_by_hand_and_removed() {
     tokio::time::sleep(35 * SECOND).await;
     assert!(made(&world).await.is_empty());
     let by_hand = world.engine.run_schedule(id).await.unwrap();
-    assert_eq!(world.lease_one(SECOND).await.unwrap().facts.id, by_hand);
+    assert_eq!(world.lease_one(SECOND).await.unwrap().facts.id, by_hand.accepted.id);
     let resumed = world.engine.pause_schedule(id, false).await.unwrap();
     assert_eq!(resumed.schedule.due().unwrap().since(world.engine.now()), 5 * SECOND);
     tokio::time::sleep(6 * SECOND).await;

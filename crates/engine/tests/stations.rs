@@ -14,6 +14,7 @@ use tasklane_core::queue::QueueState;
 use tasklane_core::retry::Retry;
 use tasklane_core::state::{Reason, State};
 use tasklane_core::task::{Progress, Spec};
+use tasklane_engine::Asker;
 use world::{SECOND, World};
 
 #[tokio::test(start_paused = true)]
@@ -413,8 +414,18 @@ async fn a_draining_server_hands_out_nothing() {
 async fn why_names_every_reason() {
     let world = World::new();
     let id = world.submit("a").await;
-    let codes =
-        || async { world.engine.why(id).await.unwrap().unwrap().reasons.iter().map(|it| it.code).collect::<Vec<_>>() };
+    let codes = || async {
+        world
+            .engine
+            .why(id, Asker::Operator)
+            .await
+            .unwrap()
+            .unwrap()
+            .reasons
+            .iter()
+            .map(|it| it.code)
+            .collect::<Vec<_>>()
+    };
     assert_eq!(codes().await, ["no_worker"]);
     world.engine.control("default", QueueState::Paused).await.unwrap();
     assert_eq!(codes().await, ["queue_paused", "no_worker"]);
@@ -423,7 +434,7 @@ async fn why_names_every_reason() {
     world.engine.control("default", QueueState::Active).await.unwrap();
     assert_eq!(codes().await, ["workers_busy"]);
     let later = world.submit("a").await;
-    assert_eq!(world.engine.why(later).await.unwrap().unwrap().reasons[0].code, "behind_others");
+    assert_eq!(world.engine.why(later, Asker::Operator).await.unwrap().unwrap().reasons[0].code, "behind_others");
 }
 
 #[tokio::test(start_paused = true)]

@@ -197,13 +197,14 @@ fn bound(bounds: &mut Bounds, least: u32, key: &str, value: Value<'_>, at: &Path
             let read = read::integer(value, range, at, findings).and_then(|it| u32::try_from(it).ok());
             put(&mut bounds.max_running, read, at, findings);
         }
-        "rate" => put(&mut bounds.rate, rate(value, at, findings), at, findings),
+        "rate" => put(&mut bounds.rate, read_rate(value, at, findings), at, findings),
         _ => return false,
     }
     true
 }
 
-fn rate(value: Value<'_>, at: &Path<'_>, findings: &mut Findings) -> Option<Rate> {
+/// Reads so many of something in a time.
+pub(crate) fn read_rate(value: Value<'_>, at: &Path<'_>, findings: &mut Findings) -> Option<Rate> {
     let (mut count, mut per, noted) = (None, None, findings.len());
     read::object(value, at, findings, |key, value, at, findings| match key {
         "count" => {

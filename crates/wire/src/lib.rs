@@ -16,6 +16,7 @@ pub mod time;
 pub mod bulk;
 pub mod event;
 pub mod gate;
+pub mod key;
 pub mod lease;
 pub mod log;
 pub mod overview;

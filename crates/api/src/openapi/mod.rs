@@ -12,6 +12,8 @@ use tasklane_wire::schema;
 
 use crate::answer::{self, Answer};
 use crate::call::Call;
+use crate::route::Access;
+use crate::router::access_of;
 use operations::OPERATIONS;
 
 static DOCUMENT: LazyLock<Bytes> = LazyLock::new(|| document().to_string().into());
@@ -22,12 +24,22 @@ pub(crate) async fn openapi(call: Call) -> Answer {
     Ok(answer::ok(DOCUMENT.clone()))
 }
 
+/// What a key must be for this.
+fn roles(access: Access) -> Option<Vec<&'static str>> {
+    let everybody = access.is_of_everybody().then_some("all_tenants");
+    access.scope().map(|it| [it.as_str()].into_iter().chain(everybody).collect())
+}
+
 /// The whole document.
 pub fn document() -> Value {
     let mut paths = Map::new();
     for operation in OPERATIONS {
         let path = paths.entry(operation.path).or_insert_with(|| json!({}));
-        path[operation.verb.method()] = operation.object();
+        let method = operation.verb.method();
+        path[method] = operation.object();
+        if let Some(roles) = access_of(operation.verb, operation.path).and_then(roles) {
+            path[method]["security"] = json!([{ "bearer": roles }, { "header": roles }, {}]);
+        }
     }
     let mut schemas = schema::schemas();
     let extra = json!({
@@ -50,6 +62,13 @@ pub fn document() -> Value {
         },
         "servers": [{ "url": "/" }],
         "paths": paths,
-        "components": { "schemas": schemas },
+        "components": { "schemas": schemas, "securitySchemes": {
+            "bearer": {
+                "type": "http", "scheme": "bearer",
+                "description": "A key. The roles of an operation are the scope that the key needs, and all_tenants where \
+                    one of a tenant is not enough. A server without keys asks nobody.",
+            },
+            "header": { "type": "apiKey", "in": "header", "name": "X-API-Key", "description": "The same." },
+        } },
     })
 }

@@ -7,8 +7,9 @@ use tasklane_wire::schema;
 
 use crate::error::Code;
 use crate::error::{
-    BODY_TIMEOUT, DISK_FULL, HOST_NOT_ALLOWED, INCOMPLETE_BODY, INTERNAL, INVALID, MALFORMED_JSON, METHOD_NOT_ALLOWED,
-    ORIGIN_NOT_ALLOWED, PAYLOAD_TOO_LARGE, STORE_AWAY, STORE_DAMAGED, TOO_BUSY, UNSUPPORTED_MEDIA_TYPE,
+    BODY_TIMEOUT, DISK_FULL, FORBIDDEN, HOST_NOT_ALLOWED, INCOMPLETE_BODY, INTERNAL, INVALID, MALFORMED_JSON,
+    METHOD_NOT_ALLOWED, ORIGIN_NOT_ALLOWED, PAYLOAD_TOO_LARGE, RATE_LIMITED, STORE_AWAY, STORE_DAMAGED, TOO_BUSY,
+    TOO_MANY_BAD_KEYS, UNAUTHORIZED, UNSUPPORTED_MEDIA_TYPE,
 };
 use crate::route::Verb;
 
@@ -80,6 +81,10 @@ pub(crate) enum Content {
 const OF_ALL: [Code; 3] = [HOST_NOT_ALLOWED, ORIGIN_NOT_ALLOWED, METHOD_NOT_ALLOWED];
 /// Problems of every route that reads or writes the store.
 const OF_STORE: [Code; 4] = [INTERNAL, STORE_DAMAGED, STORE_AWAY, INVALID];
+/// The route of the service that a setting closes.
+const METRICS: &str = "/metrics";
+/// Problems of every route that may need a key.
+const OF_KEYS: [Code; 4] = [UNAUTHORIZED, FORBIDDEN, RATE_LIMITED, TOO_MANY_BAD_KEYS];
 /// Problems of every route that writes.
 const OF_WRITES: [Code; 1] = [DISK_FULL];
 /// Problems of every route that reads a body.
@@ -123,6 +128,7 @@ impl Operation {
         let (name, _) = name.split_once('}')?;
         let schema = match name {
             "task" => schema::of("TaskId"),
+            "key" => schema::of("KeyId"),
             "schedule" => schema::of("ScheduleId"),
             "type" => schema::of("TypeName"),
             _ => schema::of("Name"),
@@ -159,11 +165,12 @@ impl Operation {
     fn refusals(&self) -> BTreeMap<u16, Vec<Code>> {
         let mut refusals: BTreeMap<u16, Vec<Code>> = BTreeMap::new();
         let has_body = !matches!(self.body, Body::None);
-        let parts: [(bool, &[Code]); 5] = [
+        let parts: [(bool, &[Code]); 6] = [
             (true, &OF_ALL),
             (true, self.problems),
             (self.tag() != "service", &OF_STORE),
             (self.tag() != "service" && self.verb != Verb::Get, &OF_WRITES),
+            (self.tag() != "service" || self.path == METRICS, &OF_KEYS),
             (has_body, &OF_BODIES),
         ];
         for (_, codes) in parts.iter().filter(|it| it.0) {

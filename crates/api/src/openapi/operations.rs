@@ -7,10 +7,10 @@ use super::operation::Content::{self, Assets, Events, Json, JsonOrEvents, Nothin
 use super::operation::Kind::{Count, Named, Text, Words};
 use super::operation::{Operation, Parameter};
 use crate::error::{
-    BAD_CURSOR, Code, GATE_NOT_FOUND, ID_TAKEN, IDEMPOTENCY_MISMATCH, INVALID, INVALID_TRANSITION, NAME_TAKEN,
-    NOT_FOUND, NOT_READY, NOT_SUPPORTED, QUEUE_DRAINING, QUEUE_NOT_FOUND, SCHEDULE_NOT_FOUND, SET_BY_CONFIG,
-    TASK_FAILED, TASK_NOT_FINISHED, TASK_NOT_FOUND, TOO_BUSY, TOO_MANY_GATES, TOO_MANY_LANES, TOO_MANY_STREAMS,
-    TOO_MANY_TASKS, TYPE_NOT_FOUND, UNIQUE_HELD,
+    BAD_CURSOR, Code, GATE_NOT_FOUND, ID_TAKEN, IDEMPOTENCY_MISMATCH, INVALID, INVALID_TRANSITION, KEY_IN_USE,
+    KEY_NOT_FOUND, KEY_REVOKED, LAST_MASTER_KEY, NAME_TAKEN, NOT_FOUND, NOT_READY, NOT_SUPPORTED, QUEUE_DRAINING,
+    QUEUE_NOT_FOUND, SCHEDULE_NOT_FOUND, SET_BY_CONFIG, TASK_FAILED, TASK_NOT_FINISHED, TASK_NOT_FOUND, TOO_BUSY,
+    TOO_MANY_GATES, TOO_MANY_LANES, TOO_MANY_STREAMS, TOO_MANY_TASKS, TYPE_NOT_FOUND, UNIQUE_HELD,
 };
 use crate::limits;
 use crate::route::Verb::{self, Delete, Get, Patch, Post, Put};
@@ -40,6 +40,7 @@ const BATCH: &[Code] = &[
 const NO_TASK: &[Code] = &[TASK_NOT_FOUND];
 const NO_QUEUE: &[Code] = &[QUEUE_NOT_FOUND];
 const NO_GATE: &[Code] = &[GATE_NOT_FOUND];
+const NO_KEY: &[Code] = &[KEY_NOT_FOUND];
 const NO_SCHEDULE: &[Code] = &[SCHEDULE_NOT_FOUND];
 const OF_CONFIG: &[Code] = &[SCHEDULE_NOT_FOUND, SET_BY_CONFIG, TOO_BUSY];
 const RUN: &[Code] = &[SCHEDULE_NOT_FOUND, UNIQUE_HELD, QUEUE_DRAINING, NOT_SUPPORTED, TOO_MANY_LANES, TOO_MANY_GATES];
@@ -54,6 +55,12 @@ const TENANT: &[Parameter] =
 const COUNT: &[Parameter] = &[parameter("count", Count(limits::PREVIEW), "How many slots; 10 unless said.")];
 const SCHEDULES: &[Parameter] = &[
     parameter("tenant", Named("Name"), "Whose tasks are of this tenant."),
+    parameter("name", Named("Name"), "Of this name."),
+    parameter("limit", Count(limit::PAGE_ITEMS), "Most items of the page."),
+    CURSOR,
+];
+const KEYS: &[Parameter] = &[
+    parameter("tenant", Named("Name"), "Of this tenant."),
     parameter("name", Named("Name"), "Of this name."),
     parameter("limit", Count(limit::PAGE_ITEMS), "Most items of the page."),
     CURSOR,
@@ -229,7 +236,8 @@ pub(crate) const OPERATIONS: &[Operation] = &[
     operation(Put, "/v1/gates/{gate}", "Say what a gate lets through from now on.")
         .query(TENANT)
         .takes(Takes("Limits"))
-        .answers(&[(200, Json("Gate"))]),
+        .answers(&[(200, Json("Gate"))])
+        .problems(NO_GATE),
     operation(Delete, "/v1/gates/{gate}", "Forget what was said of a gate; the answer is what it was.")
         .query(TENANT)
         .answers(&[(200, Json("Gate"))])
@@ -274,6 +282,30 @@ pub(crate) const OPERATIONS: &[Operation] = &[
         .takes(Empty)
         .answers(&[(200, Json("Schedule"))])
         .problems(NO_SCHEDULE),
+    operation(
+        Post,
+        "/v1/keys",
+        "Make a key; its secret is in this answer alone. From the first on, every call needs one.",
+    )
+    .takes(Takes("NewKey"))
+    .answers(&[(201, Json("Key"))])
+    .problems(&[NAME_TAKEN, LAST_MASTER_KEY, NOT_SUPPORTED]),
+    operation(Get, "/v1/keys", "Keys, in the order in which they were made, without their secrets.")
+        .query(KEYS)
+        .answers(&[(200, Json("KeyPage"))])
+        .problems(&[BAD_CURSOR]),
+    operation(Get, "/v1/keys/{key}", "A key, without its secret.").answers(&[(200, Json("Key"))]).problems(NO_KEY),
+    operation(Delete, "/v1/keys/{key}", "Forget a key that was revoked; the answer is what it was.")
+        .answers(&[(200, Json("Key"))])
+        .problems(&[KEY_NOT_FOUND, KEY_IN_USE]),
+    operation(Post, "/v1/keys/{key}:rotate", "Give a key a new secret, which is in this answer alone.")
+        .takes(Optional("Rotation"))
+        .answers(&[(200, Json("Key"))])
+        .problems(&[KEY_NOT_FOUND, KEY_REVOKED]),
+    operation(Post, "/v1/keys/{key}:revoke", "Have a key open nothing any more, on every server within a second.")
+        .takes(Empty)
+        .answers(&[(200, Json("Key"))])
+        .problems(&[KEY_NOT_FOUND, LAST_MASTER_KEY]),
     operation(Get, "/v1/types", "Types that have tasks or that a worker serves.")
         .query(NAMES)
         .answers(&[(200, Json("TypePage"))])

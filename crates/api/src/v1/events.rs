@@ -16,11 +16,12 @@ const PREFIX: &str = "task.";
 
 pub(crate) async fn events(call: Call) -> Answer {
     let mut query = call.query();
-    let filter = filter(&mut query);
+    let mut filter = filter(&mut query);
     let after = after(&mut query);
     query.finish()?;
+    filter.tenant = call.tenant_of(filter.tenant)?;
     let stream = call.engine().subscribe(filter, last_event(&call.headers).or(after)).await?;
-    Ok(Stream::Events(Box::new(stream)).answer(Vec::new()))
+    Ok(Stream::Events(Box::new(stream)).answer(Vec::new(), call.ended()))
 }
 
 /// Where the query says to go on.

@@ -1,6 +1,6 @@
 //! `/v1/gates`: what tasks pass, how full it is, and what it lets through.
 
-use tasklane_core::gate::GateName;
+use tasklane_core::gate::{Gate, GateName};
 use tasklane_core::limit;
 use tasklane_wire::gate::{self, GateShape};
 use tasklane_wire::json::{Value, validate};
@@ -24,11 +24,39 @@ pub(crate) async fn list(call: Call) -> Answer {
     let cursor = query.take("cursor");
     query.finish()?;
     let after = cursor.map(|it| after(&it).ok_or_else(bad_cursor)).transpose()?;
+    let (gates, next_cursor) = match call.tenant() {
+        None => page(&call, after, most).await?,
+        Some(tenant) => own(&call, tenant).await?,
+    };
+    answer::shape(&Page { items: gates.iter().map(GateShape::from).collect(), next_cursor })
+}
+
+async fn page(call: &Call, after: Option<GateName>, most: usize) -> Result<(Vec<Gate>, Option<String>), Refused> {
     let mut gates = call.engine().gates(after, most + 1).await?;
     let is_more = gates.len() > most;
     gates.truncate(most);
     let next_cursor = gates.last().filter(|_| is_more).map(|it| cursor_after(&it.name));
-    answer::shape(&Page { items: gates.iter().map(GateShape::from).collect(), next_cursor })
+    Ok((gates, next_cursor))
+}
+
+/// The gates of a tenant's keys, all on one page: others' stand between them.
+async fn own(call: &Call, tenant: &str) -> Result<(Vec<Gate>, Option<String>), Refused> {
+    // Before the first of its keys.
+    let mut after = Some(GateName::Key { tenant: tenant.into(), key: "".into() });
+    let mut own = Vec::new();
+    loop {
+        let gates = call.engine().gates(after, limits::PAGE_NAMES).await?;
+        after = gates.last().map(|it| it.name.clone());
+        let before = own.len();
+        own.extend(gates.into_iter().filter(|it| is_of(&it.name, tenant)));
+        if own.len() < before + limits::PAGE_NAMES {
+            return Ok((own, None));
+        }
+    }
+}
+
+fn is_of(gate: &GateName, owner: &str) -> bool {
+    matches!(gate, GateName::Key { tenant, .. } if **tenant == *owner)
 }
 
 /// GET `/v1/gates/{gate}`
@@ -63,11 +91,14 @@ fn named(call: &Call) -> Result<GateName, Refused> {
     let mut query = call.query();
     let tenant = query.take("tenant");
     query.finish()?;
-    gate::parse(&call.name, tenant.as_deref()).map_err(|wrong| {
+    let own = call.tenant().filter(|_| call.name.starts_with("key:")).map(str::to_owned);
+    let named = gate::parse(&call.name, tenant.or(own).as_deref()).map_err(|wrong| {
         let mut findings = Findings::default();
         findings.push("path:gate".to_owned(), wrong);
-        findings.into()
-    })
+        Refused::from(findings)
+    })?;
+    // Those of queues and types are everybody's, and tell of others.
+    if call.tenant().is_none_or(|own| is_of(&named, own)) { Ok(named) } else { Err(gate_not_found()) }
 }
 
 fn cursor_after(name: &GateName) -> String {

@@ -1,6 +1,6 @@
 //! POST `/v1/leases`: work for a worker.
 
-use tasklane_core::lease::Home;
+use tasklane_core::lease::{Home, LaneFilter};
 use tasklane_engine::{LeaseCall, Wish};
 use tasklane_wire::json::{Value, validate};
 use tasklane_wire::lease::{LeaseReply, LeaseRequest, Want};
@@ -9,6 +9,7 @@ use tasklane_wire::read::Findings;
 use crate::answer::{self, Answer};
 use crate::body::Accepts;
 use crate::call::Call;
+use crate::error::{FORBIDDEN, Refused};
 use crate::limits;
 use crate::unwritten::Unwritten;
 
@@ -19,7 +20,7 @@ pub(crate) async fn lease(mut call: Call) -> Answer {
     let request = LeaseRequest::read(Value::new(validate(&received.bytes, 0)?), &mut findings);
     let Some(request) = request.filter(|_| findings.is_empty()) else { return Err(findings.into()) };
     drop(received);
-    let asked = LeaseCall { worker: request.worker, wish: wish(request.want) };
+    let asked = LeaseCall { worker: request.worker, wish: wish(request.want, &call)? };
     let app = call.without_head();
     let reply = app.engine.lease(asked).await?;
     if reply.tasks.is_empty() && reply.cancel.is_empty() {
@@ -31,8 +32,17 @@ pub(crate) async fn lease(mut call: Call) -> Answer {
     Ok(answer::ok(unwritten.body(out)))
 }
 
-/// The engine's word for what a worker wants.
-pub(super) fn wish(want: Want) -> Wish {
+/// The engine's word for what a worker wants, of the lanes that his key has.
+pub(super) fn wish(want: Want, call: &Call) -> Result<Wish, Refused> {
     let Want { lanes, limit, length, wait, request } = want;
-    Wish { lanes, limit, length, wait, request, home: Home::Apart }
+    let grant = call.caller.grant();
+    let lanes = if grant.lanes.is_empty() { lanes } else { grant.lanes_of(&lanes).map_err(not_of_the_key)?.into() };
+    Ok(Wish { lanes, limit, length, wait, request, home: Home::Apart })
+}
+
+fn not_of_the_key(lane: &LaneFilter) -> Refused {
+    let queue = lane.queue.as_deref().unwrap_or("*");
+    let detail =
+        format!("the key that was sent works on none of the wanted lanes of queue {queue:?}; its lanes: GET /v1/keys");
+    Refused::new(FORBIDDEN, detail)
 }

@@ -2,6 +2,7 @@
 
 pub(crate) mod events;
 pub(crate) mod gates;
+pub(crate) mod keys;
 pub(crate) mod leases;
 pub(crate) mod queues;
 pub(crate) mod reports;

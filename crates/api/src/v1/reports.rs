@@ -21,7 +21,8 @@ pub(crate) async fn report(mut call: Call) -> Answer {
     call.no_query()?;
     let received = call.receive(Accepts::Json, limits::REPORT_BODY).await?;
     let Report { worker, renew, progress, logs, checkpoints, outcomes, want, unknown } = read(received).await?;
-    let asked = ReportCall { worker, renew, progress, logs, checkpoints, outcomes, want: want.map(wish) };
+    let want = want.map(|it| wish(it, &call)).transpose()?;
+    let asked = ReportCall { worker, renew, progress, logs, checkpoints, outcomes, want };
     let app = call.without_head();
     let reply = app.engine.report(asked).await?;
     let unwritten = Unwritten::new(&app.engine, &reply.tasks);

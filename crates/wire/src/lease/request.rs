@@ -90,7 +90,7 @@ impl Draft {
     fn member(&mut self, key: &str, value: Value<'_>, at: &Path<'_>, findings: &mut Findings) {
         match key {
             "worker" => put(&mut self.worker, name::name(value, at, findings).map(Arc::from), at, findings),
-            "lanes" => put(&mut self.lanes, Some(lanes(value, at, findings)), at, findings),
+            "lanes" => put(&mut self.lanes, Some(read_lanes(value, at, LANES, findings)), at, findings),
             "limit" => put(&mut self.limit, count(value, at, findings), at, findings),
             "lease" => put(&mut self.length, read::duration_in(value, limit::LEASE, at, findings), at, findings),
             "wait" => {
@@ -117,8 +117,9 @@ fn count(value: Value<'_>, at: &Path<'_>, findings: &mut Findings) -> Option<i64
     read::integer(value, 0..=i64::try_from(limit::LEASE_TASKS).unwrap_or(i64::MAX), at, findings)
 }
 
-fn lanes(value: Value<'_>, at: &Path<'_>, findings: &mut Findings) -> Vec<LaneFilter> {
-    let lanes = read::array(value, at, LANES, findings, lane);
+/// Reads lanes, at most `most` of them.
+pub(crate) fn read_lanes(value: Value<'_>, at: &Path<'_>, most: usize, findings: &mut Findings) -> Vec<LaneFilter> {
+    let lanes = read::array(value, at, most, findings, lane);
     if value.items().is_some_and(|mut it| it.next().is_none()) {
         findings.invalid(at, "name at least one lane");
     }

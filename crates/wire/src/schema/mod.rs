@@ -3,6 +3,7 @@
 
 mod bulk;
 mod gate;
+mod key;
 mod lease;
 mod log;
 mod overview;
@@ -25,6 +26,7 @@ pub fn schemas() -> Map<String, Value> {
         report::schemas(),
         queue::schemas(),
         gate::schemas(),
+        key::schemas(),
         schedule::schemas(),
         overview::schemas(),
         bulk::schemas(),

@@ -27,7 +27,7 @@ pub(super) async fn list(call: Call) -> Answer {
         Err(wrong) => return Ok(error::unprocessable(&[wrong])),
     };
     let (total, page) = match wanted.filter() {
-        Some(filter) => gather(&call, filter, &wanted).await?,
+        Some(filter) => gather(&call, TaskFilter { tenant: call.tenant().map(Box::from), ..filter }, &wanted).await?,
         None => (0, TaskPage::default()),
     };
     Ok(write_list(&wanted, total, &page))
@@ -35,7 +35,7 @@ pub(super) async fn list(call: Call) -> Answer {
 
 /// How many tasks fit, by the store's own counters.
 async fn total(call: &Call, filter: &TaskFilter) -> Result<u64, Refused> {
-    let (shown, deleted) = words::count(&call.engine().counts(ORIGIN, None).await?, &filter.states);
+    let (shown, deleted) = words::count(&call.engine().counts(ORIGIN, call.tenant()).await?, &filter.states);
     Ok(match filter.hidden {
         Hidden::Without => shown,
         Hidden::With => shown + deleted,

@@ -63,5 +63,6 @@ fn scope() -> Arc<Scope> {
 async fn task(call: &Call) -> Result<Option<Task>, Refused> {
     let Some(id) = task_id(&call.name) else { return Ok(None) };
     let found = call.engine().tasks(vec![id]).await?.pop().flatten();
-    Ok(found.filter(|it| *it.facts.scope.origin == *ORIGIN))
+    let is_own = |scope: &Scope| *scope.origin == *ORIGIN && call.tenant().is_none_or(|own| *scope.tenant == *own);
+    Ok(found.filter(|it| is_own(&it.facts.scope)))
 }

@@ -23,7 +23,9 @@ pub(super) async fn submit(mut call: Call) -> Answer {
         Read::Task(new) => new,
         Read::Wrong(wrong) => return Ok(error::unprocessable(&wrong)),
     };
-    let submitted = call.engine().submit_one(accepting(&call, new)).await?;
+    let mut task = accepting(&call, new);
+    call.own(&mut task)?;
+    let submitted = call.engine().submit_one(task).await?;
     let task = submitted.task.ok_or_else(internal)?;
     let mut out = Vec::new();
     write::write(&mut out, &task);

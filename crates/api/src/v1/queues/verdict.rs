@@ -3,7 +3,7 @@
 use tasklane_core::error::StoreError;
 use tasklane_core::queue::{Queue, QueueState};
 use tasklane_core::state::State;
-use tasklane_engine::{Engine, WhyReason};
+use tasklane_engine::{Asker, Engine, WhyReason};
 
 /// The verdict that can be told from the queue alone; `None` where tasks wait, none runs and the cause is worth a look.
 pub(super) fn at_a_glance(queue: &Queue) -> Option<&'static str> {
@@ -27,7 +27,7 @@ pub(super) async fn verdict(engine: &Engine, queue: &Queue) -> Result<String, St
         return Ok(verdict.to_owned());
     }
     let why = match queue.next {
-        Some(next) => engine.why(next).await?,
+        Some(next) => engine.why(next, Asker::Operator).await?,
         None => None,
     };
     let stuck = |reason: &WhyReason| matches!(reason.code, "no_worker" | "gate_full");

@@ -20,14 +20,14 @@ pub(crate) async fn resume(call: Call) -> Answer {
 async fn set_paused(mut call: Call, paused: bool) -> Answer {
     call.no_query()?;
     call.no_members().await?;
-    answer::shape(&shape(&call.engine().pause_schedule(named(&call)?, paused).await?))
+    answer::shape(&shape(&call.engine().pause_schedule(named(&call).await?.id, paused).await?))
 }
 
 /// Answers with the task that was made, or that its unique key led to.
 pub(crate) async fn run(mut call: Call) -> Answer {
     call.no_query()?;
     call.no_members().await?;
-    let Submitted { accepted, task } = call.engine().run_schedule(named(&call)?).await?;
+    let Submitted { accepted, task } = call.engine().run_schedule(named(&call).await?.id).await?;
     let task = match task {
         Some(task) => task,
         // Its unique key led to another.
@@ -40,5 +40,5 @@ pub(crate) async fn run(mut call: Call) -> Answer {
 pub(crate) async fn delete(mut call: Call) -> Answer {
     call.no_query()?;
     call.no_members().await?;
-    answer::shape(&shape(&call.engine().remove_schedule(named(&call)?).await?))
+    answer::shape(&shape(&call.engine().remove_schedule(named(&call).await?.id).await?))
 }

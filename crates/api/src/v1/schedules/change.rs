@@ -6,16 +6,16 @@ use tasklane_wire::json::{Value, validate};
 use tasklane_wire::read::{Findings, Path};
 use tasklane_wire::schedule::ScheduleDraft;
 
-use super::{named, shape};
+use super::{named, own, shape};
 use crate::answer::{self, Answer};
 use crate::body::Accepts;
 use crate::call::Call;
-use crate::error::{Refused, schedule_not_found};
+use crate::error::Refused;
 use crate::limits;
 
 pub(crate) async fn change(mut call: Call) -> Answer {
     call.no_query()?;
-    let id = named(&call)?;
+    let was = named(&call).await?;
     let received = call.receive(Accepts::Json, limits::SCHEDULE_BODY).await?;
     let mut findings = Findings::default();
     let text = validate(&received.bytes, limits::SCHEDULE_DEPTH)?;
@@ -23,9 +23,9 @@ pub(crate) async fn change(mut call: Call) -> Answer {
     if !findings.is_empty() {
         return Err(findings.into());
     }
-    let was = call.engine().schedule(id).await?.ok_or_else(schedule_not_found)?;
     check_zone(&was, &draft)?;
-    let changed = call.engine().change_schedule(id, |was| changed(was, draft.clone())).await?;
+    own(&call, draft.clone().change(was.schedule.rule.clone()))?;
+    let changed = call.engine().change_schedule(was.id, |was| changed(&call, was, draft.clone())).await?;
     answer::shape(&shape(&changed))
 }
 
@@ -41,8 +41,11 @@ fn check_zone(was: &Scheduled, draft: &ScheduleDraft<'_>) -> Result<(), Refused>
     Err(findings.into())
 }
 
-fn changed(was: &Scheduled, draft: ScheduleDraft<'_>) -> ScheduleChange {
+fn changed(call: &Call, was: &Scheduled, draft: ScheduleDraft<'_>) -> ScheduleChange {
     let name = draft.name.as_deref().map_or_else(|| was.name.clone(), Box::from);
     let paused = draft.paused.unwrap_or(was.schedule.paused);
-    ScheduleChange { name, paused, rule: draft.change(was.schedule.rule.clone()) }
+    let rule = draft.change(was.schedule.rule.clone());
+    // Whoever may not has been refused; a task that names no tenant becomes the caller's.
+    let rule = own(call, rule.clone()).unwrap_or(rule);
+    ScheduleChange { name, paused, rule }
 }

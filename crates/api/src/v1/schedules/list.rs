@@ -10,7 +10,7 @@ use tasklane_wire::task::Page;
 use super::{named, shape};
 use crate::answer::{self, Answer};
 use crate::call::Call;
-use crate::error::{BAD_CURSOR, Refused, schedule_not_found};
+use crate::error::{BAD_CURSOR, Refused};
 
 pub(crate) async fn list(call: Call) -> Answer {
     let mut query = call.query();
@@ -19,7 +19,7 @@ pub(crate) async fn list(call: Call) -> Answer {
     let cursor = query.take("cursor");
     query.finish()?;
     let after = cursor.map(|it| page::decode(&it).ok_or_else(bad_cursor)).transpose()?;
-    let after = after.map(|it| ScheduleId(it.0));
+    let (after, tenant) = (after.map(|it| ScheduleId(it.0)), call.tenant_of(tenant)?);
     let mut found = call.engine().schedules(ScheduleQuery { tenant, name, after, most: most + 1 }).await?;
     let is_more = found.len() > most;
     found.truncate(most);
@@ -29,8 +29,7 @@ pub(crate) async fn list(call: Call) -> Answer {
 
 pub(crate) async fn get(call: Call) -> Answer {
     call.no_query()?;
-    let found = call.engine().schedule(named(&call)?).await?;
-    answer::shape(&shape(&found.ok_or_else(schedule_not_found)?))
+    answer::shape(&shape(&named(&call).await?))
 }
 
 fn bad_cursor() -> Refused {

@@ -8,7 +8,7 @@ use tasklane_wire::json::{Value, validate};
 use tasklane_wire::read::{Findings, Path};
 use tasklane_wire::schedule::ScheduleDraft;
 
-use super::shape;
+use super::{own, shape};
 use crate::answer::{self, Answer};
 use crate::body::Accepts;
 use crate::call::Call;
@@ -19,6 +19,7 @@ pub(crate) async fn make(mut call: Call) -> Answer {
     call.no_query()?;
     let received = call.receive(Accepts::Json, limits::SCHEDULE_BODY).await?;
     let new = read(&received.bytes)?;
+    let new = NewSchedule { rule: own(&call, new.rule)?, ..new };
     let made = call.engine().make_schedule(new).await?;
     let mut answer = answer::shape(&shape(&made))?;
     *answer.status_mut() = StatusCode::CREATED;

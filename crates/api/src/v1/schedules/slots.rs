@@ -16,7 +16,7 @@ use super::named;
 use crate::answer::{self, Answer};
 use crate::body::Accepts;
 use crate::call::Call;
-use crate::error::{BAD_CURSOR, Refused, schedule_not_found};
+use crate::error::{BAD_CURSOR, Refused};
 use crate::limits;
 
 /// So many slots are told of unless more or fewer are asked for.
@@ -24,9 +24,8 @@ const SHOWN: usize = 10;
 
 pub(crate) async fn preview(call: Call) -> Answer {
     let count = count(&call)?;
-    let id = named(&call)?;
-    let found = call.engine().schedule(id).await?.ok_or_else(schedule_not_found)?;
-    let slots = call.engine().upcoming(id, count).await?;
+    let found = named(&call).await?;
+    let slots = call.engine().upcoming(found.id, count).await?;
     answer::shape(&SlotShape::all(&slots, &found.schedule.rule.when))
 }
 
@@ -61,10 +60,9 @@ pub(crate) async fn runs(call: Call) -> Answer {
     let cursor = query.take("cursor");
     query.finish()?;
     let before = cursor.map(|it| before(&it).ok_or_else(bad_cursor)).transpose()?;
-    let id = named(&call)?;
-    let found = call.engine().schedule(id).await?.ok_or_else(schedule_not_found)?;
+    let found = named(&call).await?;
     let zone = found.schedule.rule.when.zone();
-    let mut runs = call.engine().runs(id, before, most + 1).await?;
+    let mut runs = call.engine().runs(found.id, before, most + 1).await?;
     let is_more = runs.len() > most;
     runs.truncate(most);
     let next_cursor = runs.last().filter(|_| is_more).map(|(at, ..)| page::encode_name(&at.as_micros().to_string()));

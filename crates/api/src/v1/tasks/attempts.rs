@@ -8,6 +8,6 @@ use crate::error::task_not_found;
 
 pub(crate) async fn attempts(call: Call) -> Answer {
     call.no_query()?;
-    let attempts = call.engine().attempts(call.task()?).await?.ok_or_else(task_not_found)?;
+    let attempts = call.engine().attempts(call.task().await?).await?.ok_or_else(task_not_found)?;
     Ok(answer::page(&attempts, write_attempt, None))
 }

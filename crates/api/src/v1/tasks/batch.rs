@@ -15,7 +15,7 @@ use tasklane_wire::task::{Lanes, NewTask, write, write_accepted};
 use super::trace::{trace, traceparent};
 use crate::answer::{self, Answer};
 use crate::body::{Accepts, Form, Received};
-use crate::call::Call;
+use crate::call::{Call, Owner};
 use crate::error::{Refused, TOO_MANY_TASKS, internal};
 use crate::limits;
 
@@ -58,7 +58,8 @@ pub(crate) async fn batch(mut call: Call) -> Answer {
     }
     query.finish()?;
     let received = call.receive(Accepts::JsonOrLines, limits::BATCH_BODY).await?;
-    let reading = Reading { engine: call.engine().clone(), traceparent: traceparent(&call.headers), received };
+    let (engine, owner) = (call.engine().clone(), call.owner());
+    let reading = Reading { engine, owner, traceparent: traceparent(&call.headers), received };
     match together.unwrap_or(Together::AllOrNothing) {
         Together::AllOrNothing => all_or_nothing(&call, reading, echo.unwrap_or(Echo::Short)).await,
         Together::EachAlone => each_alone(&call, reading, echo.unwrap_or(Echo::Short)).await,
@@ -139,6 +140,7 @@ fn write_error(out: &mut Vec<u8>, refused: Refused) {
 /// A batch being read.
 struct Reading {
     engine: Engine,
+    owner: Owner,
     traceparent: Option<Box<str>>,
     received: Received,
 }
@@ -163,7 +165,10 @@ impl Reading {
                 tasks.push(self.core(task, &mut lanes));
             }
         })?;
-        if findings.is_empty() { Ok(tasks) } else { Err(findings.into()) }
+        if !findings.is_empty() {
+            return Err(findings.into());
+        }
+        tasks.into_iter().enumerate().map(|(index, task)| task.map_err(|it| it.of_item(index))).collect()
     }
 
     /// Every task, or what is wrong with that one.
@@ -173,15 +178,16 @@ impl Reading {
             let mut findings = Findings::default();
             let task = NewTask::read(value, &Path::ROOT.index(index), &mut findings);
             let fine = findings.is_empty();
-            items.push(if fine { Ok(self.core(task, &mut lanes)) } else { Err(findings.into()) });
+            items.push(if fine { self.core(task, &mut lanes) } else { Err(findings.into()) });
         })?;
         Ok(items)
     }
 
-    fn core(&self, task: NewTask<'_>, lanes: &mut Lanes) -> Accepting {
+    fn core(&self, task: NewTask<'_>, lanes: &mut Lanes) -> Item {
         let mut task = task.into_core(self.bytes(), lanes, || self.engine.draw_id());
+        self.owner.own(&mut task)?;
         trace(&mut task, self.traceparent.as_deref());
-        task
+        Ok(task)
     }
 
     fn bytes(&self) -> &Bytes {

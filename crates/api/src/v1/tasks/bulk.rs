@@ -18,8 +18,9 @@ pub(crate) async fn bulk(mut call: Call) -> Answer {
     let wait = wait(&mut query, &call.headers);
     query.finish()?;
     let received = call.receive(Accepts::Json, limits::ACTION_BODY).await?;
-    let bulk = read(&received.bytes)?;
-    let task = call.engine().bulk_task(&bulk);
+    let mut bulk = read(&received.bytes)?;
+    bulk.filter.tenant = call.tenant_of(bulk.filter.tenant)?;
+    let task = call.engine().bulk_task(&bulk, call.tenant());
     submitted(&call, task, wait).await
 }
 

@@ -12,7 +12,7 @@ pub(crate) async fn events(call: Call) -> Answer {
     let after = after(&mut query);
     query.finish()?;
     let resume = last_event(&call.headers).or(after);
-    let id = call.task()?;
+    let id = call.task().await?;
     let mut stream = call.engine().follow(id, Following::Everything, resume).await?;
     let mut first = Vec::new();
     if resume.is_some() && stream.is_of_final() {
@@ -22,5 +22,5 @@ pub(crate) async fn events(call: Call) -> Answer {
             None => return Ok(answer::nothing()),
         }
     }
-    Ok(Stream::Task(id, Box::new(stream)).answer(first))
+    Ok(Stream::Task(id, Box::new(stream)).answer(first, call.ended()))
 }

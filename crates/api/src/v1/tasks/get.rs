@@ -9,6 +9,6 @@ pub(crate) async fn get(call: Call) -> Answer {
     let mut query = call.query();
     let wait = wait(&mut query, &call.headers);
     query.finish()?;
-    let task = call.engine().wait(call.task()?, wait).await?.ok_or_else(task_not_found)?;
+    let task = call.engine().wait(call.task().await?, wait).await?.ok_or_else(task_not_found)?;
     Ok(answer::ok(answer::task_body(&task)))
 }

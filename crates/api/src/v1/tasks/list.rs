@@ -19,10 +19,11 @@ const PAGE: usize = 50;
 
 pub(crate) async fn list(call: Call) -> Answer {
     let mut query = call.query();
-    let filter = filter(&mut query);
+    let mut filter = filter(&mut query);
     let limit = query.limit(limit::PAGE_ITEMS).unwrap_or(PAGE);
     let cursor = query.take("cursor");
     query.finish()?;
+    filter.tenant = call.tenant_of(filter.tenant)?;
     let below = cursor.map(|it| read_cursor(&it)).transpose()?;
     let page = call.engine().list(filter, below, limit).await?;
     let next = page.next.map(page::encode);

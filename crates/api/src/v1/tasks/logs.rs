@@ -32,14 +32,14 @@ pub(crate) async fn logs(call: Call) -> Answer {
 }
 
 async fn page(call: &Call, wanted: LogQuery) -> Answer {
-    let page = call.engine().logs(call.task()?, wanted).await?.ok_or_else(task_not_found)?;
+    let page = call.engine().logs(call.task().await?, wanted).await?.ok_or_else(task_not_found)?;
     Ok(answer::page(&page.lines, log::write, page.next.map(log::encode).as_deref()))
 }
 
 async fn stream(call: &Call, wanted: LogQuery) -> Answer {
     let resumed = last_line(&call.headers);
     let wanted = LogQuery { after: resumed.or(wanted.after), limit: limit::LOG_PAGE_LINES, ..wanted };
-    let mut stream = call.engine().follow(call.task()?, Following::Log(wanted), None).await?;
+    let mut stream = call.engine().follow(call.task().await?, Following::Log(wanted), None).await?;
     let mut first = Vec::new();
     if resumed.is_some() && stream.is_of_final() {
         first = stream.next().await?.unwrap_or_default();
@@ -48,7 +48,7 @@ async fn stream(call: &Call, wanted: LogQuery) -> Answer {
             return Ok(answer::nothing());
         }
     }
-    Ok(Stream::Log(Box::new(stream)).answer(first))
+    Ok(Stream::Log(Box::new(stream)).answer(first, call.ended()))
 }
 
 /// A parameter that may stand without a value.

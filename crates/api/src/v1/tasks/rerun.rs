@@ -6,6 +6,6 @@ use crate::call::Call;
 pub(crate) async fn rerun(mut call: Call) -> Answer {
     call.no_query()?;
     call.no_members().await?;
-    let task = call.engine().rerun(call.task()?).await?;
+    let task = call.engine().rerun(call.task().await?).await?;
     Ok(answer::ok(answer::task_body(&task)))
 }

@@ -14,7 +14,7 @@ pub(crate) async fn result(call: Call) -> Answer {
     let mut query = call.query();
     let wait = wait(&mut query, &call.headers);
     query.finish()?;
-    let task = call.engine().wait(call.task()?, wait).await?.ok_or_else(task_not_found)?;
+    let task = call.engine().wait(call.task().await?, wait).await?.ok_or_else(task_not_found)?;
     let state = task.facts.state;
     match state {
         State::Succeeded => Ok(answer::ok(task.result.unwrap_or_else(|| Bytes::from_static(b"null")))),

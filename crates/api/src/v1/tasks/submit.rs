@@ -53,6 +53,7 @@ fn read(call: &Call, received: &Received) -> Result<Accepting, Refused> {
         return Err(findings.into());
     }
     let mut task = task.into_core(&received.bytes, &mut Lanes::default(), || call.engine().draw_id());
+    call.own(&mut task)?;
     trace(&mut task, traceparent(&call.headers).as_deref());
     Ok(task)
 }

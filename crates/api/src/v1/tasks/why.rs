@@ -1,6 +1,6 @@
 //! GET `/v1/tasks/{task}/why`
 
-use tasklane_engine::WhyReason;
+use tasklane_engine::{Asker, WhyReason};
 use tasklane_wire::task::{ReasonShape, Why};
 
 use crate::answer::{self, Answer};
@@ -9,7 +9,8 @@ use crate::error::task_not_found;
 
 pub(crate) async fn why(call: Call) -> Answer {
     call.no_query()?;
-    let why = call.engine().why(call.task()?).await?.ok_or_else(task_not_found)?;
+    let asker = if call.tenant().is_some() { Asker::Tenant } else { Asker::Operator };
+    let why = call.engine().why(call.task().await?, asker).await?.ok_or_else(task_not_found)?;
     let facts = &why.task.facts;
     answer::shape(&Why { id: facts.id, state: facts.state, reasons: why.reasons.into_iter().map(shape).collect() })
 }

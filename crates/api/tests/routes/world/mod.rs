@@ -77,6 +77,12 @@ impl World {
         self.send(request(method, path, headers, body)).await
     }
 
+    /// How an answer begins whose body may not end.
+    pub async fn head(&self, method: &str, path: &str, headers: &[(&str, &str)]) -> (StatusCode, HeaderMap) {
+        let response = self.router.clone().oneshot(request(method, path, headers, "")).await.unwrap();
+        (response.status(), response.headers().clone())
+    }
+
     /// Opens a stream of events.
     pub async fn stream(&self, path: &str, headers: &[(&str, &str)]) -> Stream {
         let response = self.router.clone().oneshot(request("GET", path, headers, "")).await.unwrap();
