@@ -5,7 +5,7 @@ use tasklane_server::Environment;
 
 use crate::output::{Colour, Format};
 use crate::{
-    atropos, bench, cancel, completion, config, db, dev, doctor, explain, gate, get, health, logs, ls, queue,
+    atropos, bench, cancel, completion, config, db, dev, doctor, explain, gate, get, health, key, logs, ls, queue,
     reference, rerun, result, retry, schedule, serve, stats, submit, top, types, watch, why, worker,
 };
 
@@ -68,6 +68,7 @@ pub(crate) enum Command {
     Queue(queue::Queue),
     Gate(gate::Gate),
     Schedule(schedule::Schedule),
+    Key(key::Key),
     Type(types::Types),
     Worker(worker::Worker),
     Stats(stats::Stats),

@@ -122,6 +122,7 @@ impl Failure {
         let cause = first.or(second).unwrap_or_else(|| format!("the answer was HTTP {status}"));
         let exit = exit_of(status, problem.code.as_deref());
         Self {
+            remedy: (status == 401).then(|| "set TASKLANE_API_KEY to a key of this server".into()),
             details: problem.errors.into_iter().map(|it| format!("{}: {}", it.path, it.message)).collect(),
             code: problem.code,
             request: request.or(problem.instance),

@@ -10,6 +10,7 @@ mod db;
 mod dev;
 mod doctor;
 mod health;
+mod key;
 mod promote;
 mod serve;
 mod stats;
@@ -138,6 +139,7 @@ async fn talk(command: Command, remote: &Remote, output: &Output) -> Result<Exit
         Command::Rerun(command) => command.run(remote, output).await,
         Command::Queue(command) => command.run(remote, output).await,
         Command::Gate(command) => command.run(remote, output).await,
+        Command::Key(command) => command.run(remote, output).await,
         Command::Schedule(command) => command.run(remote, output).await,
         Command::Type(command) => command.run(remote, output).await,
         Command::Worker(command) => command.run(remote, output).await,

@@ -19,6 +19,7 @@ use crate::error::StartError;
 use crate::executors;
 use crate::listener::{Bound, Listener};
 use crate::open::open;
+use crate::prepare::prepare;
 use crate::shutdown::Signals;
 
 /// How long open requests may go on once nothing runs in the server any more.
@@ -59,14 +60,9 @@ impl Server {
             name = signals.next() => return Err(StartError::Asked { name }),
         };
         let engine = Engine::start(store, options);
-        // Before anybody may lease.
-        if let Err(error) = engine.configure_gates(config.gates.clone()).await {
+        if let Err(error) = prepare(&engine, &config).await {
             engine.stop().await;
-            return Err(StartError::Gates(error));
-        }
-        if let Err(error) = engine.configure_schedules(config.schedules.clone()).await {
-            engine.stop().await;
-            return Err(StartError::Schedules(error));
+            return Err(error);
         }
         let mut runners = vec![run_bulks(&engine)];
         runners.extend(executors.map(|it| run(it, &engine, config.executors.slots)));
@@ -121,7 +117,8 @@ fn api_options(config: &Config) -> tasklane_api::Options {
     };
     let cors_origins = config.http.cors_origins.clone().into();
     let database = config.store.kind();
-    tasklane_api::Options { hosts, database, cors_origins, alone: config.alone, ..Default::default() }
+    let keys = config.keys.clone();
+    tasklane_api::Options { hosts, database, cors_origins, keys, alone: config.alone, ..Default::default() }
 }
 
 /// What does the work inside the server, if anything does.

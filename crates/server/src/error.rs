@@ -81,12 +81,6 @@ pub enum StartError {
         /// Why not.
         why: tasklane_outbound::Error,
     },
-    /// A key is set and cannot be honoured.
-    #[error("{variable} is set, but this version of Tasklane has no keys yet: it would run open to everybody")]
-    NoKeys {
-        /// The variable.
-        variable: String,
-    },
     /// A schedule of the configuration cannot be read.
     #[error("{place}: the schedule {name:?}: {why}")]
     Schedule {
@@ -123,6 +117,9 @@ pub enum StartError {
         /// What the store says.
         why: String,
     },
+    /// The keys could not be read.
+    #[error("the keys were not read: {0}")]
+    Keys(StoreError),
     /// The limits of the configuration could not be set.
     #[error("the gates of the configuration were not set: {0}")]
     Gates(StoreError),
@@ -158,11 +155,11 @@ impl StartError {
             Self::Setting { name, expected, .. } => format!("set {name} to {expected}"),
             Self::NotLoopback { address } => {
                 format!(
-                    "listen on 127.0.0.1:{}, or add --insecure if the network itself keeps others out",
+                    "set TASKLANE_ADMIN_KEY to a secret of 32 characters or more, listen on 127.0.0.1:{}, or add --insecure if \
+                     the network itself keeps others out",
                     address.port()
                 )
             }
-            Self::NoKeys { variable } => format!("unset {variable}; the server then serves this machine only"),
             Self::PortTaken { .. } => "stop the other program, or choose another port with --listen".into(),
             Self::Listen { .. } => "choose another address with --listen".into(),
             Self::UnknownKey { nearest: Some(nearest), .. } => format!("write {nearest}, or take the line out"),
@@ -174,7 +171,7 @@ impl StartError {
                 "see to the disk, then start the server again: what was answered is kept, what was not may be there or not".into()
             }
             Self::Gates(StoreError::DiskFull) => "free some space, or take what is new below [gates] out".into(),
-            Self::Gates(_) | Self::Schedules(_) => "start it again; what was in force before still is".into(),
+            Self::Gates(_) | Self::Schedules(_) | Self::Keys(_) => "start it again; what was in force before still is".into(),
             Self::Schedule { .. } => "mend it there; docs/reference/configuration.md tells what a schedule says".into(),
             Self::Store(_) | Self::Database(_) | Self::Asked { .. } => return None,
             Self::Runtime(_) => "look at the limits of processes and open files (ulimit -a)".into(),
@@ -189,10 +186,9 @@ impl StartError {
             | Self::File { .. }
             | Self::Target { .. }
             | Self::Schedule { .. }
-            | Self::NotLoopback { .. }
-            | Self::NoKeys { .. } => exit::USAGE,
+            | Self::NotLoopback { .. } => exit::USAGE,
             Self::LogFile { .. } | Self::Broken { .. } | Self::Gates(StoreError::DiskFull) => exit::DISK,
-            Self::Gates(_) | Self::Schedules(_) => exit::UNREACHABLE,
+            Self::Gates(_) | Self::Schedules(_) | Self::Keys(_) => exit::UNREACHABLE,
             Self::Asked { .. } => exit::INTERRUPTED,
             Self::PortTaken { .. } => exit::CONFLICT,
             Self::Store(error) => exit_of(error),

@@ -14,6 +14,7 @@ pub mod disk;
 pub mod executors;
 pub mod listener;
 mod open;
+mod prepare;
 pub mod runtime;
 pub mod shutdown;
 pub mod telemetry;

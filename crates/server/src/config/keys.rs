@@ -1,18 +1,23 @@
-//! Keys do not exist yet. Whoever set one believes the server to be closed, so it must not start open.
+//! Keys of settings: who may call, besides whoever has one of `tasklane key create`.
+
+use tasklane_api::SetKeys;
+use tasklane_core::key::Digest;
 
 use super::Settings;
 use super::setting::{Kind, Section, Setting};
 use crate::error::StartError;
 
-const NOT_YET: &str = "This version has no keys yet: where it is set, the server does not start.";
+/// An admin's key is this long at least: 128 bits in hexadecimal digits.
+pub const ADMIN_KEY_CHARS: usize = 32;
 
 /// An admin's key.
 pub const ADMIN_KEY: Setting = Setting {
     key: "keys.admin_key",
     kind: Kind::Secret,
     variable: Some("TASKLANE_ADMIN_KEY"),
-    doc: "A secret that grants everything",
-    more: NOT_YET,
+    doc: "A secret of 32 characters or more that opens everything",
+    more: "For the first start of a server that others can reach; with it other keys are made (`tasklane key create`). Where \
+           it is set every call needs a key.",
     ..Setting::NEW
 };
 
@@ -22,7 +27,7 @@ pub const API_KEYS: Setting = Setting {
     kind: Kind::Secret,
     foreign: &["API_KEYS"],
     doc: "Secrets that open the Task Framework routes, separated by commas",
-    more: NOT_YET,
+    more: "This version has none of these routes: where it is set every call needs another key.",
     ..Setting::NEW
 };
 
@@ -31,25 +36,53 @@ pub const ADMIN_API_KEYS: Setting = Setting {
     key: "keys.admin_api_keys",
     kind: Kind::Secret,
     foreign: &["ADMIN_API_KEYS"],
-    doc: "Secrets that grant everything, separated by commas",
-    more: NOT_YET,
+    doc: "Secrets that open everything, separated by commas",
+    more: "Where it is set every call needs a key.",
+    ..Setting::NEW
+};
+
+/// Whether metrics need a key.
+pub const CLOSE_METRICS: Setting = Setting {
+    key: "keys.close_metrics",
+    kind: Kind::Switch,
+    default: Some("false"),
+    variable: Some("TASKLANE_CLOSE_METRICS"),
+    doc: "Whether `/metrics` needs a key, too, where there are keys",
+    more: "It tells of no task and no tenant, but of queues and types by their numbers.",
     ..Setting::NEW
 };
 
 /// The section.
-pub const SECTION: Section =
-    Section { name: "keys", doc: "Who may call.", settings: &[&ADMIN_KEY, &API_KEYS, &ADMIN_API_KEYS] };
+pub const SECTION: Section = Section {
+    name: "keys",
+    doc: "Who may call. Once there is a key, here or one of `tasklane key create`, every call needs one but `/health`, `/ready`, \
+          `/metrics` and the pages of documentation.",
+    settings: &[&ADMIN_KEY, &API_KEYS, &ADMIN_API_KEYS, &CLOSE_METRICS],
+};
 
-/// Refuses the start if a key is set.
+/// Reads the section.
 ///
 /// # Errors
-/// One is.
-pub fn refuse(settings: &Settings) -> Result<(), StartError> {
-    let mut found = SECTION.settings.iter().map(|it| settings.get(it));
-    match found.find(|it| it.text.is_some()) {
-        Some(found) => Err(StartError::NoKeys { variable: found.origin.to_string() }),
-        None => Ok(()),
+/// A key that is too short.
+pub fn read(settings: &Settings) -> Result<SetKeys, StartError> {
+    let admin = settings.get(&ADMIN_KEY);
+    if admin.text.as_deref().is_some_and(|it| it.chars().count() < ADMIN_KEY_CHARS) {
+        let expected = format!("a secret of {ADMIN_KEY_CHARS} characters or more");
+        return Err(StartError::setting(&admin.name(), "***", &expected));
     }
+    let [of_framework, admins] =
+        [&API_KEYS, &ADMIN_API_KEYS].map(|it| settings.text(it).map(|text| listed(&text)).unwrap_or_default());
+    let any = !of_framework.is_empty();
+    let admins: Vec<_> = admin.text.iter().chain(&admins).map(|it| Digest::of(it)).collect();
+    Ok(SetKeys {
+        any: any || !admins.is_empty(),
+        admins: admins.into(),
+        close_metrics: settings.switch(&CLOSE_METRICS)?,
+    })
+}
+
+fn listed(text: &str) -> Vec<String> {
+    text.split(',').map(str::trim).filter(|it| !it.is_empty()).map(str::to_owned).collect()
 }
 
 #[cfg(test)]
@@ -58,14 +91,34 @@ mod tests {
     use super::super::{Environment, Flags};
     use super::*;
 
+    fn keys(name: &str, value: &str) -> Result<SetKeys, StartError> {
+        let environment = Environment::from([(name, value)]);
+        read(&Settings::without_files(&Flags::default(), &environment).unwrap())
+    }
+
     #[test]
-    fn every_way_to_set_a_key_ends_the_start_without_showing_it() {
-        let settings =
-            |name, value| Settings::without_files(&Flags::default(), &Environment::from([(name, value)])).unwrap();
-        for name in SECTION.settings.iter().flat_map(|it| it.variables()) {
-            let refusal = refuse(&settings(name, "s3cret")).unwrap_err().to_string();
-            assert!(refusal.contains(name) && !refusal.contains("s3cret"), "{refusal}");
+    fn keys_of_settings_close_the_door_and_some_open_it() {
+        let secret = "0123456789abcdef0123456789abcdef";
+        for (name, value, admins, any) in [
+            ("TASKLANE_ADMIN_KEY", secret, 1, true),
+            ("ADMIN_API_KEYS", "one, two,", 2, true),
+            ("API_KEYS", "one", 0, true),
+            ("API_KEYS", " , ", 0, false),
+            ("TASKLANE_ADMIN_KEY", "", 0, false),
+        ] {
+            let keys = keys(name, value).unwrap();
+            assert_eq!((keys.admins.len(), keys.any, keys.close_metrics), (admins, any, false), "{name}={value}");
         }
-        refuse(&settings("TASKLANE_ADMIN_KEY", "")).unwrap();
+        assert_eq!(keys("TASKLANE_ADMIN_KEY", secret).unwrap().admins[0], Digest::of(secret));
+        assert!(keys("TASKLANE_CLOSE_METRICS", "yes").unwrap().close_metrics);
+    }
+
+    #[test]
+    fn a_short_key_is_refused_without_showing_it() {
+        let refusal = keys("TASKLANE_ADMIN_KEY", "s3cret").unwrap_err().to_string();
+        assert!(
+            refusal.contains("TASKLANE_ADMIN_KEY") && refusal.contains("32") && !refusal.contains("s3cret"),
+            "{refusal}"
+        );
     }
 }

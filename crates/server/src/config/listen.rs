@@ -15,7 +15,8 @@ pub const LISTEN: Setting = Setting {
     variable: Some("TASKLANE_LISTEN"),
     flag: Some(Flag::Takes { long: "listen", value: "ADDR:PORT" }),
     doc: "Where to listen",
-    more: "Port 0 lets the system choose one. An address that other machines can reach needs `http.insecure`.",
+    more: "Port 0 lets the system choose one. An address that other machines can reach needs a key (`keys.admin_key`, or one of \
+           `tasklane key create`), or `http.insecure`.",
     ..Setting::NEW
 };
 
@@ -89,15 +90,22 @@ impl Listen {
     /// Reads the section.
     ///
     /// # Errors
-    /// An address that is none, or one that others can reach without `--insecure`.
+    /// An address that is none.
     pub fn read(settings: &Settings) -> Result<Self, StartError> {
         let address = settings.address(&LISTEN)?;
         let exposure = if settings.switch(&INSECURE)? { Exposure::Insecure } else { Exposure::Loopback };
-        if exposure == Exposure::Loopback && !address.ip().to_canonical().is_loopback() {
-            return Err(StartError::NotLoopback { address });
-        }
         let max_connections = usize::try_from(settings.number(&CONNECTIONS)?).unwrap_or(usize::MAX);
         Ok(Self { address, exposure, taken: Taken::Refuse, max_connections })
+    }
+
+    /// Refuses an address that others can reach where nobody is asked for a key, unless that was asked for.
+    ///
+    /// # Errors
+    /// [`StartError::NotLoopback`].
+    pub fn check(&self, asks_for_keys: bool) -> Result<(), StartError> {
+        let is_near = self.address.ip().to_canonical().is_loopback();
+        let is_fine = is_near || asks_for_keys || self.exposure == Exposure::Insecure;
+        if is_fine { Ok(()) } else { Err(StartError::NotLoopback { address: self.address }) }
     }
 }
 
@@ -114,17 +122,18 @@ mod tests {
     #[test]
     fn an_address_others_can_reach_needs_to_be_asked_for() {
         for address in ["0.0.0.0:8000", "[::]:8000", "192.168.0.7:8000", "[::ffff:10.0.0.1]:80"] {
-            let refusal = listen(address, Environment::default()).unwrap_err();
-            assert!(matches!(refusal, StartError::NotLoopback { .. }), "{address}");
+            let listening = listen(address, Environment::default()).unwrap();
+            assert!(matches!(listening.check(false), Err(StartError::NotLoopback { .. })), "{address}");
+            listening.check(true).unwrap();
             let insecure = Environment::from([("TASKLANE_INSECURE", "true")]);
-            assert_eq!(listen(address, insecure).unwrap().exposure, Exposure::Insecure);
+            listen(address, insecure).unwrap().check(false).unwrap();
         }
     }
 
     #[test]
     fn loopback_is_more_than_one_address() {
         for address in ["127.0.0.1:0", "127.3.2.1:8000", "[::1]:8000", "localhost:8000", "[::ffff:127.0.0.1]:80"] {
-            listen(address, Environment::default()).unwrap();
+            listen(address, Environment::default()).unwrap().check(false).unwrap();
         }
     }
 

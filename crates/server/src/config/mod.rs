@@ -33,7 +33,7 @@ pub use environment::Environment;
 pub use flags::Flags;
 pub use setting::{Section, Setting};
 pub use settings::Settings;
-use tasklane_api::Dialect;
+use tasklane_api::{Dialect, SetKeys};
 use tasklane_core::fair::Fairness;
 use tasklane_core::gate::{Bounds, GateName};
 use tasklane_engine::NewSchedule;
@@ -71,6 +71,8 @@ pub struct Config {
     pub gates: Vec<(GateName, Bounds)>,
     /// Rules that make tasks at times.
     pub schedules: Vec<NewSchedule>,
+    /// Who may call, besides whoever has a key that is stored.
+    pub keys: SetKeys,
     /// Whether tenants take turns.
     pub fairness: Fairness,
     /// What it may call.
@@ -88,13 +90,13 @@ impl Config {
     /// # Errors
     /// A setting that cannot be read, or that asks for what this version cannot do.
     pub fn read(settings: &Settings) -> Result<Self, StartError> {
-        keys::refuse(settings)?;
         Ok(Self {
             listen: listen::Listen::read(settings)?,
             store: store::Store::read(settings)?,
             executors: executors::Executors::read(settings)?,
             gates: gates::read(settings)?,
             schedules: schedules::read(settings)?,
+            keys: keys::read(settings)?,
             fairness: fairness::read(settings)?,
             outbound: outbound::read(settings)?,
             http: http::Http::read(settings)?,

@@ -9,6 +9,7 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioTimer;
+use tasklane_api::Peer;
 use tokio::net::TcpStream;
 use tokio::sync::{OwnedSemaphorePermit, watch};
 use tower::Service;
@@ -46,14 +47,15 @@ impl Serving {
     }
 
     /// Serves `stream` to its end; `place` is given back with it.
-    pub(super) async fn connection(self, stream: TcpStream, place: OwnedSemaphorePermit) {
+    pub(super) async fn connection(self, stream: TcpStream, from: Peer, place: OwnedSemaphorePermit) {
         // Answers are small and awaited: waiting for more to send would only add latency.
         if stream.set_nodelay(true).is_err() {
             return;
         }
         let Self { router, protocol, mut stopping } = self;
         let service = service_fn(move |request: hyper::Request<Incoming>| {
-            let request: Request<Paced<Incoming>> = request.map(Paced::new);
+            let mut request: Request<Paced<Incoming>> = request.map(Paced::new);
+            request.extensions_mut().insert(from);
             router.clone().call(request)
         });
         let mut connection = pin!(protocol.serve_connection(Cutting::new(stream), service));

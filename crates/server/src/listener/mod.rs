@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use tasklane_api::TurnedAway;
+use tasklane_api::{Peer, TurnedAway};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
@@ -124,9 +124,9 @@ async fn accept(socket: TcpListener, gate: Gate, mut stopping: watch::Receiver<(
             _ = stopping.changed() => return,
         };
         match accepted {
-            Ok((stream, _)) => {
+            Ok((stream, from)) => {
                 refused = false;
-                gate.admit(stream);
+                gate.admit(stream, Peer(from.ip().to_canonical()));
             }
             Err(error) if is_of_one_caller(&error) => {}
             Err(error) => {
@@ -149,9 +149,9 @@ struct Gate {
 }
 
 impl Gate {
-    fn admit(&self, stream: TcpStream) {
+    fn admit(&self, stream: TcpStream, from: Peer) {
         match Arc::clone(&self.places).try_acquire_owned() {
-            Ok(place) => drop(tokio::spawn(self.serving.clone().connection(stream, place))),
+            Ok(place) => drop(tokio::spawn(self.serving.clone().connection(stream, from, place))),
             Err(_) => {
                 self.turned_away.count();
                 turn_away::busy(stream);
