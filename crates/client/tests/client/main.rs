@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod gates;
+mod keys;
 mod reads;
 mod schedules;
 mod servers;

@@ -29,6 +29,7 @@ from .errors import (
     Unreachable,
 )
 from .handle import Event, Handle
+from .keys import Key, Keys
 from .options import Limit, Retry, Unique
 from .outcome import Cancelled, Permanent, RetryIn, Snooze, Stopped
 from .schedules import Planned, Run, Schedule, Schedules
@@ -46,6 +47,8 @@ __all__ = [
     "Event",
     "Handle",
     "InvalidAnswer",
+    "Key",
+    "Keys",
     "Limit",
     "OutcomeUnknown",
     "Permanent",

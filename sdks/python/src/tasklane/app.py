@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Callable, Optional, Protocol, TypeVar, Un
 
 from .client import Client
 from .handle import Handle
+from .keys import Keys
 from .options import Limit, Retry, members
 from .schedules import Planned, Schedules
 from .submit import encode
@@ -48,6 +49,8 @@ class App:
         self._lock = threading.Lock()
         #: The tasks by name: what a worker of this app serves.
         self.tasks: dict[str, Task[..., Any]] = {}
+        #: The keys of the server.
+        self.keys = Keys(self.client)
         #: The schedules of the server.
         self.schedules = Schedules(self.client)
 
