@@ -32,5 +32,6 @@ mod slow_clients;
 mod start_refused;
 mod stop;
 mod times;
+mod who_may;
 mod worker_drained;
 mod workers_elsewhere;
