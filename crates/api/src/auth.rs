@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
+use tasklane_core::audit::Actor;
 use tasklane_core::key::{CallRate, Digest, Grant, KeyError, KeyId, KeyText};
 use tasklane_engine::{Engine, Keyed};
 
@@ -49,6 +50,16 @@ impl Caller {
             Self::Holder(held, _) => &held.key.grant,
         }
     }
+
+    /// What is noted of him.
+    pub fn actor(&self, from: Option<IpAddr>) -> Actor {
+        let (name, key) = match self {
+            Self::Nobody => (Actor::NOBODY.into(), None),
+            Self::Setting => (Actor::SETTING.into(), None),
+            Self::Holder(held, _) => ((&*held.name).into(), Some(held.id)),
+        };
+        Actor { name, key, from }
+    }
 }
 
 /// Lets in who may.
@@ -56,11 +67,34 @@ pub(crate) struct Door {
     set: SetKeys,
     bad: BadKeys,
     rates: Rates,
+    /// How many refusals may still be noted, and since when.
+    noted: Mutex<(Instant, u32)>,
 }
 
 impl Door {
     pub fn new(set: SetKeys) -> Self {
-        Self { set, bad: BadKeys::default(), rates: Rates::default() }
+        let noted = Mutex::new((Instant::now(), 0));
+        Self { set, bad: BadKeys::default(), rates: Rates::default(), noted }
+    }
+
+    /// Notes that a call was refused for its key, a number of them a minute: whoever floods the door shall not flood the log.
+    fn note(&self, engine: &Engine, caller: &Caller, route: &Route, from: Option<IpAddr>, code: &'static str) {
+        let now = Instant::now();
+        let mut noted = self.noted.lock().unwrap_or_else(PoisonError::into_inner);
+        if now.duration_since(noted.0) >= limits::NOTED_REFUSALS_PER {
+            *noted = (now, 0);
+        }
+        noted.1 += 1;
+        if noted.1 > limits::NOTED_REFUSALS {
+            return;
+        }
+        let (engine, tenant) = (engine.by(caller.actor(from)), caller.grant().tenant.clone().unwrap_or_default());
+        let path = route.path;
+        tokio::spawn(async move {
+            if let Err(error) = engine.note_refusal(code, path, &tenant).await {
+                tracing::debug!(%error, "a refused call was not noted");
+            }
+        });
     }
 
     /// Whether callers need keys.
@@ -93,10 +127,12 @@ impl Door {
             return Ok(Caller::Nobody);
         }
         let caller = match sent(headers) {
-            None => Err(unauthorized("send a key: Authorization: Bearer KEY, or X-API-Key: KEY")),
+            // Nothing is noted of who shows none: browsers and probes do so all the while.
+            None => return Err(unauthorized("send a key: Authorization: Bearer KEY, or X-API-Key: KEY")),
             Some(text) => self.caller(engine, text).or_else(|why| Err(self.bad.refused(why, from))),
-        }?;
-        may(&caller, route)?;
+        };
+        let caller = caller.inspect_err(|it| self.note(engine, &Caller::Nobody, route, from, it.code.code))?;
+        may(&caller, route).inspect_err(|it| self.note(engine, &caller, route, from, it.code.code))?;
         if let Caller::Holder(held, _) = &caller
             && let Some(rate) = held.key.grant.rate
         {

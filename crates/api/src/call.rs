@@ -1,6 +1,7 @@
 //! A request on its way to a handler.
 
 use std::future::pending;
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::body::Body;
@@ -26,6 +27,8 @@ pub(crate) struct Call {
     /// What the path captured: an id or a queue's name.
     pub name: String,
     pub caller: Caller,
+    /// Where the request came from, if that is known.
+    pub from: Option<IpAddr>,
     pub headers: HeaderMap,
     pub uri: Uri,
     /// A body may not be shared between threads, a call may: nobody ever locks this.
@@ -36,6 +39,11 @@ impl Call {
     /// The engine.
     pub fn engine(&self) -> &Engine {
         &self.app.engine
+    }
+
+    /// The engine in the caller's hands: what he changes of what people set up is noted as his.
+    pub fn acting(&self) -> Engine {
+        self.app.engine.by(self.caller.actor(self.from))
     }
 
     /// The parameters of the query; a handler that takes some must end with [`Query::finish`].

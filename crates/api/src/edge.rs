@@ -3,6 +3,7 @@
 
 use std::any::Any;
 use std::future::{Future, poll_fn};
+use std::net::IpAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::sync::{Arc, Mutex};
@@ -96,7 +97,7 @@ async fn handled(app: &Arc<App>, route: Route, name: String, request: Request, i
     let from = request.extensions().get::<Peer>().map(|it| it.0);
     let caller = app.door.admit(&app.engine, &route, request.headers(), from)?;
     let text = if let Caller::Holder(_, text) = &caller { Some(text.clone()) } else { None };
-    let handling = caught((route.handler)(call(app, name, caller, request)), id);
+    let handling = caught((route.handler)(call(app, name, caller, from, request)), id);
     let Some(text) = text else { return handling.await };
     tokio::select! {
         biased;
@@ -105,9 +106,9 @@ async fn handled(app: &Arc<App>, route: Route, name: String, request: Request, i
     }
 }
 
-fn call(app: &Arc<App>, name: String, caller: Caller, request: Request) -> Call {
+fn call(app: &Arc<App>, name: String, caller: Caller, from: Option<IpAddr>, request: Request) -> Call {
     let (parts, body) = request.into_parts();
-    Call { app: Arc::clone(app), name, caller, headers: parts.headers, uri: parts.uri, body: Mutex::new(body) }
+    Call { app: Arc::clone(app), name, caller, from, headers: parts.headers, uri: parts.uri, body: Mutex::new(body) }
 }
 
 /// What `handling` comes to, a panic included: one request's must not take the connection's others with it.

@@ -44,6 +44,11 @@ pub const BAD_KEYS: u32 = 10;
 pub const BAD_KEYS_PER: Duration = Duration::from_secs(60);
 /// Most addresses whose bad keys are counted; where there are more, one more is told to wait.
 pub const BAD_KEY_ADDRESSES: usize = 10_000;
+/// Refused calls that a server notes in the audit log in [`NOTED_REFUSALS_PER`]; `tasklane_requests`
+/// counts all.
+pub const NOTED_REFUSALS: u32 = 60;
+/// The time of [`NOTED_REFUSALS`].
+pub const NOTED_REFUSALS_PER: Duration = Duration::from_secs(60);
 /// Past so many keys with rates those that may call again are forgotten.
 pub const RATED_KEYS: usize = 10_000;
 /// Most queues, types or workers of a page.

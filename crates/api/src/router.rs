@@ -17,7 +17,7 @@ use crate::openapi;
 use crate::request_id::RequestIds;
 use crate::route::{Access, Handler, Route, Verb, groups};
 use crate::service;
-use crate::v1::{events, gates, keys, leases, queues, reports, schedules, stats, tasks, types, workers};
+use crate::v1::{audit, events, gates, keys, leases, queues, reports, schedules, stats, tasks, types, workers};
 
 use Access::{Admin, AdminAll, Everyone, Metrics as MetricsAccess, Read, ReadAll, Submit, Work};
 use Verb::{Delete, Get, Patch, Post, Put};
@@ -83,6 +83,7 @@ const ROUTES: &[Route] = &[
     route(Delete, "/v1/keys/{key}", Admin, |it| Box::pin(keys::delete(it))),
     route(Post, "/v1/keys/{key}:rotate", Admin, |it| Box::pin(keys::rotate(it))),
     route(Post, "/v1/keys/{key}:revoke", Admin, |it| Box::pin(keys::revoke(it))),
+    route(Get, "/v1/audit", Admin, |it| Box::pin(audit::list(it))),
     route(Get, "/v1/types", ReadAll, |it| Box::pin(types::list(it))),
     route(Get, "/v1/types/{type}", ReadAll, |it| Box::pin(types::get(it))),
     route(Get, "/v1/workers", ReadAll, |it| Box::pin(workers::list(it))),

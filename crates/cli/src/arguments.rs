@@ -5,8 +5,8 @@ use tasklane_server::Environment;
 
 use crate::output::{Colour, Format};
 use crate::{
-    atropos, bench, cancel, completion, config, db, dev, doctor, explain, gate, get, health, key, logs, ls, queue,
-    reference, rerun, result, retry, schedule, serve, stats, submit, top, types, watch, why, worker,
+    atropos, audit, bench, cancel, completion, config, db, dev, doctor, explain, gate, get, health, key, logs, ls,
+    queue, reference, rerun, result, retry, schedule, serve, stats, submit, top, types, watch, why, worker,
 };
 
 /// Options that every command takes stand together.
@@ -69,6 +69,7 @@ pub(crate) enum Command {
     Gate(gate::Gate),
     Schedule(schedule::Schedule),
     Key(key::Key),
+    Audit(audit::Audit),
     Type(types::Types),
     Worker(worker::Worker),
     Stats(stats::Stats),

@@ -4,6 +4,7 @@ mod arguments;
 
 // The server, and what it is good for.
 mod atropos;
+mod audit;
 mod bench;
 mod config;
 mod db;
@@ -139,6 +140,7 @@ async fn talk(command: Command, remote: &Remote, output: &Output) -> Result<Exit
         Command::Rerun(command) => command.run(remote, output).await,
         Command::Queue(command) => command.run(remote, output).await,
         Command::Gate(command) => command.run(remote, output).await,
+        Command::Audit(command) => command.run(remote, output).await,
         Command::Key(command) => command.run(remote, output).await,
         Command::Schedule(command) => command.run(remote, output).await,
         Command::Type(command) => command.run(remote, output).await,

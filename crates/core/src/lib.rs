@@ -31,6 +31,7 @@ pub mod retry;
 pub mod settle;
 
 // Beside the road: what people set up.
+pub mod audit;
 pub mod key;
 pub mod record;
 pub mod schedule;

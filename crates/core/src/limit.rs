@@ -96,6 +96,8 @@ pub const MISSED: u32 = 1_000;
 pub const JITTER: Duration = Duration::from_secs(24 * 3600);
 /// How exactly it is known when a key was last used.
 pub const KEY_USE: Duration = Duration::from_secs(600);
+/// How long lines of the audit log are kept.
+pub const AUDIT_KEPT: Duration = Duration::from_secs(400 * 24 * 3600);
 /// Most lanes of a key.
 pub const KEY_LANES: usize = 100;
 /// The longest time for which the secret before opens beside a new one.

@@ -22,11 +22,13 @@ pub enum Kind {
     Schedule,
     /// Where events are sent.
     Endpoint,
+    /// A line of the audit log.
+    Audit,
 }
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::Key, Self::Schedule, Self::Endpoint];
+    pub const ALL: [Self; 4] = [Self::Key, Self::Schedule, Self::Endpoint, Self::Audit];
 }
 
 /// What is kept of a record.
@@ -70,9 +72,16 @@ pub struct SetRecord {
     pub then: Vec<NewTask>,
     /// What the slots of a schedule came to, noted where the change holds.
     pub slots: Vec<(Timestamp, Came)>,
+    /// Another record that is changed where the change holds: what is noted of it.
+    pub also: Option<Box<SetRecord>>,
 }
 
 impl SetRecord {
+    /// Makes a record, or changes or removes one that was seen, with nothing that follows.
+    pub fn new(kind: Kind, id: Uuid, seen: Option<u64>, to: Option<Content>) -> Self {
+        Self { kind, id, seen, to, then: Vec::new(), slots: Vec::new(), also: None }
+    }
+
     /// What its slots came to where its tasks were accepted like this: each became the task named, or was refused.
     pub fn slots_of(&self, accepted: &[Option<TaskId>]) -> Vec<(Timestamp, Came)> {
         let came_to = |made: TaskId| {
@@ -112,7 +121,17 @@ impl RecordSet {
     }
 }
 
-/// Which records a page shows, in the order of their ids.
+/// In which order a page shows records; ids grow with time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Order {
+    /// By their ids.
+    #[default]
+    Oldest,
+    /// By their ids, the greatest first.
+    Newest,
+}
+
+/// Which records a page shows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RecordQuery {
     /// Of this kind.
@@ -121,7 +140,9 @@ pub struct RecordQuery {
     pub tenant: Option<Box<str>>,
     /// Of this name; `None` is any or none.
     pub name: Option<Box<str>>,
-    /// Those after this one.
+    /// In this order.
+    pub order: Order,
+    /// Those after this one, in that order.
     pub after: Option<Uuid>,
     /// At most so many.
     pub most: usize,

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use serde::Serialize;
-use tasklane_core::accept::{Deadlines, NewTask, Start, UniquePolicy};
+use tasklane_core::accept::{Accepted, Deadlines, NewTask, Start, UniquePolicy};
+use tasklane_core::audit::{Deed, Thing};
 use tasklane_core::bulk::{Bulk, Mode, QUEUE, TYPE};
 use tasklane_core::error::StoreError;
 use tasklane_core::gate::Limit;
@@ -13,8 +14,12 @@ use tasklane_core::outcome::{FailureKind, Outcome};
 use tasklane_core::ports::BoxFuture;
 use tasklane_core::ports::executor::{Context, Executor};
 use tasklane_core::ports::store::{Batch, TaskPage};
+use tasklane_core::record::SetRecord;
+use tasklane_core::state::State;
 use tasklane_core::task::{Lane, Progress, Scope, Spec, TaskId};
 
+use crate::audit::Note;
+use crate::calls::{SubmitError, Submitted};
 use crate::handle::Engine;
 use crate::inside::Inside;
 
@@ -48,7 +53,24 @@ impl Engine {
     }
 
     /// The task that carries out `bulk`, to be submitted.
-    pub fn bulk_task(&self, bulk: &Bulk, tenant: Option<&str>) -> NewTask {
+    /// Has a bulk carried out by a task of the system's own.
+    ///
+    /// # Errors
+    /// It was not accepted.
+    pub async fn submit_bulk(&self, bulk: &Bulk, tenant: Option<&str>) -> Result<Submitted, SubmitError> {
+        let task = self.bulk_task(bulk, tenant);
+        let after = Some(Thing::Tasks(Box::new(bulk.clone())));
+        let (id, tenant) = (task.id, tenant.unwrap_or_default());
+        let note = Note { deed: Deed::TasksChanged, what: &id.to_string(), tenant, before: None, after };
+        let Some(note) = self.noted(note).filter(|_| bulk.mode == Mode::Apply) else {
+            return self.submit_one(task).await;
+        };
+        let record = vec![SetRecord { then: vec![task], ..*note }];
+        self.inside().commit(Batch { record, ..Batch::default() }).await?;
+        Ok(Submitted { accepted: Accepted { id, state: State::Queued, existing: false }, task: None })
+    }
+
+    fn bulk_task(&self, bulk: &Bulk, tenant: Option<&str>) -> NewTask {
         let payload = serde_json::to_vec(bulk).expect("words, texts and numbers are JSON");
         NewTask {
             id: self.draw_id(),

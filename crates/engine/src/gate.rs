@@ -2,11 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use tasklane_core::audit::{Deed, Thing};
 use tasklane_core::error::StoreError;
 use tasklane_core::gate::{Bounds, EVERY_TENANT, Gate, GateDetail, GateName, SetBy, SetGate};
 use tasklane_core::limit;
 use tasklane_core::ports::store::{Batch, Store};
+use tasklane_core::record::SetRecord;
 
+use crate::audit::Note;
 use crate::handle::Engine;
 
 impl Engine {
@@ -31,7 +34,10 @@ impl Engine {
     /// # Errors
     /// The store did not answer.
     pub async fn set_gate(&self, name: GateName, bounds: Bounds) -> Result<Option<GateDetail>, StoreError> {
-        self.say_of_gates(vec![SetGate { name: name.clone(), by: SetBy::Operator, bounds: Some(bounds) }]).await?;
+        let before = self.gate(name.clone()).await?.map(|it| Thing::Gate(it.gate.bounds));
+        let note = self.note_of_gate(&name, Deed::GateSet, before, Some(Thing::Gate(bounds)));
+        self.say_of_gates(vec![SetGate { name: name.clone(), by: SetBy::Operator, bounds: Some(bounds) }], note)
+            .await?;
         self.gate(name).await
     }
 
@@ -41,7 +47,8 @@ impl Engine {
     /// The store did not answer.
     pub async fn remove_gate(&self, name: GateName) -> Result<Option<GateDetail>, StoreError> {
         let Some(gate) = self.gate(name.clone()).await? else { return Ok(None) };
-        let done = self.say_of_gates(vec![SetGate { name, by: SetBy::Operator, bounds: None }]).await?;
+        let note = self.note_of_gate(&name, Deed::GateRemoved, Some(Thing::Gate(gate.gate.bounds)), None);
+        let done = self.say_of_gates(vec![SetGate { name, by: SetBy::Operator, bounds: None }], note).await?;
         Ok(Some(gate).filter(|_| done == [true]))
     }
 
@@ -58,13 +65,25 @@ impl Engine {
         let all = new.map(|(name, bounds)| (name, Some(bounds))).chain(gone);
         let all: Vec<SetGate> = all.map(|(name, bounds)| SetGate { name, by: SetBy::Config, bounds }).collect();
         if !all.is_empty() {
-            self.say_of_gates(all).await?;
+            self.say_of_gates(all, None).await?;
         }
         Ok(())
     }
 
-    async fn say_of_gates(&self, gate: Vec<SetGate>) -> Result<Vec<bool>, StoreError> {
-        let answers = self.inside().commit(Batch { gate, ..Batch::default() }).await?;
+    fn note_of_gate(
+        &self,
+        name: &GateName,
+        deed: Deed,
+        before: Option<Thing>,
+        after: Option<Thing>,
+    ) -> Option<Box<SetRecord>> {
+        let tenant = if let GateName::Key { tenant, .. } = name { tenant } else { "" };
+        self.noted(Note { deed, what: &name.to_string(), tenant, before, after })
+    }
+
+    async fn say_of_gates(&self, gate: Vec<SetGate>, note: Option<Box<SetRecord>>) -> Result<Vec<bool>, StoreError> {
+        let record = note.map(|it| *it).into_iter().collect();
+        let answers = self.inside().commit(Batch { gate, record, ..Batch::default() }).await?;
         Ok(answers.answers.gate)
     }
 }

@@ -9,6 +9,7 @@ use tasklane_core::gate::Limit;
 use tasklane_core::hand::Hand;
 use tasklane_core::ports::store::Batch;
 use tasklane_core::queue::{Queue, QueueState};
+use tasklane_core::record::SetRecord;
 use tasklane_core::task::{Spec, Task, TaskId};
 use tokio::time::{Instant, timeout_at};
 
@@ -55,12 +56,18 @@ pub(crate) async fn rerun(inside: &Arc<Inside>, id: TaskId) -> Result<Task, Reru
 }
 
 /// Pauses, resumes or drains a queue that ever had a task.
-pub(crate) async fn control(inside: &Arc<Inside>, name: &str, to: QueueState) -> Result<Option<Queue>, StoreError> {
+pub(crate) async fn control(
+    inside: &Arc<Inside>,
+    name: &str,
+    to: QueueState,
+    note: Option<Box<SetRecord>>,
+) -> Result<Option<Queue>, StoreError> {
     let named = |queues: Vec<Queue>| queues.into_iter().next();
     if named(inside.store.queues(Some(name.into())).await?).is_none() {
         return Ok(None);
     }
-    let batch = Batch { control: vec![(name.into(), to)], ..Batch::default() };
+    let record = note.map(|it| *it).into_iter().collect();
+    let batch = Batch { control: vec![(name.into(), to)], record, ..Batch::default() };
     inside.commit(batch).await?;
     if to != QueueState::Paused {
         inside.wake_queue(name);

@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tasklane_core::accept::{Accepted, NewTask, Submission};
+use tasklane_core::audit::{Actor, Deed, Thing};
 use tasklane_core::error::StoreError;
 use tasklane_core::event::{Cursor, EventFilter, Position};
 use tasklane_core::hand::Hand;
@@ -15,6 +16,7 @@ use tasklane_core::task::{Attempt, Lane, Scope, Task, TaskId};
 use tasklane_core::time::Timestamp;
 use tokio::time::timeout;
 
+use crate::audit::Note;
 use crate::calls::{
     Asker, HandCallError, LeaseCall, LeaseReply, Overview, ReportCall, ReportReply, RerunError, StreamError,
     SubmitError, Submitted, TypeOverview, Why, WorkerOverview,
@@ -31,6 +33,7 @@ const READY_WITHIN: Duration = Duration::from_secs(5);
 #[derive(Clone)]
 pub struct Engine {
     inside: Arc<Inside>,
+    actor: Option<Arc<Actor>>,
 }
 
 impl Engine {
@@ -47,7 +50,18 @@ impl Engine {
             chores.push(tokio::spawn(stream::read_log(Arc::clone(&inside))));
         }
         *lock(&inside.chores) = chores;
-        Self { inside }
+        Self { inside, actor: None }
+    }
+
+    /// The same engine in somebody's hands: what he changes of what people set up is noted as his.
+    #[must_use]
+    pub fn by(&self, actor: Actor) -> Self {
+        Self { inside: Arc::clone(&self.inside), actor: Some(Arc::new(actor)) }
+    }
+
+    /// In whose hands it is.
+    pub(crate) fn actor(&self) -> Option<&Arc<Actor>> {
+        self.actor.as_ref()
     }
 
     /// A new id for a task, greater than every one this server drew before.
@@ -213,7 +227,10 @@ impl Engine {
     /// # Errors
     /// The store did not answer.
     pub async fn control(&self, queue: &str, to: QueueState) -> Result<Option<Queue>, StoreError> {
-        hand::control(&self.inside, queue, to).await
+        let before = self.queues(Some(queue.into())).await?.first().map(|it| Thing::Queue(it.state));
+        let after = Some(Thing::Queue(to));
+        let note = self.noted(Note { deed: Deed::QueueControlled, what: queue, tenant: "", before, after });
+        hand::control(&self.inside, queue, to, note).await
     }
 
     /// A queue, made if it never had a task.

@@ -6,16 +6,18 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
+use tasklane_core::audit::{Deed, Thing};
 use tasklane_core::error::StoreError;
 use tasklane_core::key::{Digest, Grant, Key, KeyError, KeyId, KeyText};
 use tasklane_core::limit;
 use tasklane_core::ports::store::Batch;
-use tasklane_core::record::{Content, Kind, Record, RecordQuery, RecordSet, SetRecord};
+use tasklane_core::record::{Content, Kind, Order, Record, RecordQuery, RecordSet, SetRecord};
 use tasklane_core::time::Timestamp;
 use thiserror::Error;
 use tokio::sync::watch;
 use tokio::time::sleep;
 
+use crate::audit::Note;
 use crate::handle::Engine;
 use crate::inside::{Inside, lock};
 
@@ -169,7 +171,8 @@ impl Engine {
         let (id, now) = (KeyId(self.draw_id().0), self.now());
         let text = self.draw_secret(id);
         let key = Key::new(new.grant, Digest::of(&text), now);
-        self.set_key(id, None, Some(content(&new.name, &key))).await?;
+        let note = self.note_of_key(&new.name, Deed::KeyMade, None, Some(&key));
+        self.set_key(id, None, Some(content(&new.name, &key)), note).await?;
         Ok((Keyed { id, name: new.name.into(), key: Arc::new(key) }, text))
     }
 
@@ -179,7 +182,8 @@ impl Engine {
     /// The store did not answer.
     pub async fn keys(&self, query: KeyQuery) -> Result<Vec<Keyed>, StoreError> {
         let KeyQuery { tenant, name, after, most } = query;
-        let query = RecordQuery { kind: Kind::Key, tenant, name, after: after.map(|it| it.0), most };
+        let query =
+            RecordQuery { kind: Kind::Key, tenant, name, order: Order::Oldest, after: after.map(|it| it.0), most };
         let records = self.inside().store.records().page(query).await?;
         Ok(records.iter().filter_map(keyed).collect())
     }
@@ -202,7 +206,7 @@ impl Engine {
             Some(_) => Err(KeyCallError::Revoked),
             None => Ok(Some(key.rotated(Digest::of(&text), overlap, now))),
         };
-        let rotated = self.alter_key(id, rotate).await?;
+        let rotated = self.alter_key(id, Deed::KeyRotated, rotate).await?;
         Ok((rotated, text))
     }
 
@@ -211,7 +215,7 @@ impl Engine {
     /// # Errors
     /// [`KeyCallError`].
     pub async fn revoke_key(&self, id: KeyId) -> Result<Keyed, KeyCallError> {
-        self.alter_key(id, |key, now| Ok(Some(key.revoked(now)))).await
+        self.alter_key(id, Deed::KeyRevoked, |key, now| Ok(Some(key.revoked(now)))).await
     }
 
     /// Removes a key that was revoked; answers with what it was.
@@ -219,8 +223,10 @@ impl Engine {
     /// # Errors
     /// [`KeyCallError`].
     pub async fn remove_key(&self, id: KeyId) -> Result<Keyed, KeyCallError> {
-        self.alter_key(id, |key, _| if key.revoked_at.is_some() { Ok(None) } else { Err(KeyCallError::NotRevoked) })
-            .await
+        self.alter_key(id, Deed::KeyRemoved, |key, _| {
+            if key.revoked_at.is_some() { Ok(None) } else { Err(KeyCallError::NotRevoked) }
+        })
+        .await
     }
 
     fn draw_secret(&self, id: KeyId) -> String {
@@ -233,6 +239,7 @@ impl Engine {
     async fn alter_key(
         &self,
         id: KeyId,
+        deed: Deed,
         change: impl Fn(Key, Timestamp) -> Result<Option<Key>, KeyCallError>,
     ) -> Result<Keyed, KeyCallError> {
         for _ in 0..TRIES {
@@ -242,7 +249,8 @@ impl Engine {
             };
             let changed = change((*was.key).clone(), self.now())?;
             let to = changed.as_ref().map(|it| content(&was.name, it));
-            match self.set_key(id, Some(record.version), to).await {
+            let note = self.note_of_key(&was.name, deed, Some(&was.key), changed.as_ref());
+            match self.set_key(id, Some(record.version), to, note).await {
                 Err(KeyCallError::Busy) => {}
                 done => return done.map(|()| Keyed { key: changed.map_or(was.key, Arc::new), ..was }),
             }
@@ -250,9 +258,21 @@ impl Engine {
         Err(KeyCallError::Busy)
     }
 
+    fn note_of_key(&self, name: &str, deed: Deed, was: Option<&Key>, is: Option<&Key>) -> Option<Box<SetRecord>> {
+        let tenant = was.or(is).and_then(|it| it.grant.tenant.as_deref()).unwrap_or_default();
+        let [before, after] = [was, is].map(|it| it.map(|it| Thing::Key(it.grant.clone())));
+        self.noted(Note { deed, what: name, tenant, before, after })
+    }
+
     /// Busy: somebody else changed it.
-    async fn set_key(&self, id: KeyId, seen: Option<u64>, to: Option<Content>) -> Result<(), KeyCallError> {
-        let set = SetRecord { kind: Kind::Key, id: id.0, seen, to, then: Vec::new(), slots: Vec::new() };
+    async fn set_key(
+        &self,
+        id: KeyId,
+        seen: Option<u64>,
+        to: Option<Content>,
+        also: Option<Box<SetRecord>>,
+    ) -> Result<(), KeyCallError> {
+        let set = SetRecord { also, ..SetRecord::new(Kind::Key, id.0, seen, to) };
         let answers = self.inside().commit(Batch { record: vec![set], ..Batch::default() }).await?.answers;
         match answers.record.first() {
             Some(RecordSet::Held(_)) => Ok(load(&self.inside()).await?),
@@ -295,7 +315,14 @@ async fn load(inside: &Inside) -> Result<(), StoreError> {
     let version = inside.store.records().version(Kind::Key).await?;
     let (mut keys, mut after) = (HashMap::new(), None);
     loop {
-        let query = RecordQuery { kind: Kind::Key, tenant: None, name: None, after, most: limit::PAGE_ITEMS };
+        let query = RecordQuery {
+            kind: Kind::Key,
+            tenant: None,
+            name: None,
+            order: Order::Oldest,
+            after,
+            most: limit::PAGE_ITEMS,
+        };
         let page = inside.store.records().page(query).await?;
         let Some(last) = page.last() else { break };
         after = Some(last.id);
@@ -316,15 +343,7 @@ async fn note_uses(inside: &Arc<Inside>) -> Result<(), StoreError> {
     for (id, at) in used {
         let Some(there) = inside.store.records().one(Kind::Key, id.0).await? else { continue };
         let noted = keyed(&there).and_then(|it| Some(content(&it.name, &(*it.key).clone().used(at)?)));
-        let (kind, seen) = (Kind::Key, Some(there.version));
-        record.extend(noted.map(|to| SetRecord {
-            kind,
-            id: id.0,
-            seen,
-            to: Some(to),
-            then: Vec::new(),
-            slots: Vec::new(),
-        }));
+        record.extend(noted.map(|to| SetRecord::new(Kind::Key, id.0, Some(there.version), Some(to))));
     }
     if !record.is_empty() {
         inside.commit(Batch { record, ..Batch::default() }).await?;

@@ -19,6 +19,7 @@ mod progress;
 mod settle;
 
 // Beside the road.
+mod audit;
 pub mod bulk;
 mod cancels;
 mod gate;
@@ -46,6 +47,7 @@ mod wake;
 mod watch;
 mod workers;
 
+pub use audit::AuditQuery;
 pub use bulk::Bulks;
 pub use calls::{
     Asker, HandCallError, LeaseCall, LeaseReply, Overview, RefusedCheckpoint, ReportCall, ReportReply, RerunError,

@@ -91,7 +91,7 @@ async fn write(inside: &Arc<Inside>, record: &Record, ticked: Ticked) -> Result<
     let Ticked { schedule, make, cancel, slots } = ticked;
     let (kind, id, seen) = (record.kind, record.id, Some(record.version));
     let to = Some(content(record.content.name.as_deref().unwrap_or_default(), &schedule));
-    let set = SetRecord { kind, id, seen, to, then: make, slots };
+    let set = SetRecord { then: make, slots, ..SetRecord::new(kind, id, seen, to) };
     let answers = inside.commit(Batch { record: vec![set], ..Batch::default() }).await?.answers;
     if let Some(RecordSet::Held(_)) = answers.record.first()
         && !cancel.is_empty()

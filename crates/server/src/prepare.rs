@@ -1,5 +1,6 @@
 //! What is done between the opening of the store and the first call.
 
+use tasklane_core::audit::Actor;
 use tasklane_engine::Engine;
 
 use crate::config::Config;
@@ -20,6 +21,7 @@ pub async fn prepare(engine: &Engine, config: &Config) -> Result<(), StartError>
             "INSECURE: there is no key, and whoever reaches this address may do everything; set TASKLANE_ADMIN_KEY to change that"
         );
     }
+    let engine = engine.by(Actor::named(Actor::CONFIG));
     engine.configure_gates(config.gates.clone()).await.map_err(StartError::Gates)?;
     engine.configure_schedules(config.schedules.clone()).await.map_err(StartError::Schedules)
 }

@@ -13,6 +13,7 @@ pub mod schema;
 pub mod time;
 
 // The nouns.
+pub mod audit;
 pub mod bulk;
 pub mod event;
 pub mod gate;

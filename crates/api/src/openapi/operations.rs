@@ -65,6 +65,11 @@ const KEYS: &[Parameter] = &[
     parameter("limit", Count(limit::PAGE_ITEMS), "Most items of the page."),
     CURSOR,
 ];
+const AUDIT: &[Parameter] = &[
+    parameter("tenant", Named("Name"), "Of this tenant's things."),
+    parameter("limit", Count(limit::PAGE_ITEMS), "Most items of the page."),
+    CURSOR,
+];
 const RUNS: &[Parameter] = &[parameter("limit", Count(limit::PAGE_ITEMS), "Most items of the page."), CURSOR];
 const LIST: &[Parameter] = &[
     parameter("state", Named("State"), "In this state."),
@@ -306,6 +311,10 @@ pub(crate) const OPERATIONS: &[Operation] = &[
         .takes(Empty)
         .answers(&[(200, Json("Key"))])
         .problems(&[KEY_NOT_FOUND, LAST_MASTER_KEY]),
+    operation(Get, "/v1/audit", "Who changed what people set up, and who was refused; newest first.")
+        .query(AUDIT)
+        .answers(&[(200, Json("AuditPage"))])
+        .problems(&[BAD_CURSOR]),
     operation(Get, "/v1/types", "Types that have tasks or that a worker serves.")
         .query(NAMES)
         .answers(&[(200, Json("TypePage"))])

@@ -74,7 +74,7 @@ pub(crate) async fn put(mut call: Call) -> Answer {
     if !findings.is_empty() {
         return Err(findings.into());
     }
-    let set = call.engine().set_gate(name, bounds).await?;
+    let set = call.acting().set_gate(name, bounds).await?;
     answer::shape(&GateShape::from(&set.ok_or_else(gate_not_found)?))
 }
 
@@ -82,7 +82,7 @@ pub(crate) async fn put(mut call: Call) -> Answer {
 pub(crate) async fn delete(mut call: Call) -> Answer {
     let name = named(&call)?;
     call.no_members().await?;
-    let gone = call.engine().remove_gate(name).await?;
+    let gone = call.acting().remove_gate(name).await?;
     answer::shape(&GateShape::from(&gone.ok_or_else(gate_not_found)?))
 }
 

@@ -29,7 +29,7 @@ pub(crate) async fn make(mut call: Call) -> Answer {
         let detail = "the first key must have the scope admin and no tenant: from then on every call needs a key";
         return Err(Refused::new(LAST_MASTER_KEY, detail));
     }
-    let (made, text) = call.engine().make_key(new).await?;
+    let (made, text) = call.acting().make_key(new).await?;
     let mut answer = answer::shape(&KeyShape { key: Some(text), ..shape(&made) })?;
     *answer.status_mut() = StatusCode::CREATED;
     let location = HeaderValue::from_str(&format!("/v1/keys/{}", made.id.0));
@@ -87,7 +87,7 @@ pub(crate) async fn rotate(mut call: Call) -> Answer {
     if !findings.is_empty() {
         return Err(findings.into());
     }
-    let (rotated, text) = call.engine().rotate_key(id, overlap).await?;
+    let (rotated, text) = call.acting().rotate_key(id, overlap).await?;
     answer::shape(&KeyShape { key: Some(text), ..shape(&rotated) })
 }
 
@@ -101,7 +101,7 @@ pub(crate) async fn revoke(mut call: Call) -> Answer {
         let detail = "no other key opens everything: make one first, or set TASKLANE_ADMIN_KEY";
         return Err(Refused::new(LAST_MASTER_KEY, detail));
     }
-    answer::shape(&shape(&call.engine().revoke_key(key.id).await?))
+    answer::shape(&shape(&call.acting().revoke_key(key.id).await?))
 }
 
 /// DELETE `/v1/keys/{key}`: of one that was revoked nothing is kept.
@@ -109,7 +109,7 @@ pub(crate) async fn delete(mut call: Call) -> Answer {
     call.no_query()?;
     call.no_members().await?;
     let id = named(&call).await?.id;
-    answer::shape(&shape(&call.engine().remove_key(id).await?))
+    answer::shape(&shape(&call.acting().remove_key(id).await?))
 }
 
 /// The key that the path names, if the caller may see it.

@@ -1,5 +1,6 @@
 //! The native interface: a folder a noun, a file a verb.
 
+pub(crate) mod audit;
 pub(crate) mod events;
 pub(crate) mod gates;
 pub(crate) mod keys;

@@ -347,3 +347,89 @@ async fn an_atropos_client_with_a_tenants_key_sees_that_tenants_tasks() {
     }
     assert!(world.get("/tasks").await.expect(401).json()["detail"].is_string());
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_is_changed_is_noted_with_who_and_from_where() {
+    let world = World::new();
+    world.submit(&json!({ "type": "demo" })).await;
+    world.act("/v1/queues/default:pause").await.expect(200);
+    let master = world.master().await;
+    let (made, acme) = master.make(&key("a", &["admin"], Some("acme"))).await;
+    let new = json!({ "name": "s", "every": "1h", "task": { "type": "demo" } });
+    let schedule = acme.post("/v1/schedules", &new).await.expect(201).json();
+    let path = format!("/v1/schedules/{}", schedule["id"].as_str().unwrap());
+    acme.call("PATCH", &path, r#"{"every":"2h"}"#).await.expect(200);
+    acme.call("DELETE", &path, "").await.expect(200);
+    master.call("PUT", "/v1/gates/queue:q", r#"{"max_running":5}"#).await.expect(200);
+    master.call("PUT", "/v1/gates/queue:q", r#"{"max_running":6}"#).await.expect(200);
+    master.call("DELETE", "/v1/gates/queue:q", "").await.expect(200);
+    let bulk = json!({ "filter": { "state": "failed" }, "action": "retry" });
+    master.post("/v1/tasks:bulk", &bulk).await.expect(201);
+    let mut dry = bulk.clone();
+    dry["dry_run"] = json!(true);
+    master.post("/v1/tasks:bulk", &dry).await.expect(201);
+    acme.post("/v1/queues/q:pause", &json!({})).await.problem(403, "forbidden");
+    world.with_key("x").get("/v1/tasks").await.problem(401, "unauthorized");
+    world.get("/v1/tasks").await.problem(401, "unauthorized");
+    let of_acme = format!("/v1/keys/{}", made["id"].as_str().unwrap());
+    master.call("POST", &format!("{of_acme}:rotate"), "").await.expect(200);
+    // What is noted of refusals is noted by and by.
+    tokio::time::sleep(Duration::from_millis(10)).await;
+    let log = master.get("/v1/audit").await.expect(200).json();
+    let told: Vec<String> = log["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|it| format!("{} {}", it["who"].as_str().unwrap(), it["action"].as_str().unwrap()))
+        .collect();
+    let (mut refused, told): (Vec<_>, Vec<_>) = told.into_iter().partition(|it| it.ends_with("refused"));
+    refused.sort();
+    assert_eq!(refused, ["a access.refused", "nobody access.refused"]);
+    let expected = [
+        "master key.rotated",
+        "master tasks.changed",
+        "master gate.removed",
+        "master gate.set",
+        "master gate.set",
+        "a schedule.removed",
+        "a schedule.changed",
+        "a schedule.made",
+        "master key.made",
+        "nobody key.made",
+        "nobody queue.controlled",
+    ];
+    assert_eq!(told, expected);
+    let of = |action: &str, nth: usize| {
+        let all = log["items"].as_array().unwrap().iter().filter(|it| it["action"] == action);
+        all.cloned().nth(nth).unwrap()
+    };
+    let set = of("gate.set", 0);
+    assert_eq!((&set["before"], &set["after"]), (&json!({ "max_running": 5 }), &json!({ "max_running": 6 })));
+    let changed = of("schedule.changed", 0);
+    assert_eq!(
+        (&changed["target"], &changed["before"]["every"], &changed["after"]["every"]),
+        (&json!("s"), &json!("1h"), &json!("2h"))
+    );
+    let paused = of("queue.controlled", 0);
+    assert_eq!((&paused["target"], &paused["after"]), (&json!("default"), &json!({ "state": "paused" })));
+    let made = of("key.made", 0);
+    assert_eq!(made["after"], json!({ "scopes": ["admin"], "tenant": "acme" }));
+    assert!(!log.to_string().contains("tl_"), "a secret is in the log");
+    let page = master.get("/v1/audit?limit=1").await.expect(200).json();
+    let next = master.get(&format!("/v1/audit?limit=1&cursor={}", page["next_cursor"].as_str().unwrap())).await.json();
+    assert_ne!(page["items"][0]["id"], next["items"][0]["id"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_tenants_admin_sees_the_log_of_that_tenant() {
+    let world = World::new();
+    let master = world.master().await;
+    let (_, acme) = master.make(&key("a", &["admin"], Some("acme"))).await;
+    let new = json!({ "name": "s", "every": "1h", "task": { "type": "demo" } });
+    acme.post("/v1/schedules", &new).await.expect(201);
+    master.post("/v1/schedules", &new).await.expect(201);
+    let log = acme.get("/v1/audit").await.expect(200).json();
+    let told: Vec<_> = log["items"].as_array().unwrap().iter().map(|it| it["action"].as_str().unwrap()).collect();
+    assert_eq!(told, ["schedule.made", "key.made"]);
+    acme.get("/v1/audit?tenant=zeta").await.problem(403, "forbidden");
+}

@@ -14,7 +14,7 @@ pub type Answer<'a, T> = BoxFuture<'a, Result<T, StoreError>>;
 
 /// Reads records.
 pub trait Records: Send + Sync {
-    /// A page of them, in the order of their ids.
+    /// A page of them, in the order that is asked for.
     fn page(&self, query: RecordQuery) -> Answer<'_, Vec<Record>>;
 
     /// One; `None`: there is none.

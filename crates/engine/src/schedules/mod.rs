@@ -3,6 +3,7 @@
 mod config;
 mod read;
 
+use tasklane_core::audit::{Deed, Thing};
 use tasklane_core::error::StoreError;
 use tasklane_core::ports::store::Batch;
 use tasklane_core::record::{Content, Kind, Record, RecordSet, SetRecord};
@@ -12,6 +13,7 @@ use tasklane_core::state::State;
 use tasklane_core::time::Timestamp;
 use thiserror::Error;
 
+use crate::audit::Note;
 use crate::calls::{SubmitError, Submitted};
 use crate::handle::Engine;
 
@@ -104,7 +106,8 @@ impl Engine {
         let NewSchedule { name, source, rule, paused } = new;
         let (now, id) = (self.now(), self.draw_id().0);
         let schedule = Schedule::new(rule, source, now)?.paused(paused, now)?;
-        self.set(id, None, Some(content(&name, &schedule))).await?;
+        let note = self.note_of_schedule(&name, None, Some(&schedule));
+        self.set(id, None, Some(content(&name, &schedule)), note).await?;
         Ok(Scheduled { id: ScheduleId(id), name, schedule })
     }
 
@@ -166,7 +169,8 @@ impl Engine {
             };
             let changed = change(was.clone(), self.now())?;
             let to = changed.as_ref().map(|it| content(&it.name, &it.schedule));
-            match self.set(id.0, Some(record.version), to).await {
+            let note = self.note_of_schedule(&was.name, Some(&was.schedule), changed.as_ref().map(|it| &it.schedule));
+            match self.set(id.0, Some(record.version), to, note).await {
                 Err(ScheduleError::Busy) => {}
                 done => return done.map(|()| changed.unwrap_or(was)),
             }
@@ -174,9 +178,26 @@ impl Engine {
         Err(ScheduleError::Busy)
     }
 
+    fn note_of_schedule(&self, name: &str, was: Option<&Schedule>, is: Option<&Schedule>) -> Option<Box<SetRecord>> {
+        let deed = match (was, is) {
+            (None, _) => Deed::ScheduleMade,
+            (Some(_), Some(_)) => Deed::ScheduleChanged,
+            (Some(_), None) => Deed::ScheduleRemoved,
+        };
+        let tenant = is.or(was).map_or("", |it| &it.rule.task.tenant);
+        let [before, after] = [was, is].map(|it| it.map(|it| Thing::Schedule(Box::new(it.clone()))));
+        self.noted(Note { deed, what: name, tenant, before, after })
+    }
+
     /// Busy: somebody else changed it.
-    async fn set(&self, id: uuid::Uuid, seen: Option<u64>, to: Option<Content>) -> Result<(), ScheduleError> {
-        let set = SetRecord { kind: Kind::Schedule, id, seen, to, then: Vec::new(), slots: Vec::new() };
+    async fn set(
+        &self,
+        id: uuid::Uuid,
+        seen: Option<u64>,
+        to: Option<Content>,
+        also: Option<Box<SetRecord>>,
+    ) -> Result<(), ScheduleError> {
+        let set = SetRecord { also, ..SetRecord::new(Kind::Schedule, id, seen, to) };
         let answers = self.inside().commit(Batch { record: vec![set], ..Batch::default() }).await?.answers;
         match answers.record.first() {
             Some(RecordSet::Held(_)) => {

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use tasklane_core::error::StoreError;
-use tasklane_core::record::{Kind, RecordQuery};
+use tasklane_core::record::{Kind, Order, RecordQuery};
 use tasklane_core::schedule::timetable::{Timetable, TimetableError};
 use tasklane_core::schedule::{Came, Rule, ScheduleId};
 use tasklane_core::state::State;
@@ -29,7 +29,8 @@ impl Engine {
     /// The store did not answer.
     pub async fn schedules(&self, query: ScheduleQuery) -> Result<Vec<Scheduled>, StoreError> {
         let ScheduleQuery { tenant, name, after, most } = query;
-        let query = RecordQuery { kind: Kind::Schedule, tenant, name, after: after.map(|it| it.0), most };
+        let query =
+            RecordQuery { kind: Kind::Schedule, tenant, name, order: Order::Oldest, after: after.map(|it| it.0), most };
         let records = self.inside().store.records().page(query).await?;
         Ok(records.iter().filter_map(scheduled).collect())
     }

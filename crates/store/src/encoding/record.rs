@@ -13,6 +13,7 @@ pub(crate) const fn kind_code(kind: Kind) -> i16 {
         Kind::Key => 1,
         Kind::Schedule => 2,
         Kind::Endpoint => 3,
+        Kind::Audit => 4,
     }
 }
 

@@ -3,7 +3,7 @@
 use tasklane_core::accept::{NewTask, Submission};
 use tasklane_core::limit;
 use tasklane_core::ports::records::{Answer, Records};
-use tasklane_core::record::{DueRecords, Kind, Record, RecordQuery, RecordSet, SetRecord};
+use tasklane_core::record::{DueRecords, Kind, Order, Record, RecordQuery, RecordSet, SetRecord};
 use tasklane_core::schedule::Came;
 use tasklane_core::time::Timestamp;
 use uuid::Uuid;
@@ -40,14 +40,23 @@ impl Tx<'_> {
         self.model.slots.extend(slots.into_iter().map(|(slot, came)| ((id, slot), came)));
         let first_kept = self.model.slots_of(id, None, limit::SLOTS_KEPT).last().map(|(slot, _)| *slot);
         self.model.slots.retain(|(schedule, slot), _| *schedule != id || first_kept.is_none_or(|first| *slot >= first));
+        if let Some(also) = set.also {
+            self.set_record(*also);
+        }
         RecordSet::Held(version)
     }
 }
 
 impl Model {
     pub(super) fn page_of_records(&self, query: &RecordQuery) -> Vec<Record> {
-        let of_kind =
-            self.records.values().filter(|it| it.kind == query.kind && query.after.is_none_or(|after| it.id > after));
+        let mut of_kind: Vec<&Record> = self.records.values().filter(|it| it.kind == query.kind).collect();
+        if query.order == Order::Newest {
+            of_kind.reverse();
+        }
+        let place = query.after.map_or(0, |after| {
+            of_kind.partition_point(|it| if query.order == Order::Newest { it.id >= after } else { it.id <= after })
+        });
+        let of_kind = of_kind.into_iter().skip(place);
         let of_tenant = of_kind.filter(|it| query.tenant.as_ref().is_none_or(|tenant| *tenant == it.content.tenant));
         let of_name = of_tenant.filter(|it| query.name.is_none() || query.name == it.content.name);
         of_name.take(query.most).cloned().collect()

@@ -26,6 +26,7 @@ const STEPS: &[Step] = &[
     // A server that knows no stripes would start tasks beside those that do, each up to the limit.
     Step { name: "0005_slots", sql: include_str!("../migrations/postgres/0005_slots.sql"), oldest: 5 },
     Step { name: "0006_records", sql: include_str!("../migrations/postgres/0006_records.sql"), oldest: 5 },
+    Step { name: "0007_audit", sql: include_str!("../migrations/postgres/0007_audit.sql"), oldest: 5 },
 ];
 
 /// The oldest PostgreSQL that has what is used.

@@ -4,7 +4,7 @@ use tasklane_core::accept::Submission;
 use tasklane_core::limit;
 use tasklane_core::ports::records::{Answer, Records};
 use tasklane_core::ports::store::Batch;
-use tasklane_core::record::{Content, DueRecords, Kind, Record, RecordQuery, RecordSet, SetRecord};
+use tasklane_core::record::{Content, DueRecords, Kind, Order, Record, RecordQuery, RecordSet, SetRecord};
 use tasklane_core::schedule::Came;
 use tasklane_core::time::Timestamp;
 use tokio_postgres::Row;
@@ -68,6 +68,13 @@ const PAGE: Statement = Statement {
     types: &[Type::INT2, Type::UUID, Type::TEXT, Type::TEXT, Type::INT8],
 };
 
+const PAGE_BACK: Statement = Statement {
+    sql: "SELECT id, version, tenant, name, due, body FROM tasklane.records
+          WHERE kind = $1 AND ($2::uuid IS NULL OR id < $2) AND ($3::text IS NULL OR tenant = $3)
+            AND ($4::text IS NULL OR name = $4) ORDER BY id DESC LIMIT $5",
+    types: &[Type::INT2, Type::UUID, Type::TEXT, Type::TEXT, Type::INT8],
+};
+
 const ONE: Statement = Statement {
     sql: "SELECT id, version, tenant, name, due, body FROM tasklane.records WHERE kind = $1 AND id = $2",
     types: &[Type::INT2, Type::UUID],
@@ -95,7 +102,9 @@ const SLOTS: Statement = Statement {
 
 impl Tx<'_> {
     pub(super) async fn record_all(&mut self, batches: &[Batch]) -> Result<()> {
-        let mut kinds: Vec<i16> = batches.iter().flat_map(|it| &it.record).map(|it| kind_code(it.kind)).collect();
+        let sets = || batches.iter().flat_map(|it| &it.record);
+        let mut kinds: Vec<i16> =
+            sets().chain(sets().filter_map(|it| it.also.as_deref())).map(|it| kind_code(it.kind)).collect();
         if kinds.is_empty() {
             return Ok(());
         }
@@ -135,6 +144,9 @@ impl Tx<'_> {
             accepted.push(outcome.ok().and_then(|it| it.first().map(|it| it.id)));
         }
         self.note_slots(set.id, &set.slots_of(&accepted)).await?;
+        if let Some(also) = &set.also {
+            Box::pin(self.set_record(also)).await?;
+        }
         Ok(RecordSet::Held(version.unsigned_abs()))
     }
 
@@ -161,7 +173,8 @@ fn record(row: &Row, kind: Kind) -> Result<Record> {
 pub(super) async fn page(session: &Session, query: &RecordQuery) -> Result<Vec<Record>> {
     let (kind, most) = (kind_code(query.kind), query.most as i64);
     let (tenant, name) = (query.tenant.as_deref(), query.name.as_deref());
-    let rows = session.rows(&PAGE, &[&kind, &query.after, &tenant, &name, &most]).await?;
+    let page = if query.order == Order::Newest { &PAGE_BACK } else { &PAGE };
+    let rows = session.rows(page, &[&kind, &query.after, &tenant, &name, &most]).await?;
     rows.iter().map(|row| record(row, query.kind)).collect()
 }
 

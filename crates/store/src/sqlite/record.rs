@@ -6,7 +6,7 @@ use tasklane_core::accept::Submission;
 use tasklane_core::limit;
 use tasklane_core::ports::records::{Answer, Records};
 use tasklane_core::ports::store::Batch;
-use tasklane_core::record::{Content, DueRecords, Kind, Record, RecordQuery, RecordSet, SetRecord};
+use tasklane_core::record::{Content, DueRecords, Kind, Order, Record, RecordQuery, RecordSet, SetRecord};
 use tasklane_core::schedule::Came;
 use tasklane_core::time::Timestamp;
 use uuid::Uuid;
@@ -62,6 +62,9 @@ impl Tx<'_, '_> {
             accepted.push(outcome.ok().and_then(|it| it.first().map(|it| it.id)));
         }
         self.note_slots(set.id, &set.slots_of(&accepted))?;
+        if let Some(also) = &set.also {
+            self.set_record(also)?;
+        }
         Ok(RecordSet::Held(version))
     }
 
@@ -96,11 +99,16 @@ fn record(row: &Row<'_>, kind: Kind) -> rusqlite::Result<Record> {
 
 /// A page of records.
 pub(super) fn page(db: &Connection, query: &RecordQuery) -> Result<Vec<Record>> {
+    let (side, way, first) = match query.order {
+        Order::Oldest => (">", "ASC", Vec::new()),
+        // Longer than any id, and so behind all of them.
+        Order::Newest => ("<", "DESC", vec![u8::MAX; 17]),
+    };
     let mut find = db.prepare_cached(&format!(
-        "SELECT {COLUMNS} FROM records WHERE kind = ?1 AND id > ?2 AND (?3 IS NULL OR tenant = ?3)
-           AND (?4 IS NULL OR name = ?4) ORDER BY id LIMIT ?5"
+        "SELECT {COLUMNS} FROM records WHERE kind = ?1 AND id {side} ?2 AND (?3 IS NULL OR tenant = ?3)
+           AND (?4 IS NULL OR name = ?4) ORDER BY id {way} LIMIT ?5"
     ))?;
-    let after = query.after.map_or(Vec::new(), |it| it.into_bytes().to_vec());
+    let after = query.after.map_or(first, |it| it.into_bytes().to_vec());
     let values = (kind_code(query.kind), after, &query.tenant, &query.name, query.most as i64);
     Ok(find.query_map(values, |row| record(row, query.kind))?.collect::<rusqlite::Result<_>>()?)
 }

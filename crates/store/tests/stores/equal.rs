@@ -13,7 +13,7 @@ use tasklane_core::lease::mix;
 use tasklane_core::log::Level;
 use tasklane_core::ports::records::Records;
 use tasklane_core::ports::store::{Answers, Batch, EventPage, Hidden, LogQuery, Store, TaskFilter};
-use tasklane_core::record::{Kind, RecordQuery, RecordSet};
+use tasklane_core::record::{Kind, Order, RecordQuery, RecordSet};
 use tasklane_core::state::{Reason, State, permits};
 use tasklane_core::task::TaskId;
 use tasklane_store::postgres::{self};
@@ -260,7 +260,7 @@ impl Pair {
 }
 
 async fn same_records(model: &dyn Records, store: &dyn Records, kind: Kind) {
-    let query = || RecordQuery { kind, tenant: None, name: None, after: None, most: 99 };
+    let query = || RecordQuery { kind, tenant: None, name: None, order: Order::Oldest, after: None, most: 99 };
     let page = model.page(query()).await.unwrap();
     assert_eq!(page, store.page(query()).await.unwrap());
     assert_eq!(model.due(kind, 2).await.unwrap(), store.due(kind, 2).await.unwrap());

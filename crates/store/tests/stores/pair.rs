@@ -198,7 +198,8 @@ impl Pair {
         });
         let came = then.first().map_or(Came::Missed, |task| Came::Made(task.id));
         let slots = if set.to.is_some() { vec![(seconds(set.slot), came)] } else { Vec::new() };
-        SetRecord { kind, id, seen: if set.has_seen { there } else { Some(there.unwrap_or(0) + 1) }, to, then, slots }
+        let seen = if set.has_seen { there } else { Some(there.unwrap_or(0) + 1) };
+        SetRecord { then, slots, ..SetRecord::new(kind, id, seen, to) }
     }
 
     pub fn lease_at(&self, which: u8) -> Option<&Leased> {

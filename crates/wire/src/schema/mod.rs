@@ -1,6 +1,7 @@
 //! The shapes as JSON Schema (2020-12), for the OpenAPI document. They stand here, beside the readers and writers, and use
 //! the same limits. Whether they tell the truth is checked by the router's tests: every answer is held against them.
 
+mod audit;
 mod bulk;
 mod gate;
 mod key;
@@ -30,6 +31,7 @@ pub fn schemas() -> Map<String, Value> {
         schedule::schemas(),
         overview::schemas(),
         bulk::schemas(),
+        audit::schemas(),
         problem::schemas(),
     ];
     nouns

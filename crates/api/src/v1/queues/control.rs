@@ -21,6 +21,6 @@ pub(crate) async fn drain(call: Call) -> Answer {
 async fn control(mut call: Call, to: QueueState) -> Answer {
     call.no_query()?;
     call.no_members().await?;
-    let queue = call.engine().control(&call.name, to).await?.ok_or_else(queue_not_found)?;
+    let queue = call.acting().control(&call.name, to).await?.ok_or_else(queue_not_found)?;
     answer(&call, &queue).await
 }

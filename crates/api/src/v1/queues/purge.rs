@@ -17,8 +17,8 @@ pub(crate) async fn purge(mut call: Call) -> Answer {
     let find = async || call.engine().queues(Some(name.clone())).await.map(|it| it.into_iter().next());
     find().await?.ok_or_else(queue_not_found)?;
     let filter = TaskFilter { queue: Some(name.clone()), ..TaskFilter::default() };
-    let task = call.engine().bulk_task(&Bulk { filter, action: Action::Purge, mode: Mode::Apply }, None);
-    let accepted = call.engine().submit_one(task).await?.accepted;
+    let purge = Bulk { filter, action: Action::Purge, mode: Mode::Apply };
+    let accepted = call.acting().submit_bulk(&purge, None).await?.accepted;
     let queue = find().await?.ok_or_else(queue_not_found)?;
     let mut response = answer(&call, &queue).await?;
     let location = HeaderValue::from_str(&format!("/v1/tasks/{}", accepted.id));

@@ -23,8 +23,8 @@ pub(crate) async fn put(mut call: Call) -> Answer {
     let name = || GateName::Queue(call.name.as_str().into());
     let queue = call.engine().make_queue(&call.name).await?.ok_or_else(queue_not_found)?;
     match limits {
-        Some(Some(bounds)) => drop(call.engine().set_gate(name(), bounds).await?),
-        Some(None) => drop(call.engine().remove_gate(name()).await?),
+        Some(Some(bounds)) => drop(call.acting().set_gate(name(), bounds).await?),
+        Some(None) => drop(call.acting().remove_gate(name()).await?),
         None => {}
     }
     answer(&call, &queue).await

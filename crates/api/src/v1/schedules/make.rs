@@ -20,7 +20,7 @@ pub(crate) async fn make(mut call: Call) -> Answer {
     let received = call.receive(Accepts::Json, limits::SCHEDULE_BODY).await?;
     let new = read(&received.bytes)?;
     let new = NewSchedule { rule: own(&call, new.rule)?, ..new };
-    let made = call.engine().make_schedule(new).await?;
+    let made = call.acting().make_schedule(new).await?;
     let mut answer = answer::shape(&shape(&made))?;
     *answer.status_mut() = StatusCode::CREATED;
     let location = HeaderValue::from_str(&format!("/v1/schedules/{}", made.id.0));

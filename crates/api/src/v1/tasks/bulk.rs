@@ -5,7 +5,7 @@ use tasklane_wire::bulk;
 use tasklane_wire::json::{Value, validate};
 use tasklane_wire::read::Findings;
 
-use super::submit::submitted;
+use super::submit::answered;
 use super::wait::wait;
 use crate::answer::Answer;
 use crate::body::Accepts;
@@ -20,8 +20,8 @@ pub(crate) async fn bulk(mut call: Call) -> Answer {
     let received = call.receive(Accepts::Json, limits::ACTION_BODY).await?;
     let mut bulk = read(&received.bytes)?;
     bulk.filter.tenant = call.tenant_of(bulk.filter.tenant)?;
-    let task = call.engine().bulk_task(&bulk, call.tenant());
-    submitted(&call, task, wait).await
+    let done = call.acting().submit_bulk(&bulk, call.tenant()).await?;
+    answered(&call, done, wait).await
 }
 
 fn read(body: &[u8]) -> Result<Bulk, Refused> {

@@ -31,7 +31,13 @@ pub(crate) async fn submit(mut call: Call) -> Answer {
 
 /// Submits one task and answers with it when it is final or `wait` is over.
 pub(super) async fn submitted(call: &Call, task: Accepting, wait: Duration) -> Answer {
-    let Submitted { accepted, task } = call.engine().submit_one(task).await?;
+    let submitted = call.engine().submit_one(task).await?;
+    answered(call, submitted, wait).await
+}
+
+/// Answers with a submitted task when it is final or `wait` is over.
+pub(super) async fn answered(call: &Call, submitted: Submitted, wait: Duration) -> Answer {
+    let Submitted { accepted, task } = submitted;
     let task = match task.filter(|_| wait.is_zero()) {
         Some(task) => Some(task),
         None => call.engine().wait(accepted.id, wait).await?,

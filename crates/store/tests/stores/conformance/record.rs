@@ -1,7 +1,7 @@
 use tasklane_core::accept::NewTask;
 use tasklane_core::ports::store::Batch;
 use tasklane_core::queue::QueueState;
-use tasklane_core::record::{Content, Kind, Record, RecordQuery, RecordSet, SetRecord};
+use tasklane_core::record::{Content, Kind, Order, Record, RecordQuery, RecordSet, SetRecord};
 use tasklane_core::schedule::Came;
 use tasklane_core::task::{TaskId, Unique};
 use tasklane_core::time::Timestamp;
@@ -14,8 +14,7 @@ fn content(tenant: &str, name: Option<&str>, body: &str) -> Content {
 }
 
 fn change(id: u128, seen: Option<u64>, to: Option<Content>) -> SetRecord {
-    let (kind, id) = (Kind::Schedule, Uuid::from_u128(id));
-    SetRecord { kind, id, seen, to, then: Vec::new(), slots: Vec::new() }
+    SetRecord::new(Kind::Schedule, Uuid::from_u128(id), seen, to)
 }
 
 fn version(set: RecordSet) -> u64 {
@@ -44,7 +43,12 @@ impl World {
 
     async fn page(&self, kind: Kind, tenant: Option<&str>, after: Option<u128>, most: usize) -> Vec<u128> {
         let (tenant, after) = (tenant.map(Box::from), after.map(Uuid::from_u128));
-        let page = self.store.records().page(RecordQuery { kind, tenant, name: None, after, most }).await.unwrap();
+        let page = self
+            .store
+            .records()
+            .page(RecordQuery { kind, tenant, name: None, order: Order::Oldest, after, most })
+            .await
+            .unwrap();
         page.iter().map(|it| it.id.as_u128()).collect()
     }
 }
@@ -148,11 +152,37 @@ pub async fn records_page_by_kind_and_tenant(world: World) {
     world.make(8, content("b", Some("daily"), "")).await;
     let named = |tenant: Option<&str>, name: &str| {
         let (tenant, name) = (tenant.map(Box::from), Some(name.into()));
-        RecordQuery { kind: Kind::Schedule, tenant, name, after: None, most: 9 }
+        RecordQuery { kind: Kind::Schedule, tenant, name, order: Order::Oldest, after: None, most: 9 }
     };
     for (query, found) in [(named(None, "daily"), 1), (named(Some("a"), "daily"), 0), (named(None, "weekly"), 0)] {
         assert_eq!(world.store.records().page(query.clone()).await.unwrap().len(), found, "{query:?}");
     }
+}
+
+pub async fn records_page_backwards(world: World) {
+    for id in [3, 1, 2, 4] {
+        world.make(id, content(if id == 2 { "b" } else { "a" }, None, "")).await;
+    }
+    let page = async |tenant: Option<&str>, after: Option<u128>, most| {
+        let (kind, tenant, after) = (Kind::Schedule, tenant.map(Box::from), after.map(Uuid::from_u128));
+        let query = RecordQuery { kind, tenant, name: None, order: Order::Newest, after, most };
+        let page = world.store.records().page(query).await.unwrap();
+        page.iter().map(|it| it.id.as_u128()).collect::<Vec<_>>()
+    };
+    assert_eq!(page(None, None, 9).await, [4, 3, 2, 1]);
+    assert_eq!(page(None, Some(3), 1).await, [2]);
+    assert_eq!(page(Some("a"), Some(3), 9).await, [1]);
+}
+
+pub async fn another_record_changes_where_the_first_one_does(world: World) {
+    let noted = |n: u128| SetRecord::new(Kind::Audit, Uuid::from_u128(n), None, Some(content("", None, "noted")));
+    let also = |n, seen, to| SetRecord { also: Some(Box::new(noted(n))), ..change(7, seen, to) };
+    let first = version(world.set(also(1, None, Some(content("", None, "a")))).await);
+    assert_eq!(world.set(also(2, None, Some(content("", None, "b")))).await, RecordSet::Changed);
+    assert_eq!(world.page(Kind::Audit, None, None, 9).await, [1]);
+    version(world.set(also(3, Some(first), None)).await);
+    assert_eq!(world.page(Kind::Audit, None, None, 9).await, [1, 3]);
+    assert_eq!(world.last_version(Kind::Audit).await, 2);
 }
 
 pub async fn records_are_due_in_their_order(world: World) {
