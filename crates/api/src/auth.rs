@@ -58,7 +58,7 @@ impl Caller {
             Self::Setting => (Actor::SETTING.into(), None),
             Self::Holder(held, _) => ((&*held.name).into(), Some(held.id)),
         };
-        Actor { name, key, from }
+        Actor { name, key, from: from.map(|it| it.to_string().into()) }
     }
 }
 

@@ -44,7 +44,7 @@ fn table(entries: &[EntryShape], now: Timestamp) -> Table {
         table.row([
             Cell::from(&relative(&time::format(it.at), now)),
             it.who.as_str().into(),
-            it.from.map_or_else(|| "-".to_owned(), |it| it.to_string()).into(),
+            it.from.as_deref().unwrap_or("-").into(),
             Cell::new(tone, action),
             it.target.as_str().into(),
             it.after.as_ref().map_or_else(|| "-".to_owned(), Value::to_string).into(),

@@ -1,7 +1,5 @@
 //! The audit log: who changed what people set up, and who was refused. It is only ever added to, in the commit of what it tells.
 
-use std::net::IpAddr;
-
 use serde::{Deserialize, Serialize};
 
 use crate::bulk::Bulk;
@@ -19,9 +17,9 @@ pub struct Actor {
     /// His key.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<KeyId>,
-    /// Where he calls from.
+    /// The address that he calls from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub from: Option<IpAddr>,
+    pub from: Option<Box<str>>,
 }
 
 impl Actor {

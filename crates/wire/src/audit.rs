@@ -1,7 +1,5 @@
 //! Lines of the audit log as they are read.
 
-use std::net::IpAddr;
-
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tasklane_core::audit::{Actor, Deed, Entry, Thing};
@@ -29,7 +27,7 @@ pub struct EntryShape {
     pub key: Option<KeyId>,
     /// Where he called from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub from: Option<IpAddr>,
+    pub from: Option<String>,
     /// What was done, such as `key.revoked`.
     pub action: Deed,
     /// To what: its name; the route of a call that was refused.
@@ -51,7 +49,7 @@ impl EntryShape {
             at: entry.at,
             who: name.to_string(),
             key: *key,
-            from: *from,
+            from: from.as_deref().map(str::to_owned),
             action: entry.deed,
             target: entry.what.to_string(),
             before: entry.before.as_ref().map(thing),

@@ -83,10 +83,7 @@ fn task() -> Value {
             ("failure", of("Failure")),
             ("progress", of("Progress")),
             ("worker", of("Name")),
-            (
-                "attempt",
-                json!({ "type": "integer", "description": "The number of its last attempt; 0 before the first." }),
-            ),
+            ("attempt", about(json!({ "type": "integer" }), "The number of its last attempt; 0 before the first.")),
             ("spent", json!({ "type": "integer", "description": "How many attempts were charged." })),
             ("max_attempts", json!({ "type": "integer" })),
             ("retry", of("Retry")),
