@@ -129,7 +129,7 @@ impl Door {
         let caller = match sent(headers) {
             // Nothing is noted of who shows none: browsers and probes do so all the while.
             None => return Err(unauthorized("send a key: Authorization: Bearer KEY, or X-API-Key: KEY")),
-            Some(text) => self.caller(engine, text).or_else(|why| Err(self.bad.refused(why, from))),
+            Some(text) => self.caller(engine, text).map_err(|why| self.bad.refused(why, from)),
         };
         let caller = caller.inspect_err(|it| self.note(engine, &Caller::Nobody, route, from, it.code.code))?;
         may(&caller, route).inspect_err(|it| self.note(engine, &caller, route, from, it.code.code))?;

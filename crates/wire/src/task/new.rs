@@ -65,7 +65,7 @@ pub struct UniqueShape<'a> {
 impl<'t> From<&'t Template> for NewTask<'t> {
     fn from(template: &'t Template) -> Self {
         let Template { spec, unique_policy, .. } = template;
-        let words = |(key, value): (&'t Box<str>, &'t Box<str>)| (Cow::Borrowed(&**key), Cow::Borrowed(&**value));
+        let label = |key: &'t str, value: &'t str| (Cow::Borrowed(key), Cow::Borrowed(value));
         Self {
             task_type: Cow::Borrowed(&template.task_type),
             payload: &template.payload,
@@ -78,7 +78,7 @@ impl<'t> From<&'t Template> for NewTask<'t> {
             max_attempts: Some(spec.max_attempts),
             retry: Some(spec.retry.clone()),
             tenant: Some(Cow::Borrowed(&*template.tenant)).filter(|it| !it.is_empty()),
-            labels: spec.labels.iter().map(words).collect(),
+            labels: spec.labels.iter().map(|(key, value)| label(key, value)).collect(),
             unique: spec.unique.as_ref().map(|it| UniqueShape {
                 key: Cow::Borrowed(&it.key),
                 policy: *unique_policy,
