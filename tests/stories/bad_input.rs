@@ -111,7 +111,7 @@ fn what_is_no_route_or_no_json_type_is_refused() {
     story("bad_input::http", || {
         let server = ServerOptions::without_executors().start();
         for path in
-            ["/v1", "/v1/", "/v1/task", "/v1/tasks/", "/v2/tasks", "/v1/schedules", "/v1/tasks:explode", "/nope"]
+            ["/v1", "/v1/", "/v1/task", "/v1/tasks/", "/v2/tasks", "/v1/schedule", "/v1/tasks:explode", "/nope"]
         {
             server.get(path).problem(404, "not_found");
         }

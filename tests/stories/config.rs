@@ -107,7 +107,7 @@ fn what_nothing_reads_is_refused_with_what_was_meant() {
             ),
             ("listen = \"127.0.0.1:1\"\n", &["tasklane.toml:1", "http.listen"]),
             ("[executors]\nslots = \"many\"\n", &["tasklane.toml:2", "many", "whole number"]),
-            ("[keys]\nadmin_key = \"s3cret\"\n", &["tasklane.toml:2", "no keys yet"]),
+            ("[keys]\nadmin_key = \"s3cret\"\n", &["tasklane.toml:2", "32 characters"]),
             ("[store]\ndatabase_url = \"mysql://u:s3cret@h/d\"\n", &["tasklane.toml:2"]),
             ("[keys\n", &["tasklane.toml:1"]),
         ];

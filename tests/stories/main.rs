@@ -32,6 +32,7 @@ mod slow_clients;
 mod start_refused;
 mod stop;
 mod times;
+mod tls;
 mod who_may;
 mod worker_drained;
 mod workers_elsewhere;

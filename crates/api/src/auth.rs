@@ -8,11 +8,12 @@ use std::time::{Duration, Instant};
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
 use tasklane_core::audit::Actor;
-use tasklane_core::key::{CallRate, Digest, Grant, KeyError, KeyId, KeyText};
+use tasklane_core::key::{Digest, Grant, KeyError, KeyText};
 use tasklane_engine::{Engine, Keyed};
 
-use crate::error::{FORBIDDEN, RATE_LIMITED, Refused, TOO_MANY_BAD_KEYS, UNAUTHORIZED};
+use crate::error::{FORBIDDEN, Refused, TOO_MANY_BAD_KEYS, UNAUTHORIZED};
 use crate::limits;
+use crate::rates::{CallLimits, Counted, Rates, UnderWay};
 use crate::route::{Access, Route};
 
 /// Where a request comes from; whoever listens puts it into the request.
@@ -65,6 +66,7 @@ impl Caller {
 /// Lets in who may.
 pub(crate) struct Door {
     set: SetKeys,
+    limits: CallLimits,
     bad: BadKeys,
     rates: Rates,
     /// How many refusals may still be noted, and since when.
@@ -72,9 +74,9 @@ pub(crate) struct Door {
 }
 
 impl Door {
-    pub fn new(set: SetKeys) -> Self {
+    pub fn new(set: SetKeys, limits: CallLimits) -> Self {
         let noted = Mutex::new((Instant::now(), 0));
-        Self { set, bad: BadKeys::default(), rates: Rates::default(), noted }
+        Self { set, limits, bad: BadKeys::default(), rates: Rates::default(), noted }
     }
 
     /// Notes that a call was refused for its key, a number of them a minute: whoever floods the door shall not flood the log.
@@ -133,12 +135,21 @@ impl Door {
         };
         let caller = caller.inspect_err(|it| self.note(engine, &Caller::Nobody, route, from, it.code.code))?;
         may(&caller, route).inspect_err(|it| self.note(engine, &caller, route, from, it.code.code))?;
-        if let Caller::Holder(held, _) = &caller
-            && let Some(rate) = held.key.grant.rate
-        {
-            self.rates.take(held.id, rate, Instant::now()).map_err(|after| too_often(rate, after))?;
-        }
         Ok(caller)
+    }
+
+    /// Counts a call of a route that not everyone may call, unless its caller calls too much.
+    ///
+    /// # Errors
+    /// He does.
+    pub fn count(&self, caller: &Caller, route: &Route, from: Option<IpAddr>) -> Result<Option<UnderWay>, Refused> {
+        let CallLimits { rate, at_once } = self.limits;
+        let (who, rate) = match (caller, from) {
+            (Caller::Holder(held, _), _) => (Counted::Key(held.id), held.key.grant.rate.or(rate)),
+            (Caller::Nobody, Some(from)) if route.access.scope().is_some() => (Counted::Address(from), rate),
+            _ => return Ok(None),
+        };
+        self.rates.begin(who, rate, at_once).map(Some)
     }
 
     fn caller(&self, engine: &Engine, text: &str) -> Result<Caller, KeyError> {
@@ -190,12 +201,6 @@ pub(crate) fn ended() -> Refused {
     unauthorized("this key was revoked or has expired; send another one")
 }
 
-fn too_often(CallRate { count, .. }: CallRate, after: Duration) -> Refused {
-    let seconds = u32::try_from(after.as_millis().div_ceil(1000)).unwrap_or(u32::MAX).max(1);
-    let detail = format!("this key may call {count} times in its time; try again in {seconds} s");
-    Refused::new(RATE_LIMITED, detail).quota("key", count as usize, seconds)
-}
-
 /// Bad keys that were sent lately, by who sent them. Who has a good one is never held up by those of others behind the same
 /// address: behind a proxy all have one.
 #[derive(Default)]
@@ -240,36 +245,12 @@ fn too_many_bad(after: Duration) -> Refused {
     Refused::new(TOO_MANY_BAD_KEYS, detail).quota("bad_keys", limits::BAD_KEYS as usize, seconds)
 }
 
-/// When each key with a rate may call next (the generic cell rate algorithm, ITU-T I.371: one moment a key).
-#[derive(Default)]
-struct Rates(Mutex<HashMap<KeyId, Instant>>);
-
-impl Rates {
-    /// Counts a call, or says how soon there will be room for one.
-    fn take(&self, key: KeyId, rate: CallRate, now: Instant) -> Result<(), Duration> {
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if all.len() >= limits::RATED_KEYS {
-            all.retain(|_, due| *due > now);
-        }
-        let due = all.entry(key).or_insert(now);
-        let after = due.checked_duration_since(now).unwrap_or_default() + rate.per / rate.count.max(1);
-        if after > rate.per {
-            return Err(after - rate.per);
-        }
-        *due = now + after;
-        Ok(())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
     use http::HeaderValue;
-    use uuid::Uuid;
 
     use super::*;
-
-    const SECOND: Duration = Duration::from_secs(1);
 
     #[test]
     fn a_key_comes_in_one_of_two_headers() {
@@ -284,22 +265,6 @@ mod tests {
         assert_eq!(of(&[("authorization", "Basic x"), ("x-api-key", "b")]).as_deref(), Some("b"));
         for none in [&[][..], &[("authorization", "Bearer ")], &[("authorization", "a")], &[("x-api-key", "")]] {
             assert_eq!(of(none), None, "{none:?}");
-        }
-    }
-
-    #[test]
-    fn a_key_may_call_so_often_at_once_and_evenly_from_then_on() {
-        let (rates, key, start) = (Rates::default(), KeyId(Uuid::from_u128(1)), Instant::now());
-        let rate = CallRate { count: 4, per: 2 * SECOND };
-        for _ in 0..4 {
-            rates.take(key, rate, start).unwrap();
-        }
-        assert_eq!(rates.take(key, rate, start), Err(SECOND / 2));
-        rates.take(KeyId(Uuid::from_u128(2)), rate, start).unwrap();
-        rates.take(key, rate, start + SECOND / 2).unwrap();
-        assert!(rates.take(key, rate, start + SECOND / 2).is_err());
-        for _ in 0..4 {
-            rates.take(key, rate, start + 10 * SECOND).unwrap();
         }
     }
 

@@ -169,13 +169,18 @@ const CAUSES: &[(&str, &str, &str)] = &[
     ),
     (
         "rate_limited",
-        "The key that was sent may call only so often, and did.",
-        "Wait as long as Retry-After says; or make a key with a higher rate.",
+        "The key that was sent, or the address where none is used, may call only so often, and did.",
+        "Wait as long as Retry-After says; or make a key with a higher rate, or raise `limits.calls`.",
     ),
     (
         "too_many_bad_keys",
         "From this address came more bad keys than it may send in a minute. Good ones are let in all the same.",
         "Find the program that sends a wrong key, and wait as long as Retry-After says.",
+    ),
+    (
+        "too_many_calls",
+        "As many calls of this key, or of this address where none is used, are under way as may be. Calls that wait count, too.",
+        "Wait for the end of one; or raise `limits.calls_at_once`.",
     ),
     (
         "too_many_gates",

@@ -96,6 +96,7 @@ async fn find(group: Option<&Group>, mut request: Request) -> Result<(Route, Str
 async fn handled(app: &Arc<App>, route: Route, name: String, request: Request, id: &str) -> Answer {
     let from = request.extensions().get::<Peer>().map(|it| it.0);
     let caller = app.door.admit(&app.engine, &route, request.headers(), from)?;
+    let _under_way = app.door.count(&caller, &route, from)?;
     let text = if let Caller::Holder(_, text) = &caller { Some(text.clone()) } else { None };
     let handling = caught((route.handler)(call(app, name, caller, from, request)), id);
     let Some(text) = text else { return handling.await };

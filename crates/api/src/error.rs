@@ -67,6 +67,7 @@ codes! {
     TASK_FAILED = 422 "task_failed" "The task has no result";
     RATE_LIMITED = 429 "rate_limited" "Too many calls";
     TOO_MANY_BAD_KEYS = 429 "too_many_bad_keys" "Too many bad keys";
+    TOO_MANY_CALLS = 429 "too_many_calls" "Too many calls at once";
     TOO_MANY_GATES = 429 "too_many_gates" "Too many keys of limits";
     TOO_MANY_LANES = 429 "too_many_lanes" "Too many queues and types";
     TOO_MANY_STREAMS = 429 "too_many_streams" "Too many open streams";

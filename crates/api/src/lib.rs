@@ -14,6 +14,7 @@ mod edge;
 pub mod host;
 pub mod limits;
 mod query;
+pub mod rates;
 mod request_id;
 mod route;
 
@@ -36,4 +37,5 @@ pub use auth::{Peer, SetKeys};
 pub use dialects::Dialect;
 pub use host::Hosts;
 pub use metrics::TurnedAway;
+pub use rates::CallLimits;
 pub use router::{Options, router};

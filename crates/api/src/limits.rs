@@ -49,8 +49,8 @@ pub const BAD_KEY_ADDRESSES: usize = 10_000;
 pub const NOTED_REFUSALS: u32 = 60;
 /// The time of [`NOTED_REFUSALS`].
 pub const NOTED_REFUSALS_PER: Duration = Duration::from_secs(60);
-/// Past so many keys with rates those that may call again are forgotten.
-pub const RATED_KEYS: usize = 10_000;
+/// Past so many callers with rates those that may call again are forgotten.
+pub const COUNTED_CALLERS: usize = 10_000;
 /// Most queues, types or workers of a page.
 pub const PAGE_NAMES: usize = 1000;
 /// Most queues of a page that are looked into for a verdict.

@@ -14,6 +14,7 @@ use crate::edge::{self, App};
 use crate::host::Hosts;
 use crate::metrics::{Metrics, TurnedAway};
 use crate::openapi;
+use crate::rates::CallLimits;
 use crate::request_id::RequestIds;
 use crate::route::{Access, Handler, Route, Verb, groups};
 use crate::service;
@@ -103,6 +104,8 @@ pub struct Options {
     pub alone: Option<Dialect>,
     /// Keys of settings.
     pub keys: SetKeys,
+    /// How much each caller may call.
+    pub limits: CallLimits,
     /// Counted by whoever listens, shown in `/metrics`.
     pub turned_away: TurnedAway,
 }
@@ -115,6 +118,7 @@ impl Default for Options {
             cors_origins: Arc::default(),
             alone: None,
             keys: SetKeys::default(),
+            limits: CallLimits::default(),
             turned_away: TurnedAway::default(),
         }
     }
@@ -142,7 +146,7 @@ pub fn router(engine: Engine, options: Options) -> Router {
     let request_ids = RequestIds::new(&engine.draw_id().0);
     let table = table(options.alone);
     let metrics = Metrics::new(&options.turned_away);
-    let door = Door::new(options.keys.clone());
+    let door = Door::new(options.keys.clone(), options.limits);
     let app = Arc::new(App { engine, options, metrics, request_ids, door, bodies: body::budget() });
     let mut router = Router::new();
     for group in groups(&table) {

@@ -21,7 +21,7 @@ use crate::table::{Cell, Table};
 #[command(after_help = "\
 Examples:
   tasklane audit
-  tasklane audit -o ndjson > audit.ndjson
+  tasklane audit -o ndjson | gzip > audit.ndjson.gz
   tasklane audit -o ndjson | jq 'select(.action == \"access.refused\")'
 
 With -o ndjson a line has what was before and after. Lines are kept for 400 days.")]

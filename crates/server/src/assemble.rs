@@ -117,8 +117,8 @@ fn api_options(config: &Config) -> tasklane_api::Options {
     };
     let cors_origins = config.http.cors_origins.clone().into();
     let database = config.store.kind();
-    let keys = config.keys.clone();
-    tasklane_api::Options { hosts, database, cors_origins, keys, alone: config.alone, ..Default::default() }
+    let (keys, limits) = (config.keys.clone(), config.limits);
+    tasklane_api::Options { hosts, database, cors_origins, keys, limits, alone: config.alone, ..Default::default() }
 }
 
 /// What does the work inside the server, if anything does.

@@ -9,7 +9,7 @@ use crate::error::Code;
 use crate::error::{
     BODY_TIMEOUT, DISK_FULL, FORBIDDEN, HOST_NOT_ALLOWED, INCOMPLETE_BODY, INTERNAL, INVALID, MALFORMED_JSON,
     METHOD_NOT_ALLOWED, ORIGIN_NOT_ALLOWED, PAYLOAD_TOO_LARGE, RATE_LIMITED, STORE_AWAY, STORE_DAMAGED, TOO_BUSY,
-    TOO_MANY_BAD_KEYS, UNAUTHORIZED, UNSUPPORTED_MEDIA_TYPE,
+    TOO_MANY_BAD_KEYS, TOO_MANY_CALLS, UNAUTHORIZED, UNSUPPORTED_MEDIA_TYPE,
 };
 use crate::route::Verb;
 
@@ -84,7 +84,7 @@ const OF_STORE: [Code; 4] = [INTERNAL, STORE_DAMAGED, STORE_AWAY, INVALID];
 /// The route of the service that a setting closes.
 const METRICS: &str = "/metrics";
 /// Problems of every route that may need a key.
-const OF_KEYS: [Code; 4] = [UNAUTHORIZED, FORBIDDEN, RATE_LIMITED, TOO_MANY_BAD_KEYS];
+const OF_KEYS: [Code; 5] = [UNAUTHORIZED, FORBIDDEN, RATE_LIMITED, TOO_MANY_BAD_KEYS, TOO_MANY_CALLS];
 /// Problems of every route that writes.
 const OF_WRITES: [Code; 1] = [DISK_FULL];
 /// Problems of every route that reads a body.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use tasklane_api::{Hosts, Options, SetKeys};
+use tasklane_api::{CallLimits, Hosts, Options, SetKeys};
 use tasklane_core::key::Digest;
 
 use crate::world::{JSON, Reply, Stream, World};
@@ -324,8 +324,26 @@ async fn a_key_calls_as_often_as_its_rate_lets_it() {
     }
     let refused = holder.get("/v1/tasks").await;
     assert!(refused.header("retry-after").parse::<u64>().unwrap() > 1000);
-    assert_eq!(refused.header("ratelimit-policy"), "\"key\";q=3");
+    assert_eq!(refused.header("ratelimit-policy"), "\"caller\";q=3");
     refused.problem(429, "rate_limited");
+    master.get("/v1/tasks").await.expect(200);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_caller_has_so_many_calls_under_way() {
+    let limits = CallLimits { rate: None, at_once: Some(2) };
+    let world = World::with_options(Options { limits, ..Options::default() });
+    let master = world.master().await;
+    let wish = json!({ "worker": "w", "lanes": [{ "types": ["*"] }], "limit": 1, "wait": "10s" });
+    let third = async {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        master.get("/v1/tasks").await
+    };
+    let (first, second, third) = tokio::join!(master.post("/v1/leases", &wish), master.post("/v1/leases", &wish), third);
+    first.expect(204);
+    second.expect(204);
+    assert_eq!(third.header("retry-after"), "1");
+    third.problem(429, "too_many_calls");
     master.get("/v1/tasks").await.expect(200);
 }
 

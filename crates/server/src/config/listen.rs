@@ -1,6 +1,7 @@
 //! `[http]`: where the server listens, and how much it takes from its callers.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use super::Settings;
 use super::http::CORS_ORIGINS;
@@ -35,6 +36,26 @@ pub const INSECURE: Setting = Setting {
     ..Setting::NEW
 };
 
+/// The certificate of the listener.
+pub const TLS_CERT: Setting = Setting {
+    key: "http.tls_cert",
+    kind: Kind::Path,
+    variable: Some("TASKLANE_TLS_CERT"),
+    doc: "A file with the certificate that the server shows, and those above it, in PEM",
+    more: "With `http.tls_key` the server speaks HTTPS. Both files are read anew within a second of a change; open connections go \
+           on.",
+    ..Setting::NEW
+};
+
+/// The key of the certificate.
+pub const TLS_KEY: Setting = Setting {
+    key: "http.tls_key",
+    kind: Kind::Path,
+    variable: Some("TASKLANE_TLS_KEY"),
+    doc: "A file with the private key of the certificate, in PEM",
+    ..Setting::NEW
+};
+
 /// How many connections.
 pub const CONNECTIONS: Setting = Setting {
     key: "http.max_connections",
@@ -50,7 +71,7 @@ pub const CONNECTIONS: Setting = Setting {
 pub const SECTION: Section = Section {
     name: "http",
     doc: "Where the server listens, and how much it takes from its callers.",
-    settings: &[&LISTEN, &INSECURE, &CONNECTIONS, &CORS_ORIGINS],
+    settings: &[&LISTEN, &INSECURE, &TLS_CERT, &TLS_KEY, &CONNECTIONS, &CORS_ORIGINS],
 };
 
 /// Who may reach a server that has no keys.
@@ -73,6 +94,15 @@ pub enum Taken {
     Next,
 }
 
+/// What the server shows to who calls by HTTPS.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TlsFiles {
+    /// The certificate, and those above it.
+    pub cert: PathBuf,
+    /// Its private key.
+    pub key: PathBuf,
+}
+
 /// Where the server listens.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Listen {
@@ -84,18 +114,30 @@ pub struct Listen {
     pub taken: Taken,
     /// Most connections at once.
     pub max_connections: usize,
+    /// Speaks HTTPS with these.
+    pub tls: Option<TlsFiles>,
 }
 
 impl Listen {
     /// Reads the section.
     ///
     /// # Errors
-    /// An address that is none.
+    /// An address that is none; a certificate without its key, or the other way round.
     pub fn read(settings: &Settings) -> Result<Self, StartError> {
         let address = settings.address(&LISTEN)?;
         let exposure = if settings.switch(&INSECURE)? { Exposure::Insecure } else { Exposure::Loopback };
         let max_connections = usize::try_from(settings.number(&CONNECTIONS)?).unwrap_or(usize::MAX);
-        Ok(Self { address, exposure, taken: Taken::Refuse, max_connections })
+        let half = |setting: &'static Setting, other: &Setting| {
+            let (found, expected) = (settings.get(setting), format!("a file beside which {} names another", other.key));
+            Err(StartError::setting(&found.name(), found.text.as_deref().unwrap_or_default(), &expected))
+        };
+        let tls = match (settings.path(&TLS_CERT), settings.path(&TLS_KEY)) {
+            (Some(cert), Some(key)) => Some(TlsFiles { cert, key }),
+            (Some(_), None) => return half(&TLS_CERT, &TLS_KEY),
+            (None, Some(_)) => return half(&TLS_KEY, &TLS_CERT),
+            (None, None) => None,
+        };
+        Ok(Self { address, exposure, taken: Taken::Refuse, max_connections, tls })
     }
 
     /// Refuses an address that others can reach where nobody is asked for a key, unless that was asked for.
@@ -127,6 +169,17 @@ mod tests {
             listening.check(true).unwrap();
             let insecure = Environment::from([("TASKLANE_INSECURE", "true")]);
             listen(address, insecure).unwrap().check(false).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_certificate_comes_with_its_key() {
+        let both = Environment::from([("TASKLANE_TLS_CERT", "a.pem"), ("TASKLANE_TLS_KEY", "a.key")]);
+        let tls = listen("127.0.0.1:0", both).unwrap().tls.unwrap();
+        assert_eq!((tls.cert, tls.key), (PathBuf::from("a.pem"), PathBuf::from("a.key")));
+        for (half, other) in [("TASKLANE_TLS_CERT", "http.tls_key"), ("TASKLANE_TLS_KEY", "http.tls_cert")] {
+            let refusal = listen("127.0.0.1:0", Environment::from([(half, "a")])).unwrap_err().to_string();
+            assert!(refusal.contains(half) && refusal.contains(other), "{refusal}");
         }
     }
 

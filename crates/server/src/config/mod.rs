@@ -18,6 +18,7 @@ pub mod fairness;
 pub mod gates;
 pub mod http;
 pub mod keys;
+pub mod limits;
 pub mod listen;
 pub mod log;
 pub mod outbound;
@@ -33,7 +34,7 @@ pub use environment::Environment;
 pub use flags::Flags;
 pub use setting::{Section, Setting};
 pub use settings::Settings;
-use tasklane_api::{Dialect, SetKeys};
+use tasklane_api::{CallLimits, Dialect, SetKeys};
 use tasklane_core::fair::Fairness;
 use tasklane_core::gate::{Bounds, GateName};
 use tasklane_engine::NewSchedule;
@@ -51,6 +52,7 @@ pub const SECTIONS: &[&Section] = &[
     &outbound::SECTION,
     &log::SECTION,
     &keys::SECTION,
+    &limits::SECTION,
     &client::SECTION,
     &worker::SECTION,
 ];
@@ -73,6 +75,8 @@ pub struct Config {
     pub schedules: Vec<NewSchedule>,
     /// Who may call, besides whoever has a key that is stored.
     pub keys: SetKeys,
+    /// How much each caller may call.
+    pub limits: CallLimits,
     /// Whether tenants take turns.
     pub fairness: Fairness,
     /// What it may call.
@@ -97,6 +101,7 @@ impl Config {
             gates: gates::read(settings)?,
             schedules: schedules::read(settings)?,
             keys: keys::read(settings)?,
+            limits: limits::read(settings)?,
             fairness: fairness::read(settings)?,
             outbound: outbound::read(settings)?,
             http: http::Http::read(settings)?,

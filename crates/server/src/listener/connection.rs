@@ -10,8 +10,8 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioTimer;
 use tasklane_api::Peer;
-use tokio::net::TcpStream;
-use tokio::sync::{OwnedSemaphorePermit, watch};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::watch;
 use tower::Service;
 
 use super::body::Paced;
@@ -46,12 +46,8 @@ impl Serving {
         Self { router, protocol, stopping }
     }
 
-    /// Serves `stream` to its end; `place` is given back with it.
-    pub(super) async fn connection(self, stream: TcpStream, from: Peer, place: OwnedSemaphorePermit) {
-        // Answers are small and awaited: waiting for more to send would only add latency.
-        if stream.set_nodelay(true).is_err() {
-            return;
-        }
+    /// Serves `stream` to its end.
+    pub(super) async fn connection(self, stream: impl AsyncRead + AsyncWrite + Unpin, from: Peer) {
         let Self { router, protocol, mut stopping } = self;
         let service = service_fn(move |request: hyper::Request<Incoming>| {
             let mut request: Request<Paced<Incoming>> = request.map(Paced::new);
@@ -75,6 +71,5 @@ impl Serving {
                 }
             }
         }
-        drop(place);
     }
 }

@@ -4,6 +4,7 @@ mod body;
 mod connection;
 mod nofile;
 mod stall;
+mod tls;
 mod turn_away;
 
 use std::io;
@@ -14,12 +15,13 @@ use std::time::Duration;
 use axum::Router;
 use tasklane_api::{Peer, TurnedAway};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinHandle;
 
 use crate::config::listen::{Listen, Taken};
 use crate::error::StartError;
 use connection::Serving;
+use tls::Tls;
 
 /// How long the accept loop rests after the system refused a connection (no file descriptors, no memory): long enough
 /// not to spin, short enough not to be noticed once there is room again.
@@ -35,21 +37,23 @@ pub struct Bound {
     socket: TcpListener,
     address: SocketAddr,
     max_connections: usize,
+    tls: Option<Arc<Tls>>,
 }
 
 impl Bound {
     /// Listens where `listen` says.
     ///
     /// # Errors
-    /// The port is taken, or the system refuses the address.
+    /// The port is taken, or the system refuses the address; the certificate or its key cannot be used.
     pub fn bind(listen: &Listen) -> Result<Self, StartError> {
+        let tls = listen.tls.as_ref().map(Tls::read).transpose()?;
         let socket = match (listen_on(listen.address), listen.taken) {
             (Ok(socket), _) => socket,
             (Err(source), Taken::Next) if source.kind() == io::ErrorKind::AddrInUse => next_port(listen.address)?,
             (Err(source), _) => return Err(refused(listen.address, source)),
         };
         let address = socket.local_addr().map_err(|source| refused(listen.address, source))?;
-        Ok(Self { socket, address, max_connections: listen.max_connections })
+        Ok(Self { socket, address, max_connections: listen.max_connections, tls })
     }
 
     /// The address, with the port that was really taken.
@@ -62,9 +66,11 @@ impl Bound {
         let max_connections = nofile::room_for(self.max_connections);
         let (stop, stopping) = watch::channel(());
         let places = Arc::new(Semaphore::new(max_connections));
-        let gate = Gate { serving: Serving::new(router, stopping.clone()), places: Arc::clone(&places), turned_away };
+        let looking = self.tls.clone().map(|it| tokio::spawn(it.look_again()));
+        let serving = Serving::new(router, stopping.clone());
+        let gate = Gate { serving, tls: self.tls, places: Arc::clone(&places), turned_away };
         let accepting = tokio::spawn(accept(self.socket, gate, stopping));
-        Listener { stop, places, max_connections, accepting }
+        Listener { stop, places, max_connections, accepting, looking }
     }
 }
 
@@ -100,6 +106,8 @@ pub struct Listener {
     places: Arc<Semaphore>,
     max_connections: usize,
     accepting: JoinHandle<()>,
+    /// Looks whether the certificate changed.
+    looking: Option<JoinHandle<()>>,
 }
 
 impl Listener {
@@ -112,6 +120,7 @@ impl Listener {
             tracing::warn!(open, "cutting connections whose requests did not end within the grace");
         }
         self.accepting.abort();
+        self.looking.iter().for_each(JoinHandle::abort);
     }
 }
 
@@ -144,6 +153,7 @@ async fn accept(socket: TcpListener, gate: Gate, mut stopping: watch::Receiver<(
 /// Where connections come in.
 struct Gate {
     serving: Serving,
+    tls: Option<Arc<Tls>>,
     places: Arc<Semaphore>,
     turned_away: TurnedAway,
 }
@@ -151,13 +161,35 @@ struct Gate {
 impl Gate {
     fn admit(&self, stream: TcpStream, from: Peer) {
         match Arc::clone(&self.places).try_acquire_owned() {
-            Ok(place) => drop(tokio::spawn(self.serving.clone().connection(stream, from, place))),
+            Ok(place) => {
+                let (serving, tls) = (self.serving.clone(), self.tls.clone());
+                drop(tokio::spawn(serve(serving, tls, stream, from, place)));
+            }
             Err(_) => {
                 self.turned_away.count();
-                turn_away::busy(stream);
+                // Who expects a handshake would not understand.
+                if self.tls.is_none() {
+                    turn_away::busy(stream);
+                }
             }
         }
     }
+}
+
+/// Serves a connection to its end; `place` is given back with it.
+async fn serve(serving: Serving, tls: Option<Arc<Tls>>, stream: TcpStream, from: Peer, place: OwnedSemaphorePermit) {
+    // Answers are small and awaited: waiting for more to send would only add latency.
+    if stream.set_nodelay(true).is_err() {
+        return;
+    }
+    match tls {
+        None => serving.connection(stream, from).await,
+        Some(tls) => match tls.accept(stream).await {
+            Ok(stream) => serving.connection(stream, from).await,
+            Err(error) => tracing::debug!(%error, "a handshake failed"),
+        },
+    }
+    drop(place);
 }
 
 /// Whether the caller went away before it was accepted; nothing is wrong with the server then.

@@ -7,20 +7,20 @@ use std::time::Duration;
 
 use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Sleep, sleep};
 
 /// Longest time a caller takes nothing of its answer.
 pub const WRITE_STALL: Duration = Duration::from_secs(30);
 
 /// A stream whose writes fail once nothing was taken for [`WRITE_STALL`]. The timer exists only while a write waits.
-pub(super) struct Cutting {
-    stream: TokioIo<TcpStream>,
+pub(super) struct Cutting<S> {
+    stream: TokioIo<S>,
     stalled: Option<Pin<Box<Sleep>>>,
 }
 
-impl Cutting {
-    pub(super) fn new(stream: TcpStream) -> Self {
+impl<S> Cutting<S> {
+    pub(super) fn new(stream: S) -> Self {
         Self { stream: TokioIo::new(stream), stalled: None }
     }
 
@@ -36,13 +36,13 @@ impl Cutting {
     }
 }
 
-impl Read for Cutting {
+impl<S: AsyncRead + Unpin> Read for Cutting<S> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: ReadBufCursor<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_read(cx, buf)
     }
 }
 
-impl Write for Cutting {
+impl<S: AsyncWrite + Unpin> Write for Cutting<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write(cx, buf);
         self.limit(cx, written)

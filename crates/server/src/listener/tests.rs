@@ -12,7 +12,7 @@ use crate::config::listen::Exposure;
 
 fn anywhere(max_connections: usize) -> Listen {
     let address = SocketAddr::from(([127, 0, 0, 1], 0));
-    Listen { address, exposure: Exposure::Loopback, taken: Taken::Refuse, max_connections }
+    Listen { address, exposure: Exposure::Loopback, taken: Taken::Refuse, max_connections, tls: None }
 }
 
 async fn serve(router: Router, max_connections: usize) -> (SocketAddr, Listener) {

@@ -152,7 +152,9 @@ impl Ledger {
         };
         let (is_sent, is_new) = (self.sent.contains(number), self.accepted.insert(*number));
         self.demand(is_sent, || format!("{task} was accepted with number {number}, which nobody sent"));
-        self.demand(is_new, || format!("number {number} was accepted twice, now as {task}"));
+        // An id of the caller's own is remembered as long as its task: once that was deleted, the id makes a task again.
+        let is_again = self.deleted.contains(&task);
+        self.demand(is_new || is_again, || format!("number {number} was accepted twice, now as {task}"));
         let known = Known {
             state: to,
             attempt,
