@@ -110,8 +110,7 @@ fn what_is_too_large_is_refused_before_it_is_held() {
 fn what_is_no_route_or_no_json_type_is_refused() {
     story("bad_input::http", || {
         let server = ServerOptions::without_executors().start();
-        for path in
-            ["/v1", "/v1/", "/v1/task", "/v1/tasks/", "/v2/tasks", "/v1/schedule", "/v1/tasks:explode", "/nope"]
+        for path in ["/v1", "/v1/", "/v1/task", "/v1/tasks/", "/v2/tasks", "/v1/schedule", "/v1/tasks:explode", "/nope"]
         {
             server.get(path).problem(404, "not_found");
         }

@@ -35,7 +35,9 @@ fn ready(server: &Server, authority: &Path) -> Option<String> {
 
 #[test]
 fn a_certificate_is_shown_and_changed_while_it_serves() {
-    if Command::new("curl").arg("--version").output().is_err() || Command::new("openssl").arg("version").output().is_err() {
+    if Command::new("curl").arg("--version").output().is_err()
+        || Command::new("openssl").arg("version").output().is_err()
+    {
         return skip("tls::changed", "curl or openssl is not installed");
     }
     story("tls::changed", || {
@@ -74,7 +76,9 @@ fn what_is_no_certificate_is_refused_at_the_start() {
         fs::write(&file, "nonsense").unwrap();
         let start = |cert: &Path| {
             let mut command = Command::new(binary::tasklane());
-            command.args(["serve", "--listen", &format!("127.0.0.1:{}", port::free()), "--data-dir"]).arg(dir.path().join("data"));
+            command
+                .args(["serve", "--listen", &format!("127.0.0.1:{}", port::free()), "--data-dir"])
+                .arg(dir.path().join("data"));
             clean(&mut command).env("TASKLANE_TLS_CERT", cert).env("TASKLANE_TLS_KEY", &file);
             let output = command.output().unwrap();
             (output.status.code(), String::from_utf8(output.stderr).unwrap())

@@ -52,6 +52,11 @@ impl Caller {
         }
     }
 
+    /// Which key he has, where it is one that is stored.
+    pub fn of_key(&self) -> Option<String> {
+        if let Self::Holder(held, _) = self { Some(held.id.0.simple().to_string()) } else { None }
+    }
+
     /// What is noted of him.
     pub fn actor(&self, from: Option<IpAddr>) -> Actor {
         let (name, key) = match self {
@@ -80,7 +85,7 @@ impl Door {
     }
 
     /// Notes that a call was refused for its key, a number of them a minute: whoever floods the door shall not flood the log.
-    fn note(&self, engine: &Engine, caller: &Caller, route: &Route, from: Option<IpAddr>, code: &'static str) {
+    pub fn note(&self, engine: &Engine, caller: &Caller, route: &Route, from: Option<IpAddr>, code: &'static str) {
         let now = Instant::now();
         let mut noted = self.noted.lock().unwrap_or_else(PoisonError::into_inner);
         if now.duration_since(noted.0) >= limits::NOTED_REFUSALS_PER {
@@ -109,10 +114,10 @@ impl Door {
         !self.set.admins.is_empty()
     }
 
-    /// Who calls a route, if he may.
+    /// Who calls a route.
     ///
     /// # Errors
-    /// His key is missing, wrong, or grants too little.
+    /// His key is missing or wrong.
     pub fn admit(
         &self,
         engine: &Engine,
@@ -134,7 +139,6 @@ impl Door {
             Some(text) => self.caller(engine, text).map_err(|why| self.bad.refused(why, from)),
         };
         let caller = caller.inspect_err(|it| self.note(engine, &Caller::Nobody, route, from, it.code.code))?;
-        may(&caller, route).inspect_err(|it| self.note(engine, &caller, route, from, it.code.code))?;
         Ok(caller)
     }
 
@@ -172,7 +176,10 @@ fn sent(headers: &HeaderMap) -> Option<&str> {
 }
 
 /// Whether this caller may call this route.
-fn may(caller: &Caller, route: &Route) -> Result<(), Refused> {
+///
+/// # Errors
+/// His key grants too little.
+pub(crate) fn may(caller: &Caller, route: &Route) -> Result<(), Refused> {
     let (grant, Some(scope)) = (caller.grant(), route.access.scope()) else { return Ok(()) };
     if !grant.has(scope) {
         let scopes: Vec<_> = grant.scopes.iter().map(|it| it.as_str()).collect();

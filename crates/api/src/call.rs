@@ -7,8 +7,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use axum::body::Body;
 use http::{HeaderMap, Uri};
 use tasklane_core::accept::NewTask;
+use tasklane_core::key;
 use tasklane_core::limit;
 use tasklane_core::ports::BoxFuture;
+use tasklane_core::queue::is_of_system;
 use tasklane_core::task::{Scope, TaskId};
 use tasklane_engine::Engine;
 use tasklane_wire::json::{Value, validate};
@@ -17,7 +19,7 @@ use tasklane_wire::read::{Findings, task_id};
 use crate::auth::Caller;
 use crate::body::{self, Accepts, Received};
 use crate::edge::App;
-use crate::error::{Refused, not_of_that_tenant, task_not_found};
+use crate::error::{FORBIDDEN, Refused, not_of_that_tenant, task_not_found};
 use crate::limits;
 use crate::query::Query;
 
@@ -100,9 +102,21 @@ impl Call {
     pub async fn task(&self) -> Result<TaskId, Refused> {
         let id = task_id(&self.name).ok_or_else(task_not_found)?;
         if let Some(tenant) = self.tenant() {
-            let scope = self.engine().scope_of(id).await?.ok_or_else(task_not_found)?;
-            if *scope.tenant != *tenant {
+            let facts = self.engine().facts(id).await?.ok_or_else(task_not_found)?;
+            if *facts.scope.tenant != *tenant {
                 return Err(task_not_found());
+            }
+        }
+        Ok(id)
+    }
+
+    /// The same, to be acted on: what the system does itself, such as a bulk, is the affair of admins.
+    pub async fn task_to_change(&self) -> Result<TaskId, Refused> {
+        let id = self.task().await?;
+        if !self.caller.grant().has(key::Scope::Admin) {
+            let facts = self.engine().facts(id).await?.ok_or_else(task_not_found)?;
+            if is_of_system(&facts.lane.queue) {
+                return Err(Refused::new(FORBIDDEN, "this task is one of the system's own; it takes the scope admin"));
             }
         }
         Ok(id)

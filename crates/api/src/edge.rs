@@ -22,7 +22,7 @@ use crate::answer::Answer;
 use crate::auth::{self, Caller, Door, Peer};
 use crate::call::Call;
 use crate::cors::Grant;
-use crate::error::{Refused, internal, not_found};
+use crate::error::{FORBIDDEN, Refused, internal, not_found};
 use crate::host::{self, Hosts};
 use crate::metrics::{Metrics, Seen};
 use crate::request_id::{self, RequestIds};
@@ -97,13 +97,33 @@ async fn handled(app: &Arc<App>, route: Route, name: String, request: Request, i
     let from = request.extensions().get::<Peer>().map(|it| it.0);
     let caller = app.door.admit(&app.engine, &route, request.headers(), from)?;
     let _under_way = app.door.count(&caller, &route, from)?;
-    let text = if let Caller::Holder(_, text) = &caller { Some(text.clone()) } else { None };
-    let handling = caught((route.handler)(call(app, name, caller, from, request)), id);
-    let Some(text) = text else { return handling.await };
+    let answer = match auth::may(&caller, &route) {
+        Ok(()) => answered(app, route, name, &caller, from, request, id).await,
+        Err(refused) => Err(refused),
+    };
+    answer.inspect_err(|it| {
+        if it.code == FORBIDDEN {
+            app.door.note(&app.engine, &caller, &route, from, it.code.code);
+        }
+    })
+}
+
+/// What the handler answers, for as long as the caller's key holds.
+async fn answered(
+    app: &Arc<App>,
+    route: Route,
+    name: String,
+    caller: &Caller,
+    from: Option<IpAddr>,
+    request: Request,
+    id: &str,
+) -> Answer {
+    let handling = caught((route.handler)(call(app, name, caller.clone(), from, request)), id);
+    let Caller::Holder(_, text) = caller else { return handling.await };
     tokio::select! {
         biased;
         answer = handling => answer,
-        () = app.engine.key_ended(&text) => Err(auth::ended()),
+        () = app.engine.key_ended(text) => Err(auth::ended()),
     }
 }
 

@@ -52,7 +52,8 @@ impl Rates {
         let mut all = self.under_way.lock().unwrap_or_else(PoisonError::into_inner);
         let count = all.entry(who).or_default();
         if *count >= most {
-            let detail = format!("{most} calls of this caller are under way, and more may not be; wait for the end of one");
+            let detail =
+                format!("{most} calls of this caller are under way, and more may not be; wait for the end of one");
             return Err(Refused::new(TOO_MANY_CALLS, detail).quota("calls", most as usize, 1));
         }
         *count += 1;

@@ -25,7 +25,7 @@ pub(crate) enum Access {
     Read,
     /// A key that may read, of no tenant: it tells of all of them.
     ReadAll,
-    /// A key that may work.
+    /// A key that may work, of no tenant: leases are of all of them.
     Work,
     /// An admin's key.
     Admin,
@@ -47,7 +47,7 @@ impl Access {
 
     /// Whether a key of a tenant is not enough.
     pub const fn is_of_everybody(self) -> bool {
-        matches!(self, Self::Metrics | Self::ReadAll | Self::AdminAll)
+        matches!(self, Self::Metrics | Self::ReadAll | Self::Work | Self::AdminAll)
     }
 }
 

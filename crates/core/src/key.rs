@@ -144,6 +144,13 @@ pub struct CallRate {
     pub per: Duration,
 }
 
+impl CallRate {
+    fn is_within(self, most: Self) -> bool {
+        let of = |count: u32, per: Duration| u128::from(count) * per.as_micros();
+        self.count <= most.count && of(self.count, most.per) <= of(most.count, self.per)
+    }
+}
+
 /// What is asked of a key.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Grant {
@@ -242,11 +249,9 @@ impl Key {
         (!is_noted).then_some(Self { used_at: Some(now), ..self })
     }
 
-    /// Whether it opens everything, for everybody, and can still be used.
-    pub fn is_master(&self, now: Timestamp) -> bool {
-        let Grant { scopes, tenant, expires_at, .. } = &self.grant;
-        let ends = expires_at.is_some_and(|it| it <= now) || self.revoked_at.is_some();
-        scopes.contains(&Scope::Admin) && tenant.is_none() && !ends
+    /// Whether it opens everything, for everybody, and for good.
+    pub fn is_master(&self) -> bool {
+        self.grant.is_master() && self.revoked_at.is_none()
     }
 }
 
@@ -267,10 +272,21 @@ impl Grant {
         self.tenant.as_deref().is_none_or(|it| it == tenant)
     }
 
-    /// Whether it grants nothing that the other one does not.
+    /// Whether it is everything, for everybody, and for good.
+    pub fn is_master(&self) -> bool {
+        self.scopes.contains(&Scope::Admin) && self.tenant.is_none() && self.expires_at.is_none()
+    }
+
+    /// Whether it grants nothing that the other one does not: no more, to nobody else, not longer, not more often.
     pub fn is_within(&self, other: &Self) -> bool {
         let has_scopes = self.scopes.iter().all(|it| other.has(*it));
-        has_scopes && other.tenant.as_ref().is_none_or(|tenant| self.tenant.as_ref() == Some(tenant))
+        let is_of_tenant = other.tenant.as_ref().is_none_or(|tenant| self.tenant.as_ref() == Some(tenant));
+        let ends = other.expires_at.is_none_or(|last| self.expires_at.is_some_and(|it| it <= last));
+        let is_slower = other.rate.is_none_or(|most| self.rate.is_some_and(|it| it.is_within(most)));
+        let has_lanes = other.lanes.is_empty()
+            || !self.has(Scope::Work)
+            || (!self.lanes.is_empty() && other.lanes_of(&self.lanes).is_ok_and(|it| it == self.lanes));
+        has_scopes && is_of_tenant && ends && is_slower && has_lanes
     }
 
     /// What of these lanes may be leased.
@@ -371,6 +387,23 @@ mod tests {
         assert!(acme.is_within(&all) && !all.is_within(&acme) && acme.is_within(&acme));
         assert!(!of(&[Scope::Submit], None).is_within(&of(&[Scope::Admin], Some("acme"))));
         assert!(!of(&[Scope::Read], Some("acme")).is_within(&acme));
+        let (rate, lane) = (
+            |count, per| Some(CallRate { count, per }),
+            |queue: &str| LaneFilter { queue: Some(queue.into()), types: TypeFilter::Any },
+        );
+        let bounded =
+            Grant { expires_at: Some(at(9)), rate: rate(10, HOUR), lanes: vec![lane("a")], ..Grant::everything() };
+        for wider in [
+            Grant { expires_at: None, ..bounded.clone() },
+            Grant { expires_at: Some(at(10)), ..bounded.clone() },
+            Grant { rate: None, ..bounded.clone() },
+            Grant { rate: rate(10, HOUR / 2), ..bounded.clone() },
+            Grant { lanes: Vec::new(), ..bounded.clone() },
+            Grant { lanes: vec![lane("a"), lane("b")], ..bounded.clone() },
+        ] {
+            assert!(!wider.is_within(&bounded), "{wider:?}");
+        }
+        assert!(bounded.is_within(&bounded) && bounded.is_within(&all));
     }
 
     #[test]

@@ -60,9 +60,7 @@ impl Engine {
     pub async fn audit(&self, query: AuditQuery) -> Result<Vec<(Uuid, Entry)>, StoreError> {
         let AuditQuery { tenant, after, most } = query;
         let query = RecordQuery { kind: Kind::Audit, tenant, name: None, order: Order::Newest, after, most };
-        let records = self.inside().store.records().page(query).await?;
-        let line = |body: &str| serde_json::from_str(body).ok();
-        Ok(records.iter().filter_map(|it| Some((it.id, line(&it.content.body)?))).collect())
+        self.readable(query, |it| Some((it.id, serde_json::from_str(&it.content.body).ok()?))).await
     }
 
     /// The line that is written with a change; none where nobody is known to make it.

@@ -60,13 +60,19 @@ impl Engine {
     pub async fn submit_bulk(&self, bulk: &Bulk, tenant: Option<&str>) -> Result<Submitted, SubmitError> {
         let task = self.bulk_task(bulk, tenant);
         let after = Some(Thing::Tasks(Box::new(bulk.clone())));
-        let (id, tenant) = (task.id, tenant.unwrap_or_default());
-        let note = Note { deed: Deed::TasksChanged, what: &id.to_string(), tenant, before: None, after };
+        let id = task.id;
+        // Whoever's tasks it is about.
+        let of = bulk.filter.tenant.as_deref().unwrap_or_default();
+        let note = Note { deed: Deed::TasksChanged, what: &id.to_string(), tenant: of, before: None, after };
         let Some(note) = self.noted(note).filter(|_| bulk.mode == Mode::Apply) else {
             return self.submit_one(task).await;
         };
-        let record = vec![SetRecord { then: vec![task], ..*note }];
-        self.inside().commit(Batch { record, ..Batch::default() }).await?;
+        let record = vec![SetRecord { then: vec![task.clone()], ..*note }];
+        let answers = self.inside().commit(Batch { record, ..Batch::default() }).await?.answers;
+        if answers.transitions.iter().all(|it| it.task != id) {
+            // It was refused; this says why.
+            return self.submit_one(task).await;
+        }
         Ok(Submitted { accepted: Accepted { id, state: State::Queued, existing: false }, task: None })
     }
 

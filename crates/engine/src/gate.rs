@@ -65,7 +65,10 @@ impl Engine {
         let all = new.map(|(name, bounds)| (name, Some(bounds))).chain(gone);
         let all: Vec<SetGate> = all.map(|(name, bounds)| SetGate { name, by: SetBy::Config, bounds }).collect();
         if !all.is_empty() {
-            self.say_of_gates(all, None).await?;
+            // One line for all of them: each stands in the file.
+            let note =
+                Note { deed: Deed::GateSet, what: "gates of the configuration", tenant: "", before: None, after: None };
+            self.say_of_gates(all, self.noted(note)).await?;
         }
         Ok(())
     }

@@ -12,7 +12,8 @@ use tasklane_core::hand::Hand;
 use tasklane_core::lease::LeaseKey;
 use tasklane_core::ports::store::{EventPage, LogPage, LogQuery, SharedStore, StoreStats, TaskFilter, TaskPage};
 use tasklane_core::queue::{Counts, Queue, QueueState};
-use tasklane_core::task::{Attempt, Lane, Scope, Task, TaskId};
+use tasklane_core::record::{Record, RecordQuery};
+use tasklane_core::task::{Attempt, Facts, Lane, Task, TaskId};
 use tasklane_core::time::Timestamp;
 use tokio::time::timeout;
 
@@ -57,6 +58,25 @@ impl Engine {
     #[must_use]
     pub fn by(&self, actor: Actor) -> Self {
         Self { inside: Arc::clone(&self.inside), actor: Some(Arc::new(actor)) }
+    }
+
+    /// A page of what can be read of records: those that cannot be are left out, and the page is as long without them.
+    pub(crate) async fn readable<T>(
+        &self,
+        mut query: RecordQuery,
+        read: impl Fn(&Record) -> Option<T>,
+    ) -> Result<Vec<T>, StoreError> {
+        let (mut found, most) = (Vec::new(), query.most);
+        loop {
+            let page = self.inside.store.records().page(query.clone()).await?;
+            let is_last = page.len() < query.most;
+            query.after = page.last().map(|it| it.id).or(query.after);
+            found.extend(page.iter().filter_map(&read));
+            query.most = most.saturating_sub(found.len());
+            if is_last || query.most == 0 {
+                return Ok(found);
+            }
+        }
     }
 
     /// In whose hands it is.
@@ -157,12 +177,12 @@ impl Engine {
         self.inside.store.tasks(ids).await
     }
 
-    /// Whose the task is; `None`: no such task.
+    /// What is known of a task without its input; `None`: no such task.
     ///
     /// # Errors
     /// The store did not answer.
-    pub async fn scope_of(&self, id: TaskId) -> Result<Option<Arc<Scope>>, StoreError> {
-        Ok(self.inside.store.facts(vec![id]).await?.pop().flatten().map(|it| it.scope))
+    pub async fn facts(&self, id: TaskId) -> Result<Option<Facts>, StoreError> {
+        Ok(self.inside.store.facts(vec![id]).await?.pop().flatten())
     }
 
     /// A page of tasks with ids below `below`, newest first.

@@ -21,7 +21,8 @@ use crate::audit::Note;
 use crate::handle::Engine;
 use crate::inside::{Inside, lock};
 
-/// How soon a change of another server holds here: twice within the second that is promised.
+/// How soon a change holds here that another server made, or that could not be read at once: twice within the second that is
+/// promised.
 pub const EVERY: Duration = Duration::from_millis(400);
 /// How often it is written down which keys were used.
 const USES_EVERY: Duration = Duration::from_secs(60);
@@ -98,6 +99,8 @@ pub(crate) struct KeyRing {
 #[derive(Default)]
 struct Book {
     version: u64,
+    /// How many there are, those that cannot be read too: they open nothing, and keep the door closed all the same.
+    count: usize,
     keys: HashMap<KeyId, Keyed>,
 }
 
@@ -123,13 +126,16 @@ impl Engine {
 
     /// Whether there is any key, revoked ones too: a server that was closed once does not open by itself.
     pub fn has_keys(&self) -> bool {
-        !self.inside().keys.book().keys.is_empty()
+        self.inside().keys.book().count > 0
     }
 
-    /// Whether some other key than this opens everything for everybody.
-    pub fn has_master_beside(&self, id: KeyId) -> bool {
-        let (book, now) = (self.inside().keys.book(), self.now());
-        book.keys.values().any(|it| it.id != id && it.key.is_master(now))
+    /// Whether some other key than this opens everything for everybody, and for good.
+    ///
+    /// # Errors
+    /// The store did not answer.
+    pub async fn has_master_beside(&self, id: KeyId) -> Result<bool, StoreError> {
+        self.load_keys().await?;
+        Ok(self.inside().keys.book().keys.values().any(|it| it.id != id && it.key.is_master()))
     }
 
     /// The key of a text that somebody sent; its use is noted.
@@ -184,8 +190,7 @@ impl Engine {
         let KeyQuery { tenant, name, after, most } = query;
         let query =
             RecordQuery { kind: Kind::Key, tenant, name, order: Order::Oldest, after: after.map(|it| it.0), most };
-        let records = self.inside().store.records().page(query).await?;
-        Ok(records.iter().filter_map(keyed).collect())
+        self.readable(query, keyed).await
     }
 
     /// A key; `None`: there is none of that id.
@@ -273,26 +278,31 @@ impl Engine {
         also: Option<Box<SetRecord>>,
     ) -> Result<(), KeyCallError> {
         let set = SetRecord { also, ..SetRecord::new(Kind::Key, id.0, seen, to) };
-        let answers = self.inside().commit(Batch { record: vec![set], ..Batch::default() }).await?.answers;
-        match answers.record.first() {
-            Some(RecordSet::Held(_)) => Ok(load(&self.inside()).await?),
-            Some(RecordSet::NameTaken) => Err(KeyCallError::NameTaken),
-            Some(RecordSet::Changed) | None => Err(KeyCallError::Busy),
-        }
+        let inside = self.inside();
+        // As one: whoever asked may be gone before the ring knows of it.
+        let written = tokio::spawn(async move {
+            let answers = inside.commit(Batch { record: vec![set], ..Batch::default() }).await?.answers;
+            match answers.record.first() {
+                Some(RecordSet::Held(_)) => Ok(load(&inside).await?),
+                Some(RecordSet::NameTaken) => Err(KeyCallError::NameTaken),
+                Some(RecordSet::Changed) | None => Err(KeyCallError::Busy),
+            }
+        });
+        written.await.unwrap_or(Err(KeyCallError::Busy))
     }
 }
 
 /// Looks for keys that other servers changed, and writes down which were used, until the engine stops.
 pub(crate) async fn run(inside: Arc<Inside>) {
-    let (every, mut rounds) = (if inside.is_shared { EVERY } else { USES_EVERY }, Duration::ZERO);
+    let mut rounds = Duration::ZERO;
     while !inside.stopped.load(Ordering::Acquire) {
         tokio::select! {
             biased;
             () = inside.stopping.notified() => return,
-            () = sleep(every) => {}
+            () = sleep(EVERY) => {}
         }
-        rounds += every;
-        let looked = if inside.is_shared { look(&inside).await } else { Ok(()) };
+        rounds += EVERY;
+        let looked = look(&inside).await;
         let noted = if rounds >= USES_EVERY { note_uses(&inside).await } else { Ok(()) };
         if rounds >= USES_EVERY {
             rounds = Duration::ZERO;
@@ -313,7 +323,7 @@ async fn load(inside: &Inside) -> Result<(), StoreError> {
     let _reading = inside.keys.reading.lock().await;
     // What is changed while it is read has a later number, and is read again.
     let version = inside.store.records().version(Kind::Key).await?;
-    let (mut keys, mut after) = (HashMap::new(), None);
+    let (mut keys, mut count, mut after) = (HashMap::new(), 0, None);
     loop {
         let query = RecordQuery {
             kind: Kind::Key,
@@ -326,6 +336,7 @@ async fn load(inside: &Inside) -> Result<(), StoreError> {
         let page = inside.store.records().page(query).await?;
         let Some(last) = page.last() else { break };
         after = Some(last.id);
+        count += page.len();
         for record in &page {
             match keyed(record) {
                 Some(it) => drop(keys.insert(it.id, it)),
@@ -333,7 +344,7 @@ async fn load(inside: &Inside) -> Result<(), StoreError> {
             }
         }
     }
-    inside.keys.turn(Book { version, keys });
+    inside.keys.turn(Book { version, count, keys });
     Ok(())
 }
 

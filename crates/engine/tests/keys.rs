@@ -54,7 +54,7 @@ async fn a_key_is_rotated_with_an_overlap_and_expires() {
     let expires_at = Some(engine.now().plus(100 * SECOND));
     let grant = Grant { expires_at, ..Grant::everything() };
     let (made, old) = make(engine, NewKey { name: "k".into(), grant }).await;
-    assert!(!engine.has_master_beside(made.id));
+    assert!(!engine.has_master_beside(made.id).await.unwrap());
     let (_, text) = engine.rotate_key(made.id, 10 * SECOND).await.unwrap();
     let rotated: KeyText = text.parse().unwrap();
     assert!(engine.holder(&old).is_ok() && engine.holder(&rotated).is_ok());

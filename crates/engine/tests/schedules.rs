@@ -93,16 +93,16 @@ async fn slots_of_one_that_runs_are_skipped_queued_or_take_its_place() {
 async fn paused_changed_run_by_hand_and_removed() {
     let world = World::new();
     let id = make(&world, "often", rule(10 * SECOND, Overlap::Allow)).await.unwrap().id;
-    world.engine.pause_schedule(id, true).await.unwrap();
+    world.engine.pause_schedule(id, None, true).await.unwrap();
     tokio::time::sleep(35 * SECOND).await;
     assert!(made(&world).await.is_empty());
     let by_hand = world.engine.run_schedule(id).await.unwrap();
     assert_eq!(world.lease_one(SECOND).await.unwrap().facts.id, by_hand.accepted.id);
-    let resumed = world.engine.pause_schedule(id, false).await.unwrap();
+    let resumed = world.engine.pause_schedule(id, None, false).await.unwrap();
     assert_eq!(resumed.schedule.due().unwrap().since(world.engine.now()), 5 * SECOND);
     tokio::time::sleep(6 * SECOND).await;
     assert_eq!(made(&world).await.len(), 2);
-    let changed = world.engine.change_schedule(id, |was| ScheduleChange {
+    let changed = world.engine.change_schedule(id, None, |was| ScheduleChange {
         name: was.name.clone(),
         rule: rule(100 * SECOND, Overlap::Allow),
         paused: was.schedule.paused,
@@ -112,10 +112,10 @@ async fn paused_changed_run_by_hand_and_removed() {
     assert_eq!(world.engine.schedules(ScheduleQuery { most: 9, ..ScheduleQuery::default() }).await.unwrap(), [changed]);
     tokio::time::sleep(30 * SECOND).await;
     assert_eq!(made(&world).await.len(), 2);
-    world.engine.remove_schedule(id).await.unwrap();
+    world.engine.remove_schedule(id, None).await.unwrap();
     tokio::time::sleep(200 * SECOND).await;
     assert_eq!((made(&world).await.len(), world.engine.schedule(id).await.unwrap()), (2, None));
-    assert!(matches!(world.engine.remove_schedule(id).await, Err(ScheduleError::NotFound)));
+    assert!(matches!(world.engine.remove_schedule(id, None).await, Err(ScheduleError::NotFound)));
 }
 
 /// The names of all schedules, with who set them up and their lengths.
@@ -143,9 +143,9 @@ async fn the_configuration_is_applied_without_doubles_and_only_it_changes_its_ow
     assert_eq!(all(&world).await, [by_hand.clone(), of("b", Source::Config, 5), of("a", Source::Config, 5)]);
     let query = ScheduleQuery { name: Some("a".into()), most: 1, ..ScheduleQuery::default() };
     let before = world.engine.schedules(query.clone()).await.unwrap().remove(0);
-    let refused = world.engine.remove_schedule(before.id).await;
+    let refused = world.engine.remove_schedule(before.id, None).await;
     assert!(matches!(refused, Err(ScheduleError::OfConfig)), "{refused:?}");
-    let paused = world.engine.pause_schedule(before.id, true).await.unwrap();
+    let paused = world.engine.pause_schedule(before.id, None, true).await.unwrap();
     configure(vec![said("a", 5)]).await;
     assert_eq!(all(&world).await, [by_hand.clone(), of("a", Source::Config, 5)]);
     assert_eq!(world.engine.schedules(query).await.unwrap(), [paused], "nothing else was said, so nothing changed");

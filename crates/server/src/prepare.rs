@@ -21,6 +21,11 @@ pub async fn prepare(engine: &Engine, config: &Config) -> Result<(), StartError>
             "INSECURE: there is no key, and whoever reaches this address may do everything; set TASKLANE_ADMIN_KEY to change that"
         );
     }
+    if config.keys.any && config.keys.admins.is_empty() && !engine.has_keys() {
+        tracing::warn!(
+            "keys are set that open nothing here, and there is no other: nobody can call; set TASKLANE_ADMIN_KEY"
+        );
+    }
     let engine = engine.by(Actor::named(Actor::CONFIG));
     engine.configure_gates(config.gates.clone()).await.map_err(StartError::Gates)?;
     engine.configure_schedules(config.schedules.clone()).await.map_err(StartError::Schedules)

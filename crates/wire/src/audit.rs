@@ -8,7 +8,7 @@ use tasklane_core::schedule::{Schedule, ScheduleId};
 use tasklane_core::time::Timestamp;
 use uuid::Uuid;
 
-use crate::gate::LimitsShape;
+use crate::gate::{LimitsShape, RateShape};
 use crate::overview::LaneShape;
 use crate::schedule::ScheduleShape;
 
@@ -79,6 +79,7 @@ fn granted(grant: &Grant) -> Value {
         ("user", json!(grant.user)),
         ("app", json!(grant.app)),
         ("lanes", if lanes.is_empty() { Value::Null } else { json!(lanes) }),
+        ("rate", grant.rate.map_or(Value::Null, |it| json!(RateShape { count: it.count, per: it.per }))),
         ("expires_at", grant.expires_at.map_or(Value::Null, |it| crate::time::format(it).into())),
     ];
     for (name, member) in members.into_iter().filter(|it| !it.1.is_null()) {

@@ -25,8 +25,9 @@ pub(crate) async fn make(mut call: Call) -> Answer {
     let received = call.receive(Accepts::Json, limits::ACTION_BODY).await?;
     let new = read(&call, &received.bytes)?;
     let is_first = !call.app.door.has_admin() && !call.engine().has_keys();
-    if is_first && !(new.grant.has(Scope::Admin) && new.grant.tenant.is_none()) {
-        let detail = "the first key must have the scope admin and no tenant: from then on every call needs a key";
+    if is_first && !new.grant.is_master() {
+        let detail =
+            "the first key must have the scope admin, no tenant and no end: from then on every call needs a key";
         return Err(Refused::new(LAST_MASTER_KEY, detail));
     }
     let (made, text) = call.acting().make_key(new).await?;
@@ -45,7 +46,7 @@ fn read(call: &Call, body: &[u8]) -> Result<NewKey, Refused> {
     if !grant.is_within(call.caller.grant()) {
         return Err(Refused::new(FORBIDDEN, "a key cannot grant more than the one that was sent"));
     }
-    if grant.tenant.is_some() && grant.has(Scope::Work) && !grant.has(Scope::Admin) {
+    if grant.tenant.is_some() && grant.scopes.contains(&Scope::Work) {
         let message = "work for one tenant alone is not supported by this version of the server";
         findings.note(Mistake::NotSupported, &Path::ROOT.key("tenant"), message);
         return Err(findings.into());
@@ -96,8 +97,8 @@ pub(crate) async fn revoke(mut call: Call) -> Answer {
     call.no_query()?;
     call.no_members().await?;
     let key = named(&call).await?;
-    if key.key.is_master(call.engine().now()) && !call.app.door.has_admin() && !call.engine().has_master_beside(key.id)
-    {
+    let is_needed = key.key.is_master() && !call.app.door.has_admin();
+    if is_needed && !call.engine().has_master_beside(key.id).await? {
         let detail = "no other key opens everything: make one first, or set TASKLANE_ADMIN_KEY";
         return Err(Refused::new(LAST_MASTER_KEY, detail));
     }

@@ -36,6 +36,8 @@ pub(crate) async fn lease(mut call: Call) -> Answer {
 pub(super) fn wish(want: Want, call: &Call) -> Result<Wish, Refused> {
     let Want { lanes, limit, length, wait, request } = want;
     let grant = call.caller.grant();
+    // What another key got under this name is not repeated for this one.
+    let request = request.map(|it| call.caller.of_key().map_or(it.clone(), |key| format!("{key} {it}").into()));
     let lanes = if grant.lanes.is_empty() { lanes } else { grant.lanes_of(&lanes).map_err(not_of_the_key)?.into() };
     Ok(Wish { lanes, limit, length, wait, request, home: Home::Apart })
 }

@@ -196,6 +196,14 @@ async fn a_tenants_key_reaches_that_tenants_things_alone() {
     let bulk = zeta.post("/v1/tasks:bulk", &filter).await.expect(201).json();
     assert_eq!((&bulk["tenant"], &bulk["payload"]["filter"]["tenant"]), (&json!("zeta"), &json!("zeta")));
     acme.post("/v1/tasks:bulk", &filter).await.problem(403, "forbidden");
+    // What an admin had done is not done again by who may only submit.
+    let (_, submits) = master.make(&key("s", &["submit"], None)).await;
+    let bulk = master.post("/v1/tasks:bulk", &filter).await.expect(201).json()["id"].as_str().unwrap().to_owned();
+    for action in [":cancel", ":retry", ":rerun", ":reschedule"] {
+        submits.call("POST", &format!("/v1/tasks/{bulk}{action}"), "").await.problem(403, "forbidden");
+    }
+    master.call("POST", &format!("/v1/tasks/{bulk}:rerun"), "").await.problem(403, "forbidden");
+    master.call("POST", &format!("/v1/tasks/{bulk}:cancel"), "").await.expect(200);
     for everybodys in ["/v1/queues", "/v1/types", "/v1/workers", "/v1/stats"] {
         zeta.get(everybodys).await.problem(403, "forbidden");
     }
@@ -308,6 +316,20 @@ async fn work_is_leased_of_the_lanes_of_the_key() {
     let other = wish(json!([{ "queue": "other", "types": ["demo"] }]));
     worker.post("/v1/leases", &other).await.problem(403, "forbidden");
     worker.post("/v1/reports", &json!({ "worker": "w", "want": other })).await.problem(403, "forbidden");
+    // A lease is of all tenants, so no key of one gets it, an admin's neither.
+    let (_, acme) = master.make(&key("acme", &["admin"], Some("acme"))).await;
+    acme.post("/v1/leases", &wish(json!([{ "types": ["*"] }]))).await.problem(403, "forbidden");
+    master.post("/v1/keys", &key("t", &["work", "admin"], Some("acme"))).await.problem(422, "not_supported");
+    // What one key got under a name is not repeated for another.
+    let mut named = wish(json!([{ "queue": "other", "types": ["*"] }]));
+    named["request"] = json!("r");
+    let got = master.post("/v1/leases", &named).await.expect(200).json();
+    assert_eq!(got["tasks"].as_array().unwrap().len(), 1);
+    let again = master.post("/v1/leases", &named).await.expect(200).json();
+    assert_eq!(again["tasks"][0]["lease"], got["tasks"][0]["lease"]);
+    let mut stolen = wish(json!([{ "types": ["*"] }]));
+    stolen["request"] = json!("r");
+    worker.post("/v1/leases", &stolen).await.expect(204);
     let refused = master.post("/v1/keys", &key("t", &["work"], Some("acme"))).await.problem(422, "not_supported");
     assert_eq!(refused["errors"][0]["path"], "/tenant");
 }
@@ -339,7 +361,8 @@ async fn a_caller_has_so_many_calls_under_way() {
         tokio::time::sleep(Duration::from_secs(1)).await;
         master.get("/v1/tasks").await
     };
-    let (first, second, third) = tokio::join!(master.post("/v1/leases", &wish), master.post("/v1/leases", &wish), third);
+    let (first, second, third) =
+        tokio::join!(master.post("/v1/leases", &wish), master.post("/v1/leases", &wish), third);
     first.expect(204);
     second.expect(204);
     assert_eq!(third.header("retry-after"), "1");

@@ -81,7 +81,11 @@ async fn a_schedule_is_listed_changed_paused_run_and_removed() {
     let refused = world.patch(&first["id"], &json!({ "timezone": "UTC" })).await.problem(422, "invalid");
     assert_eq!(refused["errors"][0]["path"], "/timezone");
     world.patch(&first["id"], &json!({ "cron": "0 0 30 2 *" })).await.problem(422, "invalid");
-    world.patch(&second["id"], &json!({ "name": "a", "task": { "type": "demo" } })).await.problem(409, "name_taken");
+    let third = world.schedule(&every("c", "1h")).await;
+    world.patch(&third["id"], &json!({ "name": "a" })).await.problem(409, "name_taken");
+    // A task that names no tenant stays that tenant's.
+    let kept = world.patch(&second["id"], &json!({ "task": { "type": "other" } })).await.expect(200).json();
+    assert_eq!(kept["task"]["tenant"], "acme");
 
     let paused = world.act(&of(&first["id"], ":pause")).await.expect(200).json();
     assert_eq!((&paused["paused"], &paused["next_at"]), (&json!(true), &Value::Null));

@@ -18,7 +18,7 @@ impl Engine {
     pub async fn configure_schedules(&self, said: Vec<NewSchedule>) -> Result<(), ScheduleError> {
         let is_said = |it: &Scheduled| said.iter().any(|new| it.has_name_of(new));
         for gone in self.all_schedules().await?.into_iter().filter(|it| it.is_of_config() && !is_said(it)) {
-            match self.alter(gone.id, |_, _| Ok(None)).await {
+            match self.alter(gone.id, None, |_, _| Ok(None)).await {
                 Ok(_) => tracing::info!(name = %gone.name, "a schedule is removed: the configuration says it no more"),
                 Err(ScheduleError::NotFound) => {}
                 Err(error) => return Err(error),
@@ -44,7 +44,7 @@ impl Engine {
             let done = match there.first() {
                 None => self.make_schedule(new.clone()).await.map(drop),
                 Some(it) if it.is_of_config() && it.schedule.rule == new.rule => Ok(()),
-                Some(it) => self.alter(it.id, |was, now| Ok(Some(was.configured(new, now)?))).await.map(drop),
+                Some(it) => self.alter(it.id, None, |was, now| Ok(Some(was.configured(new, now)?))).await.map(drop),
             };
             if !matches!(done, Err(ScheduleError::NameTaken | ScheduleError::NotFound)) {
                 return done;

@@ -111,16 +111,18 @@ impl Engine {
         Ok(Scheduled { id: ScheduleId(id), name, schedule })
     }
 
-    /// Makes a schedule what `change` makes of it, from now on; tasks that were made are not touched.
+    /// Makes a schedule, of this tenant if one is given, what `change` makes of it, from now on; tasks that were made are not
+    /// touched.
     ///
     /// # Errors
     /// [`ScheduleError`]; [`ScheduleError::OfConfig`], as the next start of a server would undo it.
     pub async fn change_schedule(
         &self,
         id: ScheduleId,
+        tenant: Option<&str>,
         change: impl Fn(&Scheduled) -> ScheduleChange,
     ) -> Result<Scheduled, ScheduleError> {
-        self.alter(id, |was, now| {
+        self.alter(id, tenant, |was, now| {
             was.ask_caller()?;
             let ScheduleChange { name, rule, paused } = change(&was);
             let schedule = if rule == was.schedule.rule { was.schedule } else { was.schedule.with(rule, now)? };
@@ -129,20 +131,26 @@ impl Engine {
         .await
     }
 
-    /// Has nothing come of a schedule's slots, or something again.
+    /// Has nothing come of a schedule's slots, or something again; of this tenant's, if one is given.
     ///
     /// # Errors
     /// [`ScheduleError`].
-    pub async fn pause_schedule(&self, id: ScheduleId, paused: bool) -> Result<Scheduled, ScheduleError> {
-        self.alter(id, |was, now| Ok(Some(Scheduled { schedule: was.schedule.paused(paused, now)?, ..was }))).await
+    pub async fn pause_schedule(
+        &self,
+        id: ScheduleId,
+        tenant: Option<&str>,
+        paused: bool,
+    ) -> Result<Scheduled, ScheduleError> {
+        self.alter(id, tenant, |was, now| Ok(Some(Scheduled { schedule: was.schedule.paused(paused, now)?, ..was })))
+            .await
     }
 
-    /// Removes a schedule; tasks that were made stay. Answers with what it was.
+    /// Removes a schedule, of this tenant if one is given; tasks that were made stay. Answers with what it was.
     ///
     /// # Errors
     /// [`ScheduleError`]; [`ScheduleError::OfConfig`], as the next start of a server would undo it.
-    pub async fn remove_schedule(&self, id: ScheduleId) -> Result<Scheduled, ScheduleError> {
-        self.alter(id, |was, _| was.ask_caller().map(|()| None)).await
+    pub async fn remove_schedule(&self, id: ScheduleId, tenant: Option<&str>) -> Result<Scheduled, ScheduleError> {
+        self.alter(id, tenant, |was, _| was.ask_caller().map(|()| None)).await
     }
 
     /// Makes a schedule's task now, beside its slots and whatever else runs.
@@ -160,6 +168,7 @@ impl Engine {
     async fn alter(
         &self,
         id: ScheduleId,
+        tenant: Option<&str>,
         change: impl Fn(Scheduled, Timestamp) -> Result<Option<Scheduled>, ScheduleError>,
     ) -> Result<Scheduled, ScheduleError> {
         for _ in 0..TRIES {
@@ -167,6 +176,10 @@ impl Engine {
             let Some((record, was)) = record.as_ref().and_then(|it| Some((it, scheduled(it)?))) else {
                 return Err(ScheduleError::NotFound);
             };
+            // Somebody else may have moved it meanwhile.
+            if tenant.is_some_and(|own| *own != *was.schedule.rule.task.tenant) {
+                return Err(ScheduleError::NotFound);
+            }
             let changed = change(was.clone(), self.now())?;
             let to = changed.as_ref().map(|it| content(&it.name, &it.schedule));
             let note = self.note_of_schedule(&was.name, Some(&was.schedule), changed.as_ref().map(|it| &it.schedule));

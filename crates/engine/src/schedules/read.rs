@@ -31,8 +31,7 @@ impl Engine {
         let ScheduleQuery { tenant, name, after, most } = query;
         let query =
             RecordQuery { kind: Kind::Schedule, tenant, name, order: Order::Oldest, after: after.map(|it| it.0), most };
-        let records = self.inside().store.records().page(query).await?;
-        Ok(records.iter().filter_map(scheduled).collect())
+        self.readable(query, scheduled).await
     }
 
     /// The next slots of a rule, were it set up now.

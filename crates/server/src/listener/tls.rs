@@ -1,5 +1,6 @@
 //! TLS for whoever calls: a certificate and its key from files, read anew where the files change.
 
+use std::fmt;
 use std::io;
 use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -28,6 +29,12 @@ pub(super) struct Tls {
     acceptor: RwLock<TlsAcceptor>,
 }
 
+impl fmt::Debug for Tls {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tls").field("files", &self.files).finish_non_exhaustive()
+    }
+}
+
 impl Tls {
     /// Reads the files.
     ///
@@ -41,7 +48,9 @@ impl Tls {
     /// Shakes hands.
     pub async fn accept(&self, stream: TcpStream) -> io::Result<TlsStream<TcpStream>> {
         let acceptor = self.acceptor.read().unwrap_or_else(PoisonError::into_inner).clone();
-        timeout(HANDSHAKE_TIMEOUT, acceptor.accept(stream)).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+        timeout(HANDSHAKE_TIMEOUT, acceptor.accept(stream))
+            .await
+            .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
     }
 
     /// Reads the files again whenever they change. What cannot be used is said, and the last that could stays in use; open

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
+use tasklane_core::schedule::template::Template;
 use tasklane_core::schedule::{CatchUp, Missed, Overlap, Rule, When};
 use tasklane_core::time::Timestamp;
 
@@ -111,7 +112,12 @@ impl ScheduleDraft<'_> {
                 window: window.unwrap_or(rule.missed.window),
             },
             jitter: self.jitter.unwrap_or(rule.jitter),
-            task: self.task.map_or(rule.task, NewTask::into_template),
+            // A task that names no tenant stays that tenant's.
+            task: match self.task {
+                Some(task) if task.tenant.is_none() => Template { tenant: rule.task.tenant, ..task.into_template() },
+                Some(task) => task.into_template(),
+                None => rule.task,
+            },
         }
     }
 }

@@ -20,7 +20,7 @@ pub(crate) async fn resume(call: Call) -> Answer {
 async fn set_paused(mut call: Call, paused: bool) -> Answer {
     call.no_query()?;
     call.no_members().await?;
-    answer::shape(&shape(&call.acting().pause_schedule(named(&call).await?.id, paused).await?))
+    answer::shape(&shape(&call.acting().pause_schedule(named(&call).await?.id, call.tenant(), paused).await?))
 }
 
 /// Answers with the task that was made, or that its unique key led to.
@@ -40,5 +40,5 @@ pub(crate) async fn run(mut call: Call) -> Answer {
 pub(crate) async fn delete(mut call: Call) -> Answer {
     call.no_query()?;
     call.no_members().await?;
-    answer::shape(&shape(&call.acting().remove_schedule(named(&call).await?.id).await?))
+    answer::shape(&shape(&call.acting().remove_schedule(named(&call).await?.id, call.tenant()).await?))
 }

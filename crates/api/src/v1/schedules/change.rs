@@ -25,7 +25,8 @@ pub(crate) async fn change(mut call: Call) -> Answer {
     }
     check_zone(&was, &draft)?;
     own(&call, draft.clone().change(was.schedule.rule.clone()))?;
-    let changed = call.acting().change_schedule(was.id, |was| changed(&call, was, draft.clone())).await?;
+    let changed =
+        call.acting().change_schedule(was.id, call.tenant(), |was| changed(&call, was, draft.clone())).await?;
     answer::shape(&shape(&changed))
 }
 

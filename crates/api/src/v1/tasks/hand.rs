@@ -7,6 +7,6 @@ use crate::call::Call;
 
 /// Does `hand` to the task the path names and answers with it.
 pub(super) async fn by_hand(call: &Call, hand: Hand) -> Answer {
-    let task = call.engine().hand(call.task().await?, hand).await?;
+    let task = call.engine().hand(call.task_to_change().await?, hand).await?;
     Ok(answer::ok(answer::task_body(&task)))
 }
