@@ -33,11 +33,14 @@ pub(crate) enum Counted {
 pub(crate) struct Rates {
     /// When each may call next (the generic cell rate algorithm, ITU-T I.371: one moment each).
     due: Mutex<HashMap<Counted, Instant>>,
-    under_way: Arc<Mutex<HashMap<Counted, u32>>>,
+    under_way: Counts,
 }
 
+/// How many calls of each are under way.
+type Counts = Arc<Mutex<HashMap<Counted, u32>>>;
+
 /// A call under way.
-pub(crate) struct UnderWay(Option<(Counted, Arc<Mutex<HashMap<Counted, u32>>>)>);
+pub(crate) struct UnderWay(Option<(Counted, Counts)>);
 
 impl Rates {
     /// Counts a call, unless there are too many.
