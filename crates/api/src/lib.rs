@@ -27,6 +27,7 @@ mod v1;
 mod answer;
 pub mod codes;
 pub mod error;
+mod id_page;
 mod metrics;
 mod name_page;
 pub mod openapi;

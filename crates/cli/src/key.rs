@@ -1,7 +1,7 @@
 //! `tasklane key`: who may call.
 
 use clap::{Args, Subcommand, ValueEnum};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use tasklane_core::key::Scope as Granted;
 use tasklane_core::ports::clock::Clock;
 use tasklane_core::time::Timestamp;
@@ -15,6 +15,7 @@ use crate::failure::{Exit, Failure};
 use crate::limits;
 use crate::listing;
 use crate::moment::relative;
+use crate::named::Named;
 use crate::output::{Output, Tone};
 use crate::remote::{Call, Remote};
 use crate::table::{Cell, Table};
@@ -111,17 +112,6 @@ enum Scope {
     Admin,
 }
 
-/// A key by name or id.
-#[derive(Debug, Args)]
-struct Named {
-    /// Its name, or its id
-    #[arg(value_name = "NAME")]
-    key: String,
-    /// Whose, where several tenants have one of this name
-    #[arg(long = "of", value_name = "TENANT")]
-    of_tenant: Option<String>,
-}
-
 #[derive(Debug, Args)]
 struct Rotate {
     #[command(flatten)]
@@ -155,11 +145,6 @@ struct Overlap<'a> {
     overlap: Option<&'a str>,
 }
 
-#[derive(Deserialize)]
-struct Page {
-    items: Vec<KeyShape>,
-}
-
 /// `QUEUE:TYPE`; the queue may hold colons, a type that does needs the queue before it.
 fn lane(text: &str) -> Result<LaneShape, String> {
     let (queue, task_type) =
@@ -167,24 +152,9 @@ fn lane(text: &str) -> Result<LaneShape, String> {
     Ok(LaneShape { queue: queue.to_owned(), types: vec![task_type.to_owned()] })
 }
 
-impl Named {
-    /// Its id.
-    async fn id(&self, remote: &Remote) -> Result<String, Failure> {
-        if crate::remote::task_id(&self.key).is_ok() {
-            return Ok(self.key.clone());
-        }
-        let (name, tenant) = (Some(&self.key), self.of_tenant.as_ref());
-        let body = remote.call(Call::get(["keys"]).query("name", name).query("tenant", tenant)).await;
-        let page: Page = read(&body.map_err(|failure| failure.or_too_old("tell of keys"))?)?;
-        match &page.items[..] {
-            [it] => Ok(it.id.0.to_string()),
-            [] => {
-                Err(Failure::new(Exit::NotFound, format!("there is no key named {}", self.key))
-                    .remedy("tasklane key ls"))
-            }
-            _ => Err(Failure::usage(format!("several tenants have a key named {}; say which with --of", self.key))),
-        }
-    }
+/// The id of a key.
+async fn id(named: &Named, remote: &Remote) -> Result<String, Failure> {
+    named.id(remote, "keys", "key").await
 }
 
 impl Key {
@@ -201,16 +171,16 @@ impl Key {
                 return secret(&made.map_err(|failure| failure.or_too_old("make keys"))?, output);
             }
             Action::Rotate(it) => {
-                let id = it.key.id(remote).await?;
+                let id = id(&it.key, remote).await?;
                 let json = json(&Overlap { overlap: it.overlap.as_deref() })?;
                 return secret(&remote.call(Call::post(["keys", &format!("{id}:rotate")]).json(json)).await?, output);
             }
-            Action::Show(it) => remote.call(Call::get(["keys", &it.id(remote).await?])).await?,
+            Action::Show(it) => remote.call(Call::get(["keys", &id(it, remote).await?])).await?,
             Action::Revoke(it) => {
-                let id = it.id(remote).await?;
+                let id = id(it, remote).await?;
                 remote.call(Call::post(["keys", &format!("{id}:revoke")])).await?
             }
-            Action::Rm(it) => remote.call(Call::delete(["keys", &it.id(remote).await?])).await?,
+            Action::Rm(it) => remote.call(Call::delete(["keys", &id(it, remote).await?])).await?,
         };
         if output.is_for_people() {
             output.table(&table(&[read(&body)?], now))?;

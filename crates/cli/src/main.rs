@@ -51,6 +51,7 @@ mod interrupt;
 mod limits;
 mod listing;
 mod moment;
+mod named;
 mod new_task;
 mod output;
 mod payload;

@@ -4,19 +4,16 @@
 use http::header::LOCATION;
 use http::{HeaderValue, StatusCode};
 use tasklane_core::key::{Grant, KeyId, Scope};
-use tasklane_core::limit;
-use tasklane_core::task::TaskId;
 use tasklane_engine::{KeyQuery, Keyed, NewKey};
 use tasklane_wire::json::{Value, validate};
 use tasklane_wire::key::{self, KeyShape};
-use tasklane_wire::page;
 use tasklane_wire::read::{Findings, Mistake, Path, task_id};
-use tasklane_wire::task::Page;
 
 use crate::answer::{self, Answer};
 use crate::body::Accepts;
 use crate::call::Call;
-use crate::error::{BAD_CURSOR, FORBIDDEN, LAST_MASTER_KEY, Refused, key_not_found};
+use crate::error::{FORBIDDEN, LAST_MASTER_KEY, Refused, key_not_found};
+use crate::id_page::IdPage;
 use crate::limits;
 
 /// POST `/v1/keys`: answers with the secret, this once.
@@ -57,17 +54,12 @@ fn read(call: &Call, body: &[u8]) -> Result<NewKey, Refused> {
 /// GET `/v1/keys`: in the order in which they were made.
 pub(crate) async fn list(call: Call) -> Answer {
     let mut query = call.query();
-    let most = query.limit(limit::PAGE_ITEMS).unwrap_or(limit::PAGE_ITEMS);
+    let wanted = IdPage::take(&mut query);
     let (tenant, name) = (query.take("tenant").map(Box::from), query.take("name").map(Box::from));
-    let cursor = query.take("cursor");
     query.finish()?;
-    let after = cursor.map(|it| page::decode(&it).ok_or_else(bad_cursor)).transpose()?.map(|it| KeyId(it.0));
-    let tenant = call.tenant_of(tenant)?;
-    let mut found = call.engine().keys(KeyQuery { tenant, name, after, most: most + 1 }).await?;
-    let is_more = found.len() > most;
-    found.truncate(most);
-    let next_cursor = found.last().filter(|_| is_more).map(|it| page::encode(TaskId(it.id.0)));
-    answer::shape(&Page { items: found.iter().map(shape).collect(), next_cursor })
+    let (after, tenant) = (wanted.after()?.map(KeyId), call.tenant_of(tenant)?);
+    let found = call.engine().keys(KeyQuery { tenant, name, after, most: wanted.reads() }).await?;
+    answer::shape(&wanted.cut(found, |it| it.id.0, shape))
 }
 
 /// GET `/v1/keys/{key}`
@@ -123,8 +115,4 @@ async fn named(call: &Call) -> Result<Keyed, Refused> {
 
 fn shape(it: &Keyed) -> KeyShape {
     KeyShape::new(it.id, &it.name, &it.key)
-}
-
-fn bad_cursor() -> Refused {
-    Refused::new(BAD_CURSOR, "this is no cursor that a page of this list ended with; begin without one")
 }

@@ -5,9 +5,9 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
-use super::Named;
 use super::times::{Manner, Times};
 use crate::failure::{Exit, Failure};
+use crate::named::Named;
 use crate::new_task::{Description, NewTask};
 
 #[derive(Debug, Args)]

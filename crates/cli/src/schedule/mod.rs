@@ -5,7 +5,6 @@ mod show;
 mod times;
 
 use clap::{Args, Subcommand};
-use serde::Deserialize;
 use tasklane_core::ports::clock::Clock;
 use tasklane_server::clock::MachineClock;
 use tasklane_wire::schedule::{PreviewShape, RunShape, ScheduleShape};
@@ -14,6 +13,7 @@ use self::add::{Add, Set};
 use self::times::Times;
 use crate::failure::{Exit, Failure};
 use crate::listing;
+use crate::named::Named;
 use crate::output::{Output, Tone};
 use crate::remote::{Call, Remote};
 use crate::task::{Task, read};
@@ -92,17 +92,6 @@ Examples:
     Rm(Named),
 }
 
-/// A schedule by name or id.
-#[derive(Debug, Args)]
-pub(crate) struct Named {
-    /// Its name, or its id
-    #[arg(value_name = "NAME")]
-    schedule: String,
-    /// Whose, where several tenants have one of this name
-    #[arg(long = "of", value_name = "TENANT")]
-    of_tenant: Option<String>,
-}
-
 #[derive(Debug, Args)]
 struct Preview {
     /// Its name, or its id; nothing where the times are said here
@@ -118,35 +107,14 @@ struct Preview {
     count: u32,
 }
 
-#[derive(Deserialize)]
-struct Page {
-    items: Vec<ScheduleShape>,
+/// The id of a schedule.
+async fn id(named: &Named, remote: &Remote) -> Result<String, Failure> {
+    named.id(remote, "schedules", "schedule").await
 }
 
-impl Named {
-    /// Its id.
-    async fn id(&self, remote: &Remote) -> Result<String, Failure> {
-        if crate::remote::task_id(&self.schedule).is_ok() {
-            return Ok(self.schedule.clone());
-        }
-        let (name, tenant) = (Some(&self.schedule), self.of_tenant.as_ref());
-        let body = remote.call(Call::get(["schedules"]).query("name", name).query("tenant", tenant)).await;
-        let page: Page = read(&body.map_err(|failure| failure.or_too_old("tell of schedules"))?)?;
-        match &page.items[..] {
-            [it] => Ok(it.id.0.to_string()),
-            [] => Err(Failure::new(Exit::NotFound, format!("there is no schedule named {}", self.schedule))
-                .remedy("tasklane schedule ls")),
-            _ => Err(Failure::usage(format!(
-                "several tenants have a schedule named {}; say which with --of",
-                self.schedule
-            ))),
-        }
-    }
-
-    async fn act(&self, remote: &Remote, verb: &str) -> Result<Vec<u8>, Failure> {
-        let id = self.id(remote).await?;
-        remote.call(Call::post(["schedules", &format!("{id}:{verb}")])).await
-    }
+async fn act(named: &Named, remote: &Remote, verb: &str) -> Result<Vec<u8>, Failure> {
+    let id = id(named, remote).await?;
+    remote.call(Call::post(["schedules", &format!("{id}:{verb}")])).await
 }
 
 impl Schedule {
@@ -164,18 +132,18 @@ impl Schedule {
             Action::Run(it) => return run(it, remote, output).await,
             Action::Add(it) => remote.call(Call::post(["schedules"]).json(it.request()?)).await?,
             Action::Set(it) => {
-                let id = it.schedule.id(remote).await?;
+                let id = id(&it.schedule, remote).await?;
                 remote.call(Call::patch(["schedules", &id]).json(it.request()?)).await?
             }
-            Action::Pause(it) => it.act(remote, "pause").await?,
-            Action::Resume(it) => it.act(remote, "resume").await?,
+            Action::Pause(it) => act(it, remote, "pause").await?,
+            Action::Resume(it) => act(it, remote, "resume").await?,
             Action::Rm(it) => {
-                let id = it.id(remote).await?;
+                let id = id(it, remote).await?;
                 let body = remote.call(Call::delete(["schedules", &id])).await?;
                 if !output.is_for_people() {
                     output.document(&body)?;
                 }
-                output.note(Tone::Dim, &format!("{} is removed; its tasks stay", it.schedule));
+                output.note(Tone::Dim, &format!("{} is removed; its tasks stay", it.name));
                 return Ok(Exit::Ok);
             }
         };
@@ -189,7 +157,7 @@ impl Schedule {
 }
 
 async fn show(named: &Named, remote: &Remote, output: &Output) -> Result<Exit, Failure> {
-    let id = named.id(remote).await?;
+    let id = id(named, remote).await?;
     let body = remote.call(Call::get(["schedules", &id])).await?;
     if !output.is_for_people() {
         output.document(&body)?;
@@ -210,8 +178,8 @@ async fn preview(preview: &Preview, remote: &Remote, output: &Output) -> Result<
             remote.call(call).await.map_err(|failure| failure.or_too_old("tell of slots"))?
         }
         Some(schedule) => {
-            let named = Named { schedule: schedule.clone(), of_tenant: preview.of_tenant.clone() };
-            let id = named.id(remote).await?;
+            let named = Named { name: schedule.clone(), of_tenant: preview.of_tenant.clone() };
+            let id = id(&named, remote).await?;
             remote.call(Call::get(["schedules", &id, "preview"]).query("count", count)).await?
         }
     };
@@ -224,14 +192,14 @@ async fn preview(preview: &Preview, remote: &Remote, output: &Output) -> Result<
 }
 
 async fn runs(named: &Named, remote: &Remote, output: &Output) -> Result<Exit, Failure> {
-    let id = named.id(remote).await?;
+    let id = id(named, remote).await?;
     let nothing = "no slot has come yet";
     let table = |runs: Vec<RunShape>| show::runs(&runs);
     listing::show_at(remote, output, &["schedules", &id, "runs"], nothing, table).await
 }
 
 async fn run(named: &Named, remote: &Remote, output: &Output) -> Result<Exit, Failure> {
-    let body = named.act(remote, "run").await?;
+    let body = act(named, remote, "run").await?;
     if output.is_for_people() {
         output.data(&Task::read(&body)?.id)?;
     } else {

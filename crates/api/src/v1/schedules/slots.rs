@@ -16,7 +16,8 @@ use super::named;
 use crate::answer::{self, Answer};
 use crate::body::Accepts;
 use crate::call::Call;
-use crate::error::{BAD_CURSOR, Refused};
+use crate::error::Refused;
+use crate::id_page::bad_cursor;
 use crate::limits;
 
 /// So many slots are told of unless more or fewer are asked for.
@@ -72,8 +73,4 @@ pub(crate) async fn runs(call: Call) -> Answer {
 
 fn before(cursor: &str) -> Option<Timestamp> {
     page::decode_name(cursor)?.parse().ok().map(Timestamp::from_micros)
-}
-
-fn bad_cursor() -> Refused {
-    Refused::new(BAD_CURSOR, "this is no cursor that a page of this list ended with; begin without one")
 }
