@@ -1,7 +1,7 @@
 //! The end of a runner.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tasklane_core::outcome::{FailureKind, Outcome};
@@ -104,18 +104,20 @@ async fn a_handler_that_blocks_its_thread_cannot_hold_up_the_end() {
     let server = FakeServer::new(Script::default());
     server.add(0..1, "block", Spec::default());
     let (unblock, blocked) = std::sync::mpsc::channel::<()>();
-    let blocked = Arc::new(std::sync::Mutex::new(blocked));
+    let (blocked, began) = (Arc::new(std::sync::Mutex::new(blocked)), Arc::new(AtomicBool::new(false)));
+    let beginning = Arc::clone(&began);
     let block = handler("block", move |_, _| {
-        let blocked = Arc::clone(&blocked);
+        let (blocked, began) = (Arc::clone(&blocked), Arc::clone(&beginning));
         async move {
+            began.store(true, Ordering::Release);
             let _ended = blocked.lock().unwrap().recv();
             done()
         }
     });
     let options = Options { slots: 1, stop_grace: Duration::ZERO, ..Options::default() };
     let runner = Runner::start(Arc::clone(&server) as Arc<dyn LeaseSource>, vec![block], options);
-    server.until(|state| state.task(0).lease.is_some()).await;
-    while runner.held() == 0 {
+    // One that has not begun is given back, and nobody is stopped.
+    while !began.load(Ordering::Acquire) {
         tokio::task::yield_now().await;
     }
     let drained = runner.drain(Duration::ZERO).await;
