@@ -12,7 +12,7 @@ use crate::task::read;
 pub(crate) struct Named {
     /// Its name, or its id
     #[arg(value_name = "NAME")]
-    pub(crate) name: String,
+    pub(crate) which: String,
     /// Whose, where several tenants have one of this name
     #[arg(long = "of", value_name = "TENANT")]
     pub(crate) of_tenant: Option<String>,
@@ -31,7 +31,7 @@ struct Item {
 impl Named {
     /// Its id, among what is below `/v1/{noun}`; `one` is what one of them is called.
     pub(crate) async fn id(&self, remote: &Remote, noun: &'static str, one: &str) -> Result<String, Failure> {
-        let Self { name, of_tenant } = self;
+        let Self { which: name, of_tenant } = self;
         if task_id(name).is_ok() {
             return Ok(name.clone());
         }

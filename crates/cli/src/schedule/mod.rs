@@ -143,7 +143,7 @@ impl Schedule {
                 if !output.is_for_people() {
                     output.document(&body)?;
                 }
-                output.note(Tone::Dim, &format!("{} is removed; its tasks stay", it.name));
+                output.note(Tone::Dim, &format!("{} is removed; its tasks stay", it.which));
                 return Ok(Exit::Ok);
             }
         };
@@ -178,7 +178,7 @@ async fn preview(preview: &Preview, remote: &Remote, output: &Output) -> Result<
             remote.call(call).await.map_err(|failure| failure.or_too_old("tell of slots"))?
         }
         Some(schedule) => {
-            let named = Named { name: schedule.clone(), of_tenant: preview.of_tenant.clone() };
+            let named = Named { which: schedule.clone(), of_tenant: preview.of_tenant.clone() };
             let id = id(&named, remote).await?;
             remote.call(Call::get(["schedules", &id, "preview"]).query("count", count)).await?
         }
