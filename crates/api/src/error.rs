@@ -322,6 +322,7 @@ impl From<RerunError> for Refused {
     fn from(error: RerunError) -> Self {
         match error {
             RerunError::NotFound => task_not_found(),
+            RerunError::OfSystem => Self::new(FORBIDDEN, format!("{error}; ask for what it did once more")),
             RerunError::Submit(error) => error.into(),
         }
     }

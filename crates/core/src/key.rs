@@ -135,7 +135,7 @@ impl FromStr for KeyText {
     }
 }
 
-/// So many calls in any span of time of this length.
+/// So many calls at once, for which there is room again evenly within this time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CallRate {
     /// How many.

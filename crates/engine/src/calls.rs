@@ -240,6 +240,9 @@ pub enum RerunError {
     /// No such task.
     #[error("there is no such task")]
     NotFound,
+    /// It is one of the system's own: it would do what it did to what came since, and nobody would be told of it.
+    #[error("a task of the system's own is not run again")]
+    OfSystem,
     /// A rule refused the new one.
     #[error(transparent)]
     Submit(#[from] SubmitError),

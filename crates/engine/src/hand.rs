@@ -8,7 +8,7 @@ use tasklane_core::error::StoreError;
 use tasklane_core::gate::Limit;
 use tasklane_core::hand::Hand;
 use tasklane_core::ports::store::Batch;
-use tasklane_core::queue::{Queue, QueueState};
+use tasklane_core::queue::{Queue, QueueState, is_of_system};
 use tasklane_core::record::SetRecord;
 use tasklane_core::task::{Spec, Task, TaskId};
 use tokio::time::{Instant, timeout_at};
@@ -28,6 +28,9 @@ pub(crate) async fn hand(inside: &Arc<Inside>, id: TaskId, hand: Hand) -> Result
 /// A new task with the input of an old one. Its unique key stays with the old one; passed deadlines are left out.
 pub(crate) async fn rerun(inside: &Arc<Inside>, id: TaskId) -> Result<Task, RerunError> {
     let old = one(inside, id).await.map_err(SubmitError::Store)?.ok_or(RerunError::NotFound)?;
+    if is_of_system(&old.facts.lane.queue) {
+        return Err(RerunError::OfSystem);
+    }
     let spec = Spec {
         rerun_of: Some(id),
         unique: None,

@@ -6,9 +6,15 @@ mod world;
 
 use std::time::Duration;
 
+use tasklane_core::audit::{Actor, Entry};
 use tasklane_core::key::{Grant, KeyError, KeyText, Scope};
-use tasklane_engine::{Engine, KeyCallError, KeyQuery, Keyed, NewKey};
+use tasklane_core::limit;
+use tasklane_core::ports::store::Batch;
+use tasklane_core::record::{Content, Kind, SetRecord};
+use tasklane_core::time::Timestamp;
+use tasklane_engine::{AuditQuery, Engine, KeyCallError, KeyQuery, Keyed, NewKey};
 use tokio::time::{sleep, timeout};
+use uuid::Uuid;
 use world::{SECOND, World};
 
 fn new(name: &str, scopes: &[Scope], tenant: Option<&str>) -> NewKey {
@@ -90,4 +96,26 @@ async fn keys_have_names_tenants_and_a_last_use() {
     let texts =
         [engine.make_key(new("b", &[], None)).await.unwrap().1, engine.make_key(new("c", &[], None)).await.unwrap().1];
     assert_ne!(texts[0][36..], texts[1][36..]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn lines_of_the_audit_log_go_when_they_were_kept_long_enough() {
+    let world = World::new();
+    let engine = world.engine.by(Actor::named("operator"));
+    engine.make_key(new("k", &[Scope::Read], None)).await.unwrap();
+    let lines = async || engine.audit(AuditQuery { most: 9, ..AuditQuery::default() }).await.unwrap();
+    let (_, entry) = lines().await.remove(0);
+    // An id begins with its moment, in milliseconds.
+    let id = |at: Timestamp| Uuid::from_u128((u128::from(at.as_micros() as u64 / 1000) << 80) | (7 << 76) | (2 << 62));
+    let kept = engine.now().minus(limit::AUDIT_KEPT);
+    let record = [kept.minus(SECOND), kept.plus(7200 * SECOND)].map(|at| {
+        let body = serde_json::to_string(&Entry { at, ..entry.clone() }).unwrap().into();
+        let content = Content { tenant: "".into(), name: None, due: None, body };
+        SetRecord::new(Kind::Audit, id(at), None, Some(content))
+    });
+    world.commit(Batch { record: record.into(), ..Batch::default() }).await;
+    assert_eq!(lines().await.len(), 3);
+    sleep(3601 * SECOND).await;
+    let left: Vec<_> = lines().await.into_iter().map(|(_, it)| it.at).collect();
+    assert_eq!(left, [entry.at, kept.plus(7200 * SECOND)]);
 }

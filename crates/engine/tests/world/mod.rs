@@ -8,7 +8,7 @@ use tasklane_core::gate::Limit;
 use tasklane_core::lease::{Home, LaneFilter, LeaseKey, Leased, TypeFilter};
 use tasklane_core::outcome::Outcome;
 use tasklane_core::ports::clock::Clock;
-use tasklane_core::ports::store::SharedStore;
+use tasklane_core::ports::store::{Batch, SharedStore};
 use tasklane_core::task::{Lane, Scope, Spec, Task, TaskId};
 use tasklane_core::time::Timestamp;
 use tasklane_engine::{Engine, LeaseCall, LeaseReply, Options, ReportCall, ReportReply, Wish};
@@ -47,6 +47,11 @@ impl World {
     /// The same store under another engine, as after a start that found leases of the one before.
     pub fn again(&self) -> Self {
         Self { engine: Engine::start(Arc::clone(&self.store), Options::default()), store: Arc::clone(&self.store) }
+    }
+
+    /// Writes to the store beside the engine.
+    pub async fn commit(&self, batch: Batch) {
+        self.store.commit(batch).await.unwrap();
     }
 
     /// Engines over one store, as servers over one database, and what connects them.

@@ -10,11 +10,8 @@ pub(super) fn schemas() -> Value {
         "Schedule": schedule(),
         "SchedulePage": page("Schedule"),
         "ScheduleId": { "type": "string", "format": "uuid" },
-        "NewSchedule": whole(),
-        "ScheduleChange": request(&[], [
-            ("name", of("Name")), cron(), every(), at(), timezone(), task(), overlap(), missed(), jitter(),
-            ("starts_at", bound()), ("ends_at", bound()), paused(),
-        ]),
+        "NewSchedule": request(&["name", "task"], said()),
+        "ScheduleChange": request(&[], said()),
         "ScheduleTimes": request(&[], [
             cron(), every(), at(), timezone(), ("starts_at", bound()), ("ends_at", bound()),
         ]),
@@ -61,24 +58,22 @@ fn schedule() -> Value {
     )
 }
 
-fn whole() -> Value {
-    request(
-        &["name", "task"],
-        [
-            ("name", about(of("Name"), "No other schedule of its tenant has it.")),
-            cron(),
-            every(),
-            at(),
-            timezone(),
-            task(),
-            overlap(),
-            missed(),
-            jitter(),
-            ("starts_at", bound()),
-            ("ends_at", bound()),
-            paused(),
-        ],
-    )
+/// What is said of a schedule: all that is needed where it is made, some of it where it is changed.
+fn said() -> [(&'static str, Value); 12] {
+    [
+        ("name", about(of("Name"), "No other schedule of its tenant has it.")),
+        cron(),
+        every(),
+        at(),
+        timezone(),
+        task(),
+        overlap(),
+        missed(),
+        jitter(),
+        ("starts_at", bound()),
+        ("ends_at", bound()),
+        paused(),
+    ]
 }
 
 fn cron() -> (&'static str, Value) {
