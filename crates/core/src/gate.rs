@@ -273,11 +273,12 @@ pub fn room(bounds: &Bounds, running: u64, starts: &Starts, now: Timestamp) -> u
     bounds.rate.map_or(free, |rate| free.min(starts.room(rate, now)))
 }
 
-/// The gates that a task of this lane and scope with these keys passes, if there are such. What the system does passes none.
+/// The gates that a task of this lane and scope with these keys passes, if there are such. What the system does passes those of
+/// its keys alone, which it named itself.
 pub fn gates_of<'t>(lane: &'t Lane, scope: &'t Scope, keys: &'t [Box<str>]) -> impl Iterator<Item = GateName> + 't {
     let own = [GateName::Queue(lane.queue.clone()), GateName::Type(lane.task_type.clone())];
     let named = keys.iter().map(|key| GateName::Key { tenant: scope.tenant.clone(), key: key.clone() });
-    own.into_iter().chain(named).filter(|_| !is_of_system(&lane.queue))
+    own.into_iter().filter(|_| !is_of_system(&lane.queue)).chain(named)
 }
 
 impl Facts {
@@ -318,10 +319,10 @@ mod tests {
     }
 
     #[test]
-    fn what_the_system_does_passes_no_gate() {
+    fn what_the_system_does_passes_only_what_it_named() {
         let keys = ["k".into()];
         let of = |queue| gates_of(&Lane { queue, task_type: "t".into() }, &Scope::default(), &keys).count();
-        assert_eq!((of("~bulk".into()), of("q".into())), (0, 3));
+        assert_eq!((of("~bulk".into()), of("q".into())), (1, 3));
     }
 
     #[test]

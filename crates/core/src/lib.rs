@@ -35,6 +35,7 @@ pub mod audit;
 pub mod key;
 pub mod record;
 pub mod schedule;
+pub mod webhook;
 
 // For the tests of tests.
 pub mod sabotage;

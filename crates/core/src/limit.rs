@@ -98,6 +98,16 @@ pub const JITTER: Duration = Duration::from_secs(24 * 3600);
 pub const KEY_USE: Duration = Duration::from_secs(600);
 /// How long lines of the audit log are kept.
 pub const AUDIT_KEPT: Duration = Duration::from_secs(400 * 24 * 3600);
+/// Most bytes of a result that are told to a webhook; of a larger one its size is.
+pub const RESULT_TOLD_BYTES: usize = 16 << 10;
+/// Most deliveries on their way at once to one host that tasks call back.
+pub const CALLBACKS_AT_ONCE: u32 = 8;
+/// Most endpoints that a server tells of events.
+pub const ENDPOINTS: usize = 1_000;
+/// Longest URL of an endpoint or a callback in bytes.
+pub const URL_BYTES: usize = 2_000;
+/// Most headers of an endpoint.
+pub const ENDPOINT_HEADERS: usize = 20;
 /// Most lanes of a key.
 pub const KEY_LANES: usize = 100;
 /// The longest time for which the secret before opens beside a new one.

@@ -16,6 +16,7 @@ use crate::retry::Retry;
 use crate::schedule::Slot;
 use crate::state::{Reason, State};
 use crate::time::{Timestamp, earliest};
+use crate::webhook::outbox::Callback;
 
 /// The name of one task: a UUIDv7.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -134,6 +135,9 @@ pub struct Spec {
     /// The slot of a schedule that made it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub slot: Option<Slot>,
+    /// Whom it tells of itself; of a delivery to such a one: whom.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub callback: Option<Arc<Callback>>,
     /// W3C trace context of the submitter, handed to the worker.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub traceparent: Option<Box<str>>,
@@ -158,6 +162,7 @@ impl Default for Spec {
             unique: None,
             rerun_of: None,
             slot: None,
+            callback: None,
             traceparent: None,
             fingerprint: None,
         }

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
+use jiff::SignedDuration;
+use jiff::civil::{DateTime, date};
 use serde::{Deserialize, Serialize};
 
 /// A moment: microseconds since 1970-01-01T00:00:00Z.
@@ -36,6 +38,13 @@ impl Timestamp {
     pub fn minus(self, before: Duration) -> Self {
         let micros = i64::try_from(before.as_micros()).unwrap_or(i64::MAX);
         Self(self.0.saturating_sub(micros).max(0))
+    }
+
+    /// As RFC 3339 writes it, in UTC; without decimals of the second where there are none.
+    pub fn to_rfc3339(self) -> String {
+        // Civil time and not `jiff::Timestamp`, whose last moment is a day before the last one RFC 3339 can write.
+        const EPOCH: DateTime = date(1970, 1, 1).at(0, 0, 0, 0);
+        format!("{}Z", EPOCH.saturating_add(SignedDuration::from_micros(self.0)))
     }
 
     /// How long after `earlier` this is; zero if it is not after it.

@@ -129,6 +129,9 @@ impl Inside {
         seats: &[Seat],
     ) -> Result<(Answers, Vec<Handed>, Vec<Handed>), StoreError> {
         let own = batch.lease.len();
+        if batch.seed == 0 {
+            batch.seed = self.ids.seed();
+        }
         batch.lease.extend(seats.iter().map(|seat| seat.request(self.ids.seed())));
         let workers: Vec<Arc<str>> = batch.lease.iter().map(|it| Arc::clone(&it.worker)).collect();
         let started = Instant::now();

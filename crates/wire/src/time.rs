@@ -1,6 +1,5 @@
 //! Moments on the wire: RFC 3339 in UTC, with `Z`.
 
-use jiff::SignedDuration;
 use jiff::civil::{DateTime, date};
 use tasklane_core::time::Timestamp;
 use thiserror::Error;
@@ -39,8 +38,7 @@ fn has_form(text: &[u8]) -> bool {
 
 /// `moment` as text; without decimals where there are none.
 pub fn format(moment: Timestamp) -> String {
-    let civil = EPOCH.saturating_add(SignedDuration::from_micros(moment.as_micros()));
-    format!("{civil}Z")
+    moment.to_rfc3339()
 }
 
 /// For `#[serde(with)]`.

@@ -24,6 +24,7 @@ use crate::settle::{Settled, Settlement};
 use crate::state::State;
 use crate::task::{Attempt, Facts, Lane, Progress, Task, TaskId};
 use crate::time::Timestamp;
+use crate::webhook::outbox::Subscriptions;
 
 /// What one commit does. A store carries the verbs out in the order of the members, and each verb's items in their order.
 /// Items stand alone: one that is refused touches no other.
@@ -57,10 +58,12 @@ pub struct Batch {
     pub lease: Vec<LeaseRequest>,
     /// Settle at most so many running tasks whose lease or time is over; 0 is none.
     pub rescue: usize,
-    /// 64 random bits for the back-off of rescued tasks.
+    /// 64 random bits for the back-off of rescued tasks and the ids of deliveries.
     pub seed: u64,
     /// Remove final tasks that need not be kept.
     pub sweep: Option<Sweep>,
+    /// Who is told of what happens in this commit, besides those whom tasks name themselves: deliveries are accepted at its end.
+    pub subscriptions: Option<Arc<Subscriptions>>,
 }
 
 /// One bounded step of removing what need not be kept.

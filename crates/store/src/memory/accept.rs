@@ -10,6 +10,7 @@ use tasklane_core::queue::QueueState;
 use tasklane_core::state::State;
 use tasklane_core::task::{Lane, TaskId};
 use tasklane_core::time::Timestamp;
+use tasklane_core::webhook::outbox::Moved;
 
 use super::{Kept, KeyHolder, Model, Tx, unique_key};
 use crate::admission::{Known, admit};
@@ -84,8 +85,8 @@ impl Tx<'_> {
         accepted
     }
 
-    fn insert(&mut self, new: NewTask) -> Accepted {
-        self.name_gates(&new.lane, &new.scope, &new.limits);
+    pub(super) fn insert(&mut self, new: NewTask) -> Accepted {
+        self.name_gates(&new.scope, &new.limits);
         let mut task = new.into_task(self.now);
         self.share(&task.facts);
         if task.facts.state == State::Queued {
@@ -93,6 +94,7 @@ impl Tx<'_> {
         }
         let (id, state) = (task.facts.id, task.facts.state);
         self.answers.transitions.push(task.transition(None, self.now));
+        self.outbox.follow(0, &Moved::of(&task, None, self.now));
         self.model.lanes.insert(Arc::clone(&task.facts.lane));
         self.model.queues.entry(task.facts.lane.queue.clone()).or_insert(QueueState::Active);
         if let Some((name, _)) = unique_key(&task) {
@@ -116,6 +118,7 @@ impl Tx<'_> {
             let Some(kept) = self.model.tasks.get_mut(&id) else { return Accepted { id, state, existing: true } };
             kept.task = task;
             self.answers.transitions.push(kept.task.transition(Some(from), self.now));
+            self.outbox.follow(0, &Moved::of(&kept.task, Some(from), self.now));
         }
         Accepted { id, state, existing: true }
     }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use tasklane_core::event::Transition;
 use tasklane_core::gate::{self, Bounds, Definition, Gate, GateDetail, GateName, Limit, Rate, SetBy, SetGate, Starts};
 use tasklane_core::limit;
-use tasklane_core::queue::{self, QueueState};
+use tasklane_core::queue::QueueState;
 use tasklane_core::sabotage::{self, Sabotage};
 use tasklane_core::state::{Reason, State};
 use tasklane_core::task::{Facts, Lane, Scope, Task, TaskId};
@@ -224,8 +224,8 @@ impl Tx<'_> {
     }
 
     /// What an accepted task says of the gates it names.
-    pub(super) fn name_gates(&mut self, lane: &Lane, scope: &Scope, limits: &[Limit]) {
-        for Limit { key, bounds } in limits.iter().filter(|_| !queue::is_of_system(&lane.queue)) {
+    pub(super) fn name_gates(&mut self, scope: &Scope, limits: &[Limit]) {
+        for Limit { key, bounds } in limits {
             let name = GateName::Key { tenant: scope.tenant.clone(), key: key.clone() };
             if *bounds == Bounds::default() {
                 self.model.gates.entry(name).or_insert(Definition::of_task(*bounds));

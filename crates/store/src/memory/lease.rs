@@ -13,6 +13,7 @@ use tasklane_core::sabotage::{self, Sabotage};
 use tasklane_core::state::State;
 use tasklane_core::task::{Facts, Lane, TaskId};
 use tasklane_core::time::Timestamp;
+use tasklane_core::webhook::outbox::Moved;
 
 use super::gate::Slots;
 use super::{Kept, Model, Tx};
@@ -99,6 +100,7 @@ impl Tx<'_> {
         task.start(Some(&request.worker), request.lease(index, now), now);
         let waited = task.waited(now);
         self.answers.transitions.push(task.transition(Some(State::Queued), now));
+        self.outbox.follow(0, &Moved::of(task, Some(State::Queued), now));
         let checkpoints = kept.checkpoints.values().cloned().collect();
         Some(Leased { facts: task.facts.clone(), payload: task.payload.clone(), waited, checkpoints })
     }

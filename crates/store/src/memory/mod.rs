@@ -27,6 +27,7 @@ use tasklane_core::settle::Mark;
 use tasklane_core::state::State;
 use tasklane_core::task::{Attempt, Facts, Lane, Task, TaskId, Unique};
 use tasklane_core::time::Timestamp;
+use tasklane_core::webhook::outbox::{Moved, Outbox};
 use uuid::Uuid;
 
 use self::gate::Paused;
@@ -130,6 +131,7 @@ struct Tx<'a> {
     model: &'a mut Model,
     now: Timestamp,
     answers: Answers,
+    outbox: Outbox,
 }
 
 impl MemoryStore {
@@ -204,7 +206,8 @@ impl Store for MemoryStore {
         } else {
             let now = self.clock.now();
             model.now = now;
-            Ok(Tx { model: &mut model, now, answers: Answers::default() }.run(batch))
+            let outbox = Outbox::of([&batch]);
+            Ok(Tx { model: &mut model, now, answers: Answers::default(), outbox }.run(batch))
         };
         Box::pin(std::future::ready(answer))
     }
@@ -357,6 +360,9 @@ impl Tx<'_> {
         if let Some(sweep) = batch.sweep {
             self.sweep(&sweep);
         }
+        for (_, delivery) in self.outbox.take() {
+            self.insert(delivery);
+        }
         if batch.promote > 0 {
             self.model.told_at = self.now;
             self.model.forget_starts();
@@ -393,6 +399,7 @@ impl Tx<'_> {
             kept.history.push(ended);
         }
         let task = kept.task.clone();
+        self.outbox.follow(0, &Moved::of(&task, applied.transition.from, self.now));
         self.answers.transitions.push(applied.transition);
         if task.facts.state.is_final() {
             self.model.let_go(&task, self.now);

@@ -6,11 +6,13 @@ use std::convert::Infallible;
 use std::sync::Arc;
 
 use tasklane_core::accept::{self, Accepted, Admission, Holder, NewTask, Refused, Submission};
+use tasklane_core::gate::Limit;
 use tasklane_core::limit;
 use tasklane_core::ports::store::Batch;
 use tasklane_core::queue::QueueState;
 use tasklane_core::state::State;
 use tasklane_core::task::{Lane, Scope, Task, TaskId};
+use tasklane_core::webhook::outbox::Moved;
 use tokio_postgres::types::Type;
 use uuid::Uuid;
 
@@ -183,6 +185,28 @@ impl Tx<'_> {
         Ok(accepted)
     }
 
+    /// Accepts the deliveries that follow from the commit, whatever limits there are; those whose gates would be too many pass
+    /// none.
+    pub(super) async fn deliver_all(&mut self) -> Result<()> {
+        let deliveries = self.outbox.take();
+        if deliveries.is_empty() {
+            return Ok(());
+        }
+        let mut accepting = Accepting::default();
+        for (caller, mut delivery) in deliveries {
+            self.caller = caller;
+            let new_strands = accepting.pending.limited.len();
+            let strands = &self.names.strands;
+            if strands.len() + new_strands >= limit::STRANDS
+                && !strands.is_numbered(self.names.lane_no(&delivery.lane), &delivery)
+            {
+                delivery.limits = Limit::none();
+            }
+            self.admit_new(&delivery, &mut accepting);
+        }
+        self.insert(accepting.pending).await
+    }
+
     /// Who holds the keys of these, and the ids among them.
     async fn hold_keys(&mut self, submissions: impl Iterator<Item = &Submission>) -> Result<(Held, Vec<Uuid>)> {
         let is_doubtful = |task: &&NewTask| task.has_keys() || self.ids == Ids::LookedFor;
@@ -290,6 +314,7 @@ impl Tx<'_> {
         write::payload(self.session, &kept.task).await?;
         self.moved(&kept, Some(from));
         let transition = kept.task.transition(Some(from), self.now);
+        self.outbox.follow(self.caller, &Moved::of(&kept.task, Some(from), self.now));
         self.answer().transitions.push(transition);
         let state = kept.task.facts.state;
         self.write(&[&kept], Ended::default(), Vec::new()).await?;
@@ -338,6 +363,7 @@ impl Tx<'_> {
             }
             let transition = task.transition(None, self.now);
             self.answers[*caller].transitions.push(transition);
+            self.outbox.follow(*caller, &Moved::of(task, None, self.now));
         }
         let now = self.now.as_micros();
         let mut values: Vec<Value<'_>> = vec![

@@ -57,7 +57,7 @@ const UNKNOWN: &[&str] = &[
       JOIN tasklane.lanes l ON l.no = s.lane JOIN tasklane.queues q ON q.no = l.queue
       WHERE ARRAY(SELECT k.key FROM unnest(s.gates) WITH ORDINALITY AS g(gate, n) JOIN tasklane.gates k ON k.no = g.gate
           WHERE k.kind = 3 AND k.tenant = s.tenant COLLATE \"C\" ORDER BY g.n)
-        <> CASE WHEN q.name LIKE '~%' THEN '{}' ELSE ARRAY(SELECT json_array_elements_text(s.keys::json)) END",
+        <> ARRAY(SELECT json_array_elements_text(s.keys::json))",
 ];
 
 /// What was found, and what it comes to.

@@ -7,7 +7,6 @@ use std::sync::Arc;
 use tasklane_core::accept::NewTask;
 use tasklane_core::gate::{Definition, GateName, Limit, SetGate};
 use tasklane_core::ports::store::Batch;
-use tasklane_core::queue::is_of_system;
 use tasklane_core::task::{Lane, Scope};
 use tasklane_core::time::Timestamp;
 use tokio_postgres::types::Type;
@@ -124,7 +123,7 @@ impl Limited {
     /// The gates it names, with what it says of each.
     fn names(&self) -> impl Iterator<Item = (GateName, &Limit)> {
         let name = |limit: &Limit| GateName::Key { tenant: self.scope.tenant.clone(), key: limit.key.clone() };
-        self.limits.iter().filter(|_| !is_of_system(&self.lane.queue)).map(move |limit| (name(limit), limit))
+        self.limits.iter().map(move |limit| (name(limit), limit))
     }
 }
 

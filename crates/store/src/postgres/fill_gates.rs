@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 
 use tasklane_core::gate::{GateName, Starts};
-use tasklane_core::queue::is_of_system;
 use tasklane_core::task::Facts;
 use tasklane_core::time::Timestamp;
 
@@ -72,5 +71,5 @@ impl Fill {
 
 /// The gates of a task's keys.
 fn keys_of(facts: &Facts) -> impl Iterator<Item = GateName> + '_ {
-    facts.passes().filter(|name| matches!(name, GateName::Key { .. }) && !is_of_system(&facts.lane.queue))
+    facts.passes().filter(|name| matches!(name, GateName::Key { .. }))
 }

@@ -14,6 +14,7 @@ use tasklane_core::queue::QueueState;
 use tasklane_core::state::State;
 use tasklane_core::task::{Lane, TaskId};
 use tasklane_core::time::Timestamp;
+use tasklane_core::webhook::outbox::Moved;
 use tokio_postgres::types::Type;
 use uuid::Uuid;
 
@@ -369,6 +370,7 @@ impl Tx<'_> {
         self.moved(&kept, Some(State::Queued));
         let task = &mut kept.task;
         let transition = task.transition(Some(State::Queued), self.now);
+        self.outbox.follow(self.caller, &Moved::of(task, Some(State::Queued), self.now));
         self.answer().transitions.push(transition);
         let payload = std::mem::replace(&mut task.payload, Bytes::new());
         given.ids.push(task.facts.id.0);

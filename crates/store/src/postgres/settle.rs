@@ -10,6 +10,7 @@ use tasklane_core::queue::Counted;
 use tasklane_core::settle::{Mark, Settled, Settlement};
 use tasklane_core::state::{Reason, State};
 use tasklane_core::task::TaskId;
+use tasklane_core::webhook::outbox::Moved;
 use tokio_postgres::types::Type;
 use uuid::Uuid;
 
@@ -126,6 +127,9 @@ impl Tx<'_> {
             at: self.now,
         };
         self.answers[caller].transitions.push(transition);
+        let (from, to, reason) = (Some(State::Running), State::Succeeded, Reason::Succeeded);
+        let (result, failure, at) = (settlement.decision.result.as_deref(), None, self.now);
+        self.outbox.follow(caller, &Moved { facts, from, to, reason, result, failure, at });
         Ok(())
     }
 

@@ -12,6 +12,7 @@ use tasklane_core::queue::{Counted, QueueState};
 use tasklane_core::state::State;
 use tasklane_core::task::{Attempt, TaskId};
 use tasklane_core::time::Timestamp;
+use tasklane_core::webhook::outbox::{Moved, Outbox as Tidings};
 use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 use uuid::Uuid;
@@ -110,6 +111,8 @@ pub(crate) struct Tx<'a> {
     pub gates: Passing,
     /// Turns that it deals out.
     pub dealing: Dealing,
+    /// Who is told of what it does.
+    pub outbox: Tidings,
     /// The earliest moment at which something that this commit touched happens by itself.
     pub due: Option<Timestamp>,
     body: Body,
@@ -174,6 +177,7 @@ impl<'a> Tx<'a> {
             looks: Vec::new(),
             gates: Passing::default(),
             dealing: Dealing::default(),
+            outbox: Tidings::default(),
             due: None,
             body: Body::default(),
             shifts: Shifts::default(),
@@ -185,6 +189,7 @@ impl<'a> Tx<'a> {
 
     /// Every verb in the order of the road, each over all callers.
     pub(crate) async fn run(&mut self, batches: &[Batch]) -> Result<()> {
+        self.outbox = Tidings::of(batches);
         self.renew_all(batches).await?;
         self.note_all(batches).await?;
         self.settle_all(batches).await?;
@@ -197,6 +202,7 @@ impl<'a> Tx<'a> {
         self.lease_all(batches).await?;
         self.rescue_all(batches).await?;
         self.sweep_all(batches).await?;
+        self.deliver_all().await?;
         self.count_opened();
         Ok(())
     }
@@ -306,6 +312,7 @@ impl<'a> Tx<'a> {
             // between is to be looked at again.
             self.news.queued(kept.strand, place);
         }
+        self.outbox.follow(self.caller, &Moved::of(&kept.task, Some(from), self.now));
         self.answer().transitions.push(transition);
         if kept.task.facts.state.is_final() && kept.unreadable.is_some() && kept.has & HAS_KEYS != 0 {
             ended.nameless.push(kept.task.facts.id.0);

@@ -81,7 +81,7 @@ impl Tx<'_, '_> {
             return Ok((new, StrandNo::plain(lane)));
         }
         let (keys, strands) = (Limit::keys(&new.limits), &mut self.live.names.strands);
-        let strand = strands.strand_no(self.sql.db, (lane, &new.lane), (scope, &new.scope), &keys)?;
+        let strand = strands.strand_no(self.sql.db, lane, (scope, &new.scope), &keys)?;
         let gates = strands.gates_of_keys(strand).to_vec();
         for (no, limit) in gates.into_iter().zip(&*new.limits) {
             let own = self.live.gauges.get(no).and_then(|it| it.own);

@@ -8,7 +8,6 @@ use std::sync::Arc;
 
 use rusqlite::Connection;
 use tasklane_core::gate::{GateName, gates_of, no_keys};
-use tasklane_core::queue::is_of_system;
 use tasklane_core::task::{Lane, Scope};
 
 use super::error::{Fault, Result};
@@ -109,9 +108,9 @@ impl Strands {
             let (no, keys): (i64, String) = (row.get(0)?, row.get(3)?);
             let (lane, scope) = (LaneNo(row.get(1)?), ScopeNo(row.get(2)?));
             self.next = usize::try_from(no).map_err(|_| Fault::damaged("a strand's number"))?;
-            let there = lanes.get(lane.0 as usize).zip(scopes.get(scope.0 as usize));
-            let (entry, named) = there.ok_or_else(|| Fault::damaged("a strand of an unknown lane or scope"))?;
-            self.push((lane, &entry.lane), (scope, named), &gate::keys(&keys)?);
+            let there = lanes.get(lane.0 as usize).and(scopes.get(scope.0 as usize));
+            let named = there.ok_or_else(|| Fault::damaged("a strand of an unknown lane or scope"))?;
+            self.push(lane, (scope, named), &gate::keys(&keys)?);
         }
         Ok(())
     }
@@ -126,17 +125,11 @@ impl Strands {
         self.of_lanes.push(gates);
     }
 
-    fn push(
-        &mut self,
-        (lane_no, lane): (LaneNo, &Lane),
-        (scope_no, scope): (ScopeNo, &Scope),
-        keys: &Arc<[Box<str>]>,
-    ) -> StrandNo {
+    fn push(&mut self, lane_no: LaneNo, (scope_no, scope): (ScopeNo, &Scope), keys: &Arc<[Box<str>]>) -> StrandNo {
         let no = StrandNo::keyed(self.next);
         self.next += 1;
-        let named = keys.iter().filter(|_| !is_of_system(&lane.queue));
         let name = |key: &str| GateName::Key { tenant: scope.tenant.clone(), key: key.into() };
-        let gates: Box<[GateNo]> = named.map(|key| self.gate_no(&name(key))).collect();
+        let gates: Box<[GateNo]> = keys.iter().map(|key| self.gate_no(&name(key))).collect();
         for gate in &gates {
             let numbered = &mut self.gates[gate.0 as usize];
             numbered.strands += 1;
@@ -197,7 +190,7 @@ impl Strands {
     pub(crate) fn strand_no(
         &mut self,
         db: &Connection,
-        (lane_no, lane): (LaneNo, &Lane),
+        lane_no: LaneNo,
         (scope_no, scope): (ScopeNo, &Scope),
         keys: &Arc<[Box<str>]>,
     ) -> Result<StrandNo> {
@@ -209,7 +202,7 @@ impl Strands {
         }
         let row = (self.next as i64, lane_no.0, scope_no.0, gate::text(keys)?);
         db.execute("INSERT INTO strands (no, lane, scope, keys) VALUES (?, ?, ?, ?)", row)?;
-        Ok(self.push((lane_no, lane), (scope_no, scope), keys))
+        Ok(self.push(lane_no, (scope_no, scope), keys))
     }
 
     /// The strand of this number, where it has keys.

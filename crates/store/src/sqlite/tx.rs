@@ -11,6 +11,7 @@ use tasklane_core::settle::Mark;
 use tasklane_core::state::State;
 use tasklane_core::task::{Task, TaskId};
 use tasklane_core::time::Timestamp;
+use tasklane_core::webhook::outbox::{Moved, Outbox};
 
 use super::counters;
 use super::error::Result;
@@ -41,6 +42,8 @@ pub(crate) struct Tx<'a, 'c> {
     pub gating: Gated,
     /// Lanes and priorities whose turns have come further.
     pub fronts: Vec<(LaneNo, i32)>,
+    /// Who is told of what it does.
+    outbox: Outbox,
     body: Body,
     due_touched: bool,
     /// Whether the counters are to be written with this commit.
@@ -68,11 +71,12 @@ impl Before {
 }
 
 impl<'a, 'c> Tx<'a, 'c> {
-    pub(crate) fn new(sql: &'a mut Sql<'c>, live: &'a mut Live, now: Timestamp, callers: usize, room: Room) -> Self {
-        let answers = std::iter::repeat_with(Answers::default).take(callers).collect();
+    pub(crate) fn new(sql: &'a mut Sql<'c>, live: &'a mut Live, now: Timestamp, batches: &[Batch], room: Room) -> Self {
+        let answers = std::iter::repeat_with(Answers::default).take(batches.len()).collect();
+        let outbox = Outbox::of(batches);
         let (body, changes, gating) = (Body::default(), Changes::default(), Gated::default());
         let (fronts, due_touched, count_now) = (Vec::new(), false, false);
-        Self { sql, live, now, answers, caller: 0, changes, room, gating, fronts, body, due_touched, count_now }
+        Self { sql, live, now, answers, caller: 0, changes, room, gating, fronts, outbox, body, due_touched, count_now }
     }
 
     /// Every verb in the order of the road, each over all callers.
@@ -89,6 +93,7 @@ impl<'a, 'c> Tx<'a, 'c> {
         self.live.takeable.finish(self.sql)?;
         self.each(batches, Self::rescue)?;
         self.each(batches, Self::sweep)?;
+        self.deliver()?;
         self.live.takeable.finish(self.sql)
     }
 
@@ -317,7 +322,17 @@ impl<'a, 'c> Tx<'a, 'c> {
         let ended = self.body.add(way, kept.task.facts.id);
         ended.into_iter().for_each(|ended| self.count(ended));
         let transition = kept.task.transition(from, self.now);
+        self.outbox.follow(self.caller, &Moved::of(&kept.task, from, self.now));
         self.answer().transitions.push(transition);
+    }
+
+    /// Accepts the deliveries that follow from the commit.
+    fn deliver(&mut self) -> Result<()> {
+        for (caller, delivery) in self.outbox.take() {
+            self.caller = caller;
+            self.insert_delivery(delivery)?;
+        }
+        Ok(())
     }
 
     /// Counts everything that has happened so far.

@@ -217,7 +217,7 @@ impl Writer<'_> {
     fn try_to(&mut self, batches: &mut [Batch], room: Room) -> Result<Vec<Answers>> {
         self.sql.begin()?;
         let now = self.clock.now();
-        let mut tx = Tx::new(&mut self.sql, &mut self.live, now, batches.len(), room);
+        let mut tx = Tx::new(&mut self.sql, &mut self.live, now, batches, room);
         tx.run(batches)?;
         tx.finish()?;
         let (answers, changes) = (tx.answers, tx.changes);

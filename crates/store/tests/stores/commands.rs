@@ -46,7 +46,11 @@ pub struct Set {
 #[derive(Debug, Clone)]
 pub enum Command {
     Accept(Vec<New>),
-    Lease { limit: u8, lanes: u8, length: u8 },
+    Lease {
+        limit: u8,
+        lanes: u8,
+        length: u8,
+    },
     Report(u8, Report, Option<New>),
     Renew(u8),
     Progress(u8, Option<u8>),
@@ -57,9 +61,29 @@ pub enum Command {
     Control(u8, u8),
     Gate(u8, u8),
     Record(Set),
+    /// Who is told of the commit.
+    Subscribe(u8),
     Promote(u8),
     Rescue(u8),
     Sweep(u8, u8),
+}
+
+impl New {
+    pub fn calls_back(&self) -> bool {
+        self.size % 8 == 3
+    }
+}
+
+impl Command {
+    /// Whether deliveries may follow.
+    pub fn delivers(&self) -> bool {
+        match self {
+            Self::Accept(tasks) => tasks.iter().any(New::calls_back),
+            Self::Report(.., then) | Self::Record(Set { then, .. }) => then.as_ref().is_some_and(New::calls_back),
+            Self::Subscribe(_) => true,
+            _ => false,
+        }
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -125,7 +149,7 @@ pub fn report() -> impl Strategy<Value = Report> {
 
 pub fn command() -> impl Strategy<Value = Command> {
     let gate = (0..7_u8, 0..16_u8).prop_map(|(which, how)| Command::Gate(which, how));
-    prop_oneof![40 => plain_command(), 2 => gate, 3 => set().prop_map(Command::Record)]
+    prop_oneof![40 => plain_command(), 2 => gate, 3 => set().prop_map(Command::Record), 4 => (0..3_u8).prop_map(Command::Subscribe)]
 }
 
 fn set() -> impl Strategy<Value = Set> {

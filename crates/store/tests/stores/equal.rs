@@ -13,9 +13,11 @@ use tasklane_core::lease::mix;
 use tasklane_core::log::Level;
 use tasklane_core::ports::records::Records;
 use tasklane_core::ports::store::{Answers, Batch, EventPage, Hidden, LogQuery, Store, TaskFilter};
+use tasklane_core::queue::Queue;
 use tasklane_core::record::{Kind, Order, RecordQuery, RecordSet};
 use tasklane_core::state::{Reason, State, permits};
 use tasklane_core::task::TaskId;
+use tasklane_core::webhook;
 use tasklane_store::postgres::{self};
 use tasklane_store::promote::{self, Replace};
 use tasklane_store::sqlite::{self, DATABASE, Options, SqliteStore};
@@ -46,9 +48,11 @@ impl Pair {
         self.telling = self.stay(commands).await;
         let mut twice = [Batch::default(), Batch::default()];
         let (drawn, known) = (self.drawn, self.known.clone());
+        self.commits += 1;
+        self.delivers |= commands.iter().any(Command::delivers);
         for batch in &mut twice {
             (self.drawn, self.known) = (drawn, known.clone());
-            batch.seed = mix(9, drawn);
+            batch.seed = mix(9, self.commits);
             // Ids are drawn in the order of acceptance: what follows a settlement comes before what follows a record, and
             // that before the submits.
             let station = |command: &Command| match command {
@@ -236,6 +240,12 @@ impl Pair {
             let ours = model.counts(origin.into(), tenant.clone()).await.unwrap();
             assert_eq!(ours, store.counts(origin.into(), tenant).await.unwrap());
         }
+        let told = || TaskFilter { queue: Some(webhook::QUEUE.into()), ..TaskFilter::default() };
+        assert_eq!(model.list(told(), None, 999).await.unwrap(), store.list(told(), None, 999).await.unwrap());
+        // Of those of one moment a shared store may put another first.
+        let counts = |queues: Vec<Queue>| queues.first().map(|it| it.counts);
+        let [ours, theirs] = [model, store].map(|it| it.queues(Some(webhook::QUEUE.into())));
+        assert_eq!(counts(ours.await.unwrap()), counts(theirs.await.unwrap()));
         for name in [None, Some("~s".into()), Some("new".into())] {
             assert_eq!(model.queues(name.clone()).await.unwrap(), store.queues(name).await.unwrap());
         }

@@ -1,6 +1,7 @@
 //! The model and a database side by side: what a caller would remember of both, and batches for both.
 
 use crate::commands::{Command, New, Report, Set};
+use crate::conformance::webhook::endpoint;
 use crate::conformance::world::{beginning, id};
 use bytes::Bytes;
 use std::collections::{BTreeMap, BTreeSet};
@@ -24,6 +25,8 @@ use tasklane_core::schedule::Came;
 use tasklane_core::settle::{self, Settlement};
 use tasklane_core::state::State;
 use tasklane_core::task::{Lane, Progress, Scope, Spec, TaskId, Unique};
+use tasklane_core::webhook::event::Events;
+use tasklane_core::webhook::outbox::{Callback, Subscriptions};
 use tasklane_store::memory::MemoryStore;
 use tasklane_store::postgres::{self, PostgresStore};
 use tasklane_store::sqlite::{Options, SqliteStore};
@@ -84,6 +87,9 @@ pub struct Pair {
     pub model: Arc<MemoryStore>,
     pub store: Arc<dyn Store>,
     pub drawn: u64,
+    pub commits: u64,
+    /// Somebody was told of something.
+    pub delivers: bool,
     pub known: Vec<TaskId>,
     pub leased: Vec<Leased>,
     /// The versions that records have.
@@ -115,6 +121,8 @@ impl Pair {
             model,
             store,
             drawn: 0,
+            commits: 0,
+            delivers: false,
             known,
             leased,
             records: BTreeMap::new(),
@@ -178,6 +186,10 @@ impl Pair {
             if let Some(taken) = taken.filter(is_telling) {
                 task.id = *taken;
             }
+        }
+        if new.calls_back() {
+            let url = "https://example.org/".into();
+            spec.callback = Some(Arc::new(Callback { url, events: Events::default(), secret: None }));
         }
         task.spec = Spec::share(spec);
         self.known.push(task.id);
@@ -303,8 +315,12 @@ impl Pair {
             }
             Command::Gate(which, how) => batch.gate.push(set_gate(*which, *how)),
             Command::Record(set) => batch.record.push(self.set_record(set)),
+            Command::Subscribe(which) => batch.subscriptions = subscriptions(*which),
             Command::Promote(most) => batch.promote = (*most).into(),
             Command::Rescue(most) => batch.rescue = (*most).into(),
+            // A shared store sweeps by ids. Here only those of deliveries tell their moment, so they come last, whenever
+            // they were made.
+            Command::Sweep(..) if self.in_order && self.delivers => {}
             Command::Sweep(limit, how) => {
                 let short = Duration::from_secs(20);
                 let retention = match how {
@@ -316,6 +332,14 @@ impl Pair {
                 batch.sweep = Some(Sweep { retention, limit: (*limit).into(), disk });
             }
         }
+    }
+}
+
+fn subscriptions(which: u8) -> Option<Arc<Subscriptions>> {
+    match which {
+        0 => Subscriptions::of([endpoint(1, None)]),
+        1 => Subscriptions::of([endpoint(1, None), endpoint(2, Some("1"))]),
+        _ => Subscriptions::of([endpoint(3, Some("2"))]),
     }
 }
 

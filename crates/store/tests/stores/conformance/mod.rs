@@ -18,6 +18,7 @@ pub mod renew;
 pub mod rescue;
 pub mod settle;
 pub mod sweep;
+pub mod webhook;
 pub mod world;
 
 /// Every rule, as a test of the store that `$make` makes.
@@ -64,7 +65,7 @@ macro_rules! conformance {
                 what_is_not_accepted_defines_nothing, a_paused_lane_holds_nothing, a_lane_that_nobody_serves_holds_nothing,
                 urgent_first, who_is_blocked_holds_up_nobody, a_rate_opens_by_time, blocked_is_shown_and_counted,
                 standing_names_the_full_gates, gates_page_by_name_and_show_holders, keys_are_of_one_tenant,
-                a_stand_in_holds_for_every_tenant, system_queues_pass_no_gates, a_hundred_strands_in_order,
+                a_stand_in_holds_for_every_tenant, system_queues_pass_only_what_their_tasks_name, a_hundred_strands_in_order,
                 a_strand_that_stands_first_goes_first,
                 followers_define_their_gates;
             fair: a_backlog_is_in_nobodys_way, equals_take_turns, weights_are_shares, priority_goes_before_turns,
@@ -72,6 +73,9 @@ macro_rules! conformance {
                 a_newcomer_joins_at_the_front_and_nobody_pays_for_the_past, whoever_takes_his_back_is_not_charged,
                 lanes_are_merged_by_age_whatever_their_turns, a_lane_is_as_old_as_its_first,
                 those_ahead_are_those_before_it_by_turns, a_lane_becomes_shared_at_what_stands_first;
+            webhook: each_move_of_a_task_is_told_in_its_commit, what_hands_and_time_do_is_told_too,
+                what_follows_a_settlement_or_a_record_is_told, nothing_is_told_of_what_did_not_happen,
+                an_endpoint_of_a_tenant_is_told_of_its_tasks, a_task_calls_back, deliveries_pass_the_gate_of_their_endpoint;
             sweep: final_tasks_go_after_their_time, too_many_final_tasks_go_oldest_first, hidden_tasks_go_too, a_step_is_bounded,
                 nothing_unfinished_goes;
             inspect: lists_page_newest_first, lists_filter, attempts_in_order, events_in_order_and_by_position, crash_loops_are_found_in_the_log,
