@@ -21,13 +21,16 @@ use crate::body::{self, Accepts, Received};
 use crate::edge::App;
 use crate::error::{FORBIDDEN, Refused, not_of_that_tenant, task_not_found};
 use crate::limits;
+use crate::outward::Outward;
 use crate::query::Query;
 
 /// A request that found its route.
 pub(crate) struct Call {
     pub app: Arc<App>,
-    /// What the path captured: an id or a queue's name.
+    /// What the path captured: an id or a queue's name. Where it captured two, the last.
     pub name: String,
+    /// The first of two.
+    pub parent: Option<String>,
     pub caller: Caller,
     /// Where the request came from, if that is known.
     pub from: Option<IpAddr>,
@@ -84,7 +87,7 @@ impl Call {
 
     /// Whose the caller's tasks are.
     pub fn owner(&self) -> Owner {
-        Owner(self.tenant().map(|it| Scope::of(Some(it))))
+        Owner { scope: self.tenant().map(|it| Scope::of(Some(it))), outward: self.app.options.outward.clone() }
     }
 
     /// Ends when the caller may see nothing more; what is streamed to him ends with it.
@@ -156,13 +159,19 @@ impl Call {
     }
 }
 
-/// Whose a caller's tasks are.
-pub(crate) struct Owner(Option<Arc<Scope>>);
+/// Whose a caller's tasks are, and whom they may call back.
+pub(crate) struct Owner {
+    scope: Option<Arc<Scope>>,
+    outward: Outward,
+}
 
 impl Owner {
     /// Makes a new task his tenant's, if he has one.
     pub fn own(&self, task: &mut NewTask) -> Result<(), Refused> {
-        let Some(own) = &self.0 else { return Ok(()) };
+        if let Some(callback) = &task.spec.callback {
+            self.outward.check("/callback/url", &callback.url)?;
+        }
+        let Some(own) = &self.scope else { return Ok(()) };
         if task.scope.tenant.is_empty() {
             task.scope = match task.scope.origin == own.origin {
                 true => Arc::clone(own),

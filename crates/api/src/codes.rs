@@ -42,6 +42,11 @@ const CAUSES: &[(&str, &str, &str)] = &[
         "Call the server from a program, or from a page it serves itself.",
     ),
     (
+        "delivery_not_found",
+        "No delivery to this webhook has this id, or it was kept long enough.",
+        "`tasklane webhook deliveries ID` lists them.",
+    ),
+    (
         "gate_not_found",
         "Nobody said anything of a gate of this name, and no task named it. A gate of a key is one of a tenant.",
         "See `tasklane gate ls` for those there are.",
@@ -76,6 +81,7 @@ const CAUSES: &[(&str, &str, &str)] = &[
         "No task is of this type, and no worker heard of lately serves it.",
         "See `tasklane type ls` for those there are.",
     ),
+    ("webhook_not_found", "No webhook has this id, or it is another tenant's.", "`tasklane webhook ls` lists them."),
     ("method_not_allowed", "The path is right, the method is not.", "Use one of the methods that `Allow` names."),
     (
         "body_timeout",
@@ -128,6 +134,11 @@ const CAUSES: &[(&str, &str, &str)] = &[
         "unique_held",
         "Another unfinished task holds the unique key, and the submit said to be refused then. The detail names the task.",
         "Wait for its end, or submit with the policy `return` or `replace`.",
+    ),
+    (
+        "webhook_disabled",
+        "The webhook was disabled: by hand, because it answered 410, or because nothing reached it for days.",
+        "See to its receiver, then `tasklane webhook enable ID`: what waited is sent.",
     ),
     (
         "payload_too_large",
@@ -197,6 +208,11 @@ const CAUSES: &[(&str, &str, &str)] = &[
         "too_many_streams",
         "More event and log streams are open than the server keeps.",
         "Close those nobody reads, or come again after the time in `Retry-After`.",
+    ),
+    (
+        "too_many_webhooks",
+        "There are as many webhooks as a server tells of events.",
+        "Remove some, or let one be told of more; for what one task alone is to tell, use its `callback`.",
     ),
     (
         "internal",

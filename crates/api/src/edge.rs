@@ -52,9 +52,9 @@ pub(crate) async fn serve(app: Arc<App>, group: Option<Arc<Group>>, request: Req
     let answer = match host::check(hosts, request.uri(), request.headers(), &grant) {
         Ok(()) if preflight.is_some() => preflight.ok_or_else(internal),
         Ok(()) => match find(group.as_deref(), request).await {
-            Ok((route, name, request)) => {
+            Ok((route, found, request)) => {
                 seen.route = route.path;
-                handled(&app, route, name, request, &id).await
+                handled(&app, route, found, request, &id).await
             }
             Err(refused) => Err(refused),
         },
@@ -79,26 +79,30 @@ pub(crate) async fn serve(app: Arc<App>, group: Option<Arc<Group>>, request: Req
     response
 }
 
-async fn find(group: Option<&Group>, mut request: Request) -> Result<(Route, String, Request), Refused> {
+/// What a path captured: its last name, and of two the first.
+type Captured = (String, Option<String>);
+
+async fn find(group: Option<&Group>, mut request: Request) -> Result<(Route, Captured, Request), Refused> {
     let group = group.ok_or_else(not_found)?;
-    let captured = if group.captures() {
+    let (last, parent) = if group.captures() {
         // What is no UTF-8 names nothing.
         let params = request.extract_parts::<RawPathParams>().await.map_err(|_| not_found())?;
-        params.iter().next().map(|(_, value)| value.to_owned())
+        let mut names: Vec<String> = params.iter().map(|(_, value)| value.to_owned()).collect();
+        (names.pop(), names.pop())
     } else {
-        None
+        (None, None)
     };
-    let (route, name) = group.choose(request.method(), captured)?;
-    Ok((route, name, request))
+    let (route, name) = group.choose(request.method(), last)?;
+    Ok((route, (name, parent), request))
 }
 
 /// What the route's handler answers, if the caller may call it, and for as long as he may.
-async fn handled(app: &Arc<App>, route: Route, name: String, request: Request, id: &str) -> Answer {
+async fn handled(app: &Arc<App>, route: Route, found: Captured, request: Request, id: &str) -> Answer {
     let from = request.extensions().get::<Peer>().map(|it| it.0);
     let caller = app.door.admit(&app.engine, &route, request.headers(), from)?;
     let _under_way = app.door.count(&caller, &route, from)?;
     let answer = match auth::may(&caller, &route) {
-        Ok(()) => answered(app, route, name, &caller, from, request, id).await,
+        Ok(()) => answered(app, route, found, &caller, from, request, id).await,
         Err(refused) => Err(refused),
     };
     answer.inspect_err(|it| {
@@ -112,13 +116,13 @@ async fn handled(app: &Arc<App>, route: Route, name: String, request: Request, i
 async fn answered(
     app: &Arc<App>,
     route: Route,
-    name: String,
+    found: Captured,
     caller: &Caller,
     from: Option<IpAddr>,
     request: Request,
     id: &str,
 ) -> Answer {
-    let handling = caught((route.handler)(call(app, name, caller.clone(), from, request)), id);
+    let handling = caught((route.handler)(call(app, found, caller.clone(), from, request)), id);
     let Caller::Holder(_, text) = caller else { return handling.await };
     tokio::select! {
         biased;
@@ -127,9 +131,10 @@ async fn answered(
     }
 }
 
-fn call(app: &Arc<App>, name: String, caller: Caller, from: Option<IpAddr>, request: Request) -> Call {
+fn call(app: &Arc<App>, (name, parent): Captured, caller: Caller, from: Option<IpAddr>, request: Request) -> Call {
     let (parts, body) = request.into_parts();
-    Call { app: Arc::clone(app), name, caller, from, headers: parts.headers, uri: parts.uri, body: Mutex::new(body) }
+    let (app, body) = (Arc::clone(app), Mutex::new(body));
+    Call { app, name, parent, caller, from, headers: parts.headers, uri: parts.uri, body }
 }
 
 /// What `handling` comes to, a panic included: one request's must not take the connection's others with it.

@@ -6,7 +6,7 @@ use http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderName, HeaderValue, StatusCode};
 use tasklane_core::accept;
 use tasklane_core::error::{HandError, Refusal, StoreError};
-use tasklane_engine::{HandCallError, KeyCallError, RerunError, ScheduleError, SubmitError};
+use tasklane_engine::{HandCallError, KeyCallError, RerunError, ScheduleError, SubmitError, WebhookError};
 use tasklane_wire::json::JsonError;
 use tasklane_wire::problem::{FieldError, MEDIA_TYPE, Problem};
 use tasklane_wire::read::{Findings, Mistake};
@@ -37,6 +37,7 @@ codes! {
     UNAUTHORIZED = 401 "unauthorized" "No key that opens anything";
     FORBIDDEN = 403 "forbidden" "The key does not allow it";
     ORIGIN_NOT_ALLOWED = 403 "origin_not_allowed" "Not from that page";
+    DELIVERY_NOT_FOUND = 404 "delivery_not_found" "No such delivery";
     GATE_NOT_FOUND = 404 "gate_not_found" "No such gate";
     KEY_NOT_FOUND = 404 "key_not_found" "No such key";
     NOT_FOUND = 404 "not_found" "No such route";
@@ -44,6 +45,7 @@ codes! {
     SCHEDULE_NOT_FOUND = 404 "schedule_not_found" "No such schedule";
     TASK_NOT_FOUND = 404 "task_not_found" "No such task";
     TYPE_NOT_FOUND = 404 "type_not_found" "No such type";
+    WEBHOOK_NOT_FOUND = 404 "webhook_not_found" "No such webhook";
     METHOD_NOT_ALLOWED = 405 "method_not_allowed" "Not by that method";
     BODY_TIMEOUT = 408 "body_timeout" "The body came too slowly";
     ID_TAKEN = 409 "id_taken" "The id is taken";
@@ -56,6 +58,7 @@ codes! {
     SET_BY_CONFIG = 409 "set_by_config" "The configuration says what it is";
     TASK_NOT_FINISHED = 409 "task_not_finished" "The task is not finished";
     UNIQUE_HELD = 409 "unique_held" "The unique key is held";
+    WEBHOOK_DISABLED = 409 "webhook_disabled" "The webhook is disabled";
     PAYLOAD_TOO_LARGE = 413 "payload_too_large" "Too large";
     TOO_MANY_TASKS = 413 "too_many_tasks" "Too many tasks at once";
     UNSUPPORTED_MEDIA_TYPE = 415 "unsupported_media_type" "Not a type that is read here";
@@ -71,6 +74,7 @@ codes! {
     TOO_MANY_GATES = 429 "too_many_gates" "Too many keys of limits";
     TOO_MANY_LANES = 429 "too_many_lanes" "Too many queues and types";
     TOO_MANY_STREAMS = 429 "too_many_streams" "Too many open streams";
+    TOO_MANY_WEBHOOKS = 429 "too_many_webhooks" "Too many webhooks";
     INTERNAL = 500 "internal" "The server failed";
     STORE_DAMAGED = 500 "store_damaged" "The store is damaged";
     NOT_READY = 503 "not_ready" "Not ready";
@@ -318,6 +322,26 @@ impl From<KeyCallError> for Refused {
     }
 }
 
+impl From<WebhookError> for Refused {
+    fn from(error: WebhookError) -> Self {
+        let text = error.to_string();
+        match error {
+            WebhookError::NotFound => webhook_not_found(),
+            WebhookError::NoDelivery => delivery_not_found(),
+            WebhookError::TooMany(most) => Self::new(
+                TOO_MANY_WEBHOOKS,
+                format!("{text}; remove some, or let one be told of more"),
+            )
+            .quota("webhooks", most, AFTER_SWEEP),
+            WebhookError::Disabled => Self::new(WEBHOOK_DISABLED, text),
+            WebhookError::Busy => Self::new(TOO_BUSY, text).retry_after(SOON),
+            WebhookError::Submit(error) => error.into(),
+            WebhookError::Hand(error) => error.into(),
+            WebhookError::Store(error) => error.into(),
+        }
+    }
+}
+
 impl From<RerunError> for Refused {
     fn from(error: RerunError) -> Self {
         match error {
@@ -336,6 +360,19 @@ pub(crate) fn task_not_found() -> Refused {
 /// There is no such schedule.
 pub(crate) fn schedule_not_found() -> Refused {
     Refused::new(SCHEDULE_NOT_FOUND, "there is no schedule with this id; GET /v1/schedules tells of all")
+}
+
+/// There is no such webhook.
+pub(crate) fn webhook_not_found() -> Refused {
+    Refused::new(WEBHOOK_NOT_FOUND, "there is no webhook with this id; GET /v1/webhooks tells of all")
+}
+
+/// There is no such delivery.
+pub(crate) fn delivery_not_found() -> Refused {
+    Refused::new(
+        DELIVERY_NOT_FOUND,
+        "there is no delivery with this id to this webhook; it may have been kept long enough",
+    )
 }
 
 /// The key is of another tenant than was asked for.

@@ -14,11 +14,14 @@ use crate::edge::{self, App};
 use crate::host::Hosts;
 use crate::metrics::{Metrics, TurnedAway};
 use crate::openapi;
+use crate::outward::Outward;
 use crate::rates::CallLimits;
 use crate::request_id::RequestIds;
 use crate::route::{Access, Handler, Route, Verb, groups};
 use crate::service;
-use crate::v1::{audit, events, gates, keys, leases, queues, reports, schedules, stats, tasks, types, workers};
+use crate::v1::{
+    audit, events, gates, keys, leases, queues, reports, schedules, stats, tasks, types, webhooks, workers,
+};
 
 use Access::{Admin, AdminAll, Everyone, Metrics as MetricsAccess, Read, ReadAll, Submit, Work};
 use Verb::{Delete, Get, Patch, Post, Put};
@@ -78,6 +81,21 @@ const ROUTES: &[Route] = &[
     route(Post, "/v1/schedules/{schedule}:run", Submit, |it| Box::pin(schedules::run(it))),
     route(Post, "/v1/schedules/{schedule}:pause", Submit, |it| Box::pin(schedules::pause(it))),
     route(Post, "/v1/schedules/{schedule}:resume", Submit, |it| Box::pin(schedules::resume(it))),
+    route(Post, "/v1/webhooks", Admin, |it| Box::pin(webhooks::make(it))),
+    route(Get, "/v1/webhooks", Read, |it| Box::pin(webhooks::list(it))),
+    route(Get, "/v1/webhooks/{webhook}", Read, |it| Box::pin(webhooks::get(it))),
+    route(Patch, "/v1/webhooks/{webhook}", Admin, |it| Box::pin(webhooks::change(it))),
+    route(Delete, "/v1/webhooks/{webhook}", Admin, |it| Box::pin(webhooks::delete(it))),
+    route(Post, "/v1/webhooks/{webhook}:enable", Admin, |it| Box::pin(webhooks::enable(it))),
+    route(Post, "/v1/webhooks/{webhook}:disable", Admin, |it| Box::pin(webhooks::disable(it))),
+    route(Post, "/v1/webhooks/{webhook}:rotate-secret", Admin, |it| Box::pin(webhooks::rotate(it))),
+    route(Post, "/v1/webhooks/{webhook}:test", Admin, |it| Box::pin(webhooks::test(it))),
+    route(Post, "/v1/webhooks/{webhook}:redeliver", Admin, |it| Box::pin(webhooks::redeliver_failed(it))),
+    route(Get, "/v1/webhooks/{webhook}/deliveries", Read, |it| Box::pin(webhooks::deliveries(it))),
+    route(Get, "/v1/webhooks/{webhook}/deliveries/{delivery}", Read, |it| Box::pin(webhooks::delivery(it))),
+    route(Post, "/v1/webhooks/{webhook}/deliveries/{delivery}:redeliver", Admin, |it| {
+        Box::pin(webhooks::redeliver(it))
+    }),
     route(Post, "/v1/keys", Admin, |it| Box::pin(keys::make(it))),
     route(Get, "/v1/keys", Admin, |it| Box::pin(keys::list(it))),
     route(Get, "/v1/keys/{key}", Admin, |it| Box::pin(keys::get(it))),
@@ -106,6 +124,8 @@ pub struct Options {
     pub keys: SetKeys,
     /// How much each caller may call.
     pub limits: CallLimits,
+    /// Which URLs callers may have the server call.
+    pub outward: Outward,
     /// Counted by whoever listens, shown in `/metrics`.
     pub turned_away: TurnedAway,
 }
@@ -119,6 +139,7 @@ impl Default for Options {
             alone: None,
             keys: SetKeys::default(),
             limits: CallLimits::default(),
+            outward: Outward::default(),
             turned_away: TurnedAway::default(),
         }
     }

@@ -8,6 +8,7 @@ use crate::key::{Grant, KeyId};
 use crate::queue::QueueState;
 use crate::schedule::Schedule;
 use crate::time::Timestamp;
+use crate::webhook::endpoint::{Endpoint, Order, WhyDisabled};
 
 /// Who does something, and from where.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,6 +30,8 @@ impl Actor {
     pub const SETTING: &'static str = "setting";
     /// The configuration, at the start of a server.
     pub const CONFIG: &'static str = "config";
+    /// A server, of itself.
+    pub const SYSTEM: &'static str = "system";
 
     /// One of those words, from nowhere.
     pub fn named(word: &str) -> Self {
@@ -60,6 +63,21 @@ pub enum Deed {
     /// A schedule was removed.
     #[serde(rename = "schedule.removed")]
     ScheduleRemoved,
+    /// An endpoint was set up.
+    #[serde(rename = "webhook.made")]
+    EndpointMade,
+    /// An endpoint was changed, or enabled.
+    #[serde(rename = "webhook.changed")]
+    EndpointChanged,
+    /// An endpoint got a new secret.
+    #[serde(rename = "webhook.rotated")]
+    EndpointRotated,
+    /// An endpoint was disabled.
+    #[serde(rename = "webhook.disabled")]
+    EndpointDisabled,
+    /// An endpoint was removed.
+    #[serde(rename = "webhook.removed")]
+    EndpointRemoved,
     /// A queue was paused, resumed or drained.
     #[serde(rename = "queue.controlled")]
     QueueControlled,
@@ -85,6 +103,15 @@ pub enum Thing {
     Key(Grant),
     /// A schedule.
     Schedule(Box<Schedule>),
+    /// An endpoint; its headers are told by their names, as they may hold secrets.
+    Endpoint {
+        /// What is asked of it.
+        #[serde(flatten)]
+        order: Box<Order>,
+        /// Why it is disabled.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        disabled: Option<WhyDisabled>,
+    },
     /// Whether a queue gives and takes.
     Queue(QueueState),
     /// What a gate lets through.
@@ -93,6 +120,14 @@ pub enum Thing {
     Tasks(Box<Bulk>),
     /// Why a call was refused: the problem's code.
     Refusal(Box<str>),
+}
+
+impl Thing {
+    /// What is noted of an endpoint.
+    pub fn endpoint(endpoint: &Endpoint) -> Self {
+        let order = Box::new(endpoint.order.clone().without_secrets());
+        Self::Endpoint { order, disabled: endpoint.disabled.map(|it| it.1) }
+    }
 }
 
 /// A line of the audit log.

@@ -25,7 +25,7 @@ use crate::calls::{
 use crate::inside::{Inside, lock};
 use crate::options::Options;
 use crate::stream::{self, EventStream, Following, TaskStream};
-use crate::{accept, crashing, due, hand, hints, housekeeping, keys, lease, metrics, overview, settle, tick, why};
+use crate::{accept, crashing, due, hand, hints, housekeeping, lease, metrics, mirror, overview, settle, tick, why};
 
 /// How long the store may take to say that it is there.
 const READY_WITHIN: Duration = Duration::from_secs(5);
@@ -45,7 +45,7 @@ impl Engine {
         let mut chores = housekeeping::start(&inside);
         chores.push(tokio::spawn(crashing::run(Arc::clone(&inside))));
         chores.push(tokio::spawn(tick::run(Arc::clone(&inside))));
-        chores.push(tokio::spawn(keys::run(Arc::clone(&inside))));
+        chores.push(tokio::spawn(mirror::run(Arc::clone(&inside))));
         if inside.is_shared {
             chores.push(tokio::spawn(hints::run(Arc::clone(&inside))));
             chores.push(tokio::spawn(stream::read_log(Arc::clone(&inside))));

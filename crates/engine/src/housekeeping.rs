@@ -8,7 +8,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
 
 use crate::inside::Inside;
-use crate::{audit, cancels, hints, progress, seats, sweep};
+use crate::{audit, cancels, hints, keys, progress, seats, sweep};
 
 /// One chore.
 struct Chore {
@@ -21,6 +21,7 @@ const CHORES: &[Chore] = &[
     Chore { name: "write put-off progress", every: Duration::from_secs(1), run: |it| Box::pin(progress::flush(it)) },
     Chore { name: "sweep", every: Duration::from_secs(1), run: |it| Box::pin(sweep::run(it)) },
     Chore { name: "sweep the audit log", every: audit::SWEEP_EVERY, run: |it| Box::pin(audit::sweep(it)) },
+    Chore { name: "note used keys", every: keys::USES_EVERY, run: |it| Box::pin(keys::note_used(it)) },
     Chore { name: "forget", every: Duration::from_secs(1), run: |it| Box::pin(forget(it)) },
 ];
 

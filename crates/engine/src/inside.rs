@@ -19,6 +19,7 @@ use crate::parked::Parked;
 use crate::requests::Requests;
 use crate::wake::Waits;
 use crate::watch::Watches;
+use crate::webhooks::Endpoints;
 use crate::workers::Workers;
 
 /// The engine's inside. Every member locks for itself; no lock is held over a wait, and none while another is taken.
@@ -45,6 +46,8 @@ pub(crate) struct Inside {
     pub workers: Workers,
     /// Who may call.
     pub keys: KeyRing,
+    /// Who is told of events.
+    pub endpoints: Endpoints,
     pub metrics: Metrics,
     /// Rings when the loop in `due` must look before its sleep is over.
     pub due: DueBell,
@@ -74,6 +77,7 @@ impl Inside {
             crashes: Crashing::default(),
             workers: Workers::new(options.workers),
             keys: KeyRing::default(),
+            endpoints: Endpoints::default(),
             metrics: Metrics::new(),
             due: DueBell::default(),
             schedules: Notify::new(),

@@ -1,31 +1,26 @@
 //! Keys are made, rotated, revoked, and looked up by whoever calls. Each server keeps them in memory; where others change
-//! them, it notices within [`EVERY`].
+//! them, it notices within [`EVERY`](crate::mirror::EVERY).
 
 use std::collections::HashMap;
-use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tasklane_core::audit::{Deed, Thing};
 use tasklane_core::error::StoreError;
 use tasklane_core::key::{Digest, Grant, Key, KeyError, KeyId, KeyText};
-use tasklane_core::limit;
 use tasklane_core::ports::store::Batch;
 use tasklane_core::record::{Content, Kind, Order, Record, RecordQuery, RecordSet, SetRecord};
 use tasklane_core::time::Timestamp;
 use thiserror::Error;
-use tokio::sync::watch;
 use tokio::time::sleep;
 
 use crate::audit::Note;
 use crate::handle::Engine;
 use crate::inside::{Inside, lock};
+use crate::mirror::Mirror;
 
-/// How soon a change holds here that another server made, or that could not be read at once: twice within the second that is
-/// promised.
-pub const EVERY: Duration = Duration::from_millis(400);
 /// How often it is written down which keys were used.
-const USES_EVERY: Duration = Duration::from_secs(60);
+pub(crate) const USES_EVERY: Duration = Duration::from_secs(60);
 /// How often a change is tried again where somebody else changes the same key.
 const TRIES: usize = 10;
 
@@ -85,33 +80,22 @@ pub enum KeyCallError {
     Store(#[from] StoreError),
 }
 
-/// Every key, as this server knows them.
-#[derive(Default)]
+/// Every key, as this server knows them: one that cannot be read opens nothing, and keeps the door closed all the same.
 pub(crate) struct KeyRing {
-    book: RwLock<Arc<Book>>,
-    turned: watch::Sender<()>,
-    /// Held while keys are read, so that what was read later is not overtaken.
-    reading: tokio::sync::Mutex<()>,
+    pub mirror: Mirror<Keyed>,
     /// Those that were used since it was last written down, and when.
     used: Mutex<HashMap<KeyId, Timestamp>>,
 }
 
-#[derive(Default)]
-struct Book {
-    version: u64,
-    /// How many there are, those that cannot be read too: they open nothing, and keep the door closed all the same.
-    count: usize,
-    keys: HashMap<KeyId, Keyed>,
+impl Default for KeyRing {
+    fn default() -> Self {
+        Self { mirror: Mirror::new(Kind::Key, keyed), used: Mutex::default() }
+    }
 }
 
 impl KeyRing {
-    fn book(&self) -> Arc<Book> {
-        Arc::clone(&self.book.read().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    fn turn(&self, book: Book) {
-        *self.book.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(book);
-        self.turned.send_replace(());
+    fn find(&self, id: KeyId) -> Option<Keyed> {
+        self.mirror.seen().all.get(&id.0).cloned()
     }
 }
 
@@ -121,12 +105,13 @@ impl Engine {
     /// # Errors
     /// The store did not answer.
     pub async fn load_keys(&self) -> Result<(), StoreError> {
-        load(&self.inside()).await
+        let inside = self.inside();
+        inside.keys.mirror.load(&inside.store).await
     }
 
     /// Whether there is any key, revoked ones too: a server that was closed once does not open by itself.
     pub fn has_keys(&self) -> bool {
-        self.inside().keys.book().count > 0
+        self.inside().keys.mirror.seen().count > 0
     }
 
     /// Whether some other key than this opens everything for everybody, and for good.
@@ -135,7 +120,7 @@ impl Engine {
     /// The store did not answer.
     pub async fn has_master_beside(&self, id: KeyId) -> Result<bool, StoreError> {
         self.load_keys().await?;
-        Ok(self.inside().keys.book().keys.values().any(|it| it.id != id && it.key.is_master()))
+        Ok(self.inside().keys.mirror.seen().all.values().any(|it| it.id != id && it.key.is_master()))
     }
 
     /// The key of a text that somebody sent; its use is noted.
@@ -143,18 +128,18 @@ impl Engine {
     /// # Errors
     /// Why it opens nothing.
     pub fn holder(&self, text: &KeyText) -> Result<Keyed, KeyError> {
-        let (keys, now) = (&self.inside().keys, self.now());
-        let found = keys.book().keys.get(&text.id).cloned().ok_or(KeyError::Unknown)?;
+        let (inside, now) = (self.inside(), self.now());
+        let found = inside.keys.find(text.id).ok_or(KeyError::Unknown)?;
         found.key.opens(&text.digest, now)?;
-        lock(&keys.used).insert(text.id, now);
+        lock(&inside.keys.used).insert(text.id, now);
         Ok(found)
     }
 
     /// Ends when the key of this text opens nothing any more.
     pub async fn key_ended(&self, text: &KeyText) {
-        let mut turned = self.inside().keys.turned.subscribe();
+        let mut turned = self.inside().keys.mirror.turned();
         loop {
-            let Some(found) = self.inside().keys.book().keys.get(&text.id).cloned() else { return };
+            let Some(found) = self.inside().keys.find(text.id) else { return };
             let now = self.now();
             if found.key.opens(&text.digest, now).is_err() {
                 return;
@@ -215,7 +200,7 @@ impl Engine {
         Ok((rotated, text))
     }
 
-    /// Has a key open nothing any more: here at once, on other servers within [`EVERY`].
+    /// Has a key open nothing any more: here at once, on other servers within [`EVERY`](crate::mirror::EVERY).
     ///
     /// # Errors
     /// [`KeyCallError`].
@@ -283,7 +268,7 @@ impl Engine {
         let written = tokio::spawn(async move {
             let answers = inside.commit(Batch { record: vec![set], ..Batch::default() }).await?.answers;
             match answers.record.first() {
-                Some(RecordSet::Held(_)) => Ok(load(&inside).await?),
+                Some(RecordSet::Held(_)) => Ok(inside.keys.mirror.load(&inside.store).await?),
                 Some(RecordSet::NameTaken) => Err(KeyCallError::NameTaken),
                 Some(RecordSet::Changed) | None => Err(KeyCallError::Busy),
             }
@@ -292,60 +277,11 @@ impl Engine {
     }
 }
 
-/// Looks for keys that other servers changed, and writes down which were used, until the engine stops.
-pub(crate) async fn run(inside: Arc<Inside>) {
-    let mut rounds = Duration::ZERO;
-    while !inside.stopped.load(Ordering::Acquire) {
-        tokio::select! {
-            biased;
-            () = inside.stopping.notified() => return,
-            () = sleep(EVERY) => {}
-        }
-        rounds += EVERY;
-        let looked = look(&inside).await;
-        let noted = if rounds >= USES_EVERY { note_uses(&inside).await } else { Ok(()) };
-        if rounds >= USES_EVERY {
-            rounds = Duration::ZERO;
-        }
-        // While the store is away nothing can be done with a key that was revoked meanwhile.
-        if let Err(error) = looked.and(noted) {
-            tracing::debug!(%error, "keys were not looked at");
-        }
+/// Writes down which keys were used.
+pub(crate) async fn note_used(inside: Arc<Inside>) {
+    if let Err(error) = note_uses(&inside).await {
+        tracing::debug!(%error, "it was not written down which keys were used");
     }
-}
-
-async fn look(inside: &Arc<Inside>) -> Result<(), StoreError> {
-    let version = inside.store.records().version(Kind::Key).await?;
-    if version == inside.keys.book().version { Ok(()) } else { load(inside).await }
-}
-
-async fn load(inside: &Inside) -> Result<(), StoreError> {
-    let _reading = inside.keys.reading.lock().await;
-    // What is changed while it is read has a later number, and is read again.
-    let version = inside.store.records().version(Kind::Key).await?;
-    let (mut keys, mut count, mut after) = (HashMap::new(), 0, None);
-    loop {
-        let query = RecordQuery {
-            kind: Kind::Key,
-            tenant: None,
-            name: None,
-            order: Order::Oldest,
-            after,
-            most: limit::PAGE_ITEMS,
-        };
-        let page = inside.store.records().page(query).await?;
-        let Some(last) = page.last() else { break };
-        after = Some(last.id);
-        count += page.len();
-        for record in &page {
-            match keyed(record) {
-                Some(it) => drop(keys.insert(it.id, it)),
-                None => tracing::error!(key = %record.id, "a key cannot be read: it opens nothing"),
-            }
-        }
-    }
-    inside.keys.turn(Book { version, count, keys });
-    Ok(())
 }
 
 async fn note_uses(inside: &Arc<Inside>) -> Result<(), StoreError> {

@@ -27,12 +27,14 @@ mod hand;
 mod hints;
 mod housekeeping;
 pub mod keys;
+mod mirror;
 mod outage;
 mod overview;
 pub mod schedules;
 mod seats;
 mod sweep;
 mod tick;
+pub mod webhooks;
 mod why;
 
 // What the stations share.
@@ -59,3 +61,4 @@ pub use local::LocalSource;
 pub use options::Options;
 pub use schedules::{NewSchedule, Run, ScheduleChange, ScheduleError, ScheduleQuery, Scheduled};
 pub use stream::{EventStream, Following, Said, TaskStream};
+pub use webhooks::{DeliveryQuery, EndpointQuery, Hook, NewEndpoint, WebhookError};

@@ -34,6 +34,8 @@ pub struct Options {
     pub due_batch: usize,
     /// Most rows one step of the sweep examines.
     pub sweep_batch: usize,
+    /// How long an endpoint of a webhook may fail before it is disabled.
+    pub endpoint_patience: Duration,
     /// The longest sleep of the loop that moves what is due: the floor under lost hints.
     pub due_every: Duration,
 }
@@ -53,6 +55,7 @@ impl Default for Options {
             requests: 10_000,
             due_batch: 1_000,
             sweep_batch: 2_000,
+            endpoint_patience: Duration::from_secs(5 * 24 * 3600),
             due_every: Duration::from_secs(1),
         }
     }

@@ -74,7 +74,7 @@ async fn server(router: Router) -> String {
 fn targets(url: &str, guard: &str) -> Result<HttpTargets, (Box<str>, Error)> {
     let headers = HeaderMap::from_iter([(AUTHORIZATION, HeaderValue::from_static("Bearer s"))]);
     let target = Target { url: url.into(), headers, timeout: Duration::from_secs(5) };
-    let outbound = Outbound::new(Guard::allowing(guard).unwrap()).unwrap();
+    let outbound = Outbound::new(Guard::allowing(guard).unwrap());
     HttpTargets::new(BTreeMap::from([("t".into(), target)]), outbound)
 }
 

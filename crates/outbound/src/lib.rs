@@ -8,4 +8,4 @@ mod guard;
 mod send;
 
 pub use guard::{Guard, GuardError};
-pub use send::{Answer, Error, Outbound, Request};
+pub use send::{Answer, BODY_TIMEOUT, Error, Excess, Outbound, Request};

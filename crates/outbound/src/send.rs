@@ -3,7 +3,7 @@
 use std::error::Error as _;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime};
 
 use bytes::{Bytes, BytesMut};
@@ -59,7 +59,22 @@ pub struct Request {
     pub timeout: Duration,
     /// Most bytes of the answer's body.
     pub most: usize,
+    /// What a larger one comes to.
+    pub excess: Excess,
 }
+
+/// What an answer with a larger body than was asked for comes to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Excess {
+    /// [`Error::TooLarge`].
+    #[default]
+    Refused,
+    /// It is cut: the status is what counts. What has not come [`BODY_TIMEOUT`] after the headers is not waited for either.
+    Cut,
+}
+
+/// How long a body is waited for that may be cut.
+pub const BODY_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// What came back.
 #[derive(Debug, Clone)]
@@ -77,29 +92,20 @@ pub struct Answer {
 /// Calls URLs that somebody set.
 #[derive(Debug, Clone)]
 pub struct Outbound {
-    http: Client,
+    /// Made with the first call: to read the system's certificates takes a while.
+    http: Arc<OnceLock<Result<Client, Error>>>,
     guard: Arc<Guard>,
 }
 
 impl Outbound {
     /// A client behind `guard`.
-    ///
-    /// # Errors
-    /// The system's certificates cannot be used.
-    pub fn new(guard: Guard) -> Result<Self, Error> {
-        // Fails only where a provider is chosen already.
-        let _chosen = rustls::crypto::ring::default_provider().install_default();
-        let guard = Arc::new(guard);
-        let http = Client::builder()
-            .dns_resolver(Arc::new(Resolver(Arc::clone(&guard))))
-            .redirect(Policy::none())
-            .no_proxy()
-            .referer(false)
-            .connect_timeout(CONNECT_TIMEOUT)
-            .user_agent(concat!("tasklane/", env!("CARGO_PKG_VERSION")))
-            .build()
-            .map_err(|error| Error::Invalid(chain(&error)))?;
-        Ok(Self { http, guard })
+    pub fn new(guard: Guard) -> Self {
+        Self { http: Arc::default(), guard: Arc::new(guard) }
+    }
+
+    /// The client; an error where the system's certificates cannot be used.
+    fn client(&self) -> Result<&Client, Error> {
+        self.http.get_or_init(|| client(&self.guard)).as_ref().map_err(Error::clone)
     }
 
     /// Whether `url` may be called, as far as can be told without resolving its name.
@@ -134,17 +140,35 @@ impl Outbound {
     pub async fn send(&self, request: Request) -> Result<Answer, Error> {
         let url = self.target(&request.url)?;
         let host = url.host_str().unwrap_or_default().to_owned();
-        let (timeout, most) = (request.timeout, request.most);
-        let sending = self.http.request(request.method, url).headers(request.headers).body(request.body);
+        let (timeout, most, excess) = (request.timeout, request.most, request.excess);
+        let sending = self.client()?.request(request.method, url).headers(request.headers).body(request.body);
         let failed = |error: reqwest::Error| failed(&error, &host);
         let whole = async {
             let response = sending.send().await.map_err(failed)?;
             let (status, headers) = (response.status(), response.headers().clone());
             let retry_after = retry_after(&headers, SystemTime::now());
-            Ok(Answer { status, headers, body: read(response, most).await?, retry_after })
+            let body = match excess {
+                Excess::Refused => read(response, most).await?,
+                Excess::Cut => read_beginning(response, most).await,
+            };
+            Ok(Answer { status, headers, body, retry_after })
         };
         tokio::time::timeout(timeout, whole).await.unwrap_or(Err(Error::Timeout(timeout)))
     }
+}
+
+fn client(guard: &Arc<Guard>) -> Result<Client, Error> {
+    // Fails only where a provider is chosen already.
+    let _chosen = rustls::crypto::ring::default_provider().install_default();
+    Client::builder()
+        .dns_resolver(Arc::new(Resolver(Arc::clone(guard))))
+        .redirect(Policy::none())
+        .no_proxy()
+        .referer(false)
+        .connect_timeout(CONNECT_TIMEOUT)
+        .user_agent(concat!("tasklane/", env!("CARGO_PKG_VERSION")))
+        .build()
+        .map_err(|error| Error::Failed(chain(&error)))
 }
 
 /// Seconds, or a date (RFC 9110, 10.2.3).
@@ -167,6 +191,21 @@ async fn read(mut response: reqwest::Response, most: usize) -> Result<Bytes, Err
         body.extend_from_slice(&chunk);
     }
     Ok(body.freeze())
+}
+
+/// What of the body comes soon, and no more than `most`.
+async fn read_beginning(mut response: reqwest::Response, most: usize) -> Bytes {
+    let mut body = BytesMut::new();
+    let reading = async {
+        while body.len() < most
+            && let Ok(Some(chunk)) = response.chunk().await
+        {
+            body.extend_from_slice(&chunk[..chunk.len().min(most - body.len())]);
+        }
+    };
+    // Whatever has come by then is there.
+    let _ended = tokio::time::timeout(BODY_TIMEOUT, reading).await;
+    body.freeze()
 }
 
 fn failed(error: &reqwest::Error, host: &str) -> Error {

@@ -10,7 +10,7 @@ use axum::routing::any;
 use bytes::Bytes;
 use http::header::LOCATION;
 use http::{HeaderMap, Method, StatusCode};
-use tasklane_outbound::{Answer, Error, Guard, Outbound, Request};
+use tasklane_outbound::{Answer, Error, Excess, Guard, Outbound, Request};
 use tokio::net::TcpListener;
 
 /// A server on loopback that counts who came.
@@ -50,7 +50,15 @@ async fn server() -> (u16, Arc<AtomicUsize>) {
 
 fn request(url: &str) -> Request {
     let (timeout, headers) = (Duration::from_secs(5), HeaderMap::new());
-    Request { method: Method::POST, url: url.into(), headers, body: Bytes::from_static(b"hello"), timeout, most: 4096 }
+    Request {
+        method: Method::POST,
+        url: url.into(),
+        headers,
+        body: Bytes::from_static(b"hello"),
+        timeout,
+        most: 4096,
+        excess: Excess::Refused,
+    }
 }
 
 async fn call(outbound: &Outbound, port: u16, path: &str) -> Result<Answer, Error> {
@@ -60,7 +68,7 @@ async fn call(outbound: &Outbound, port: u16, path: &str) -> Result<Answer, Erro
 #[tokio::test]
 async fn nothing_private_is_ever_connected_to() {
     let (port, seen) = server().await;
-    let outbound = Outbound::new(Guard::default()).unwrap();
+    let outbound = Outbound::new(Guard::default());
     for host in ["127.0.0.1", "localhost", "[::1]", "[::ffff:127.0.0.1]", "0x7f.1", "0177.0.0.1", "2130706433"] {
         let error = outbound.send(request(&format!("http://{host}:{port}/echo"))).await.unwrap_err();
         assert!(matches!(error, Error::Forbidden { .. }), "{host}: {error:?}");
@@ -72,7 +80,7 @@ async fn nothing_private_is_ever_connected_to() {
 
 #[tokio::test]
 async fn what_is_no_call_is_told_apart() {
-    let outbound = Outbound::new(Guard::default()).unwrap();
+    let outbound = Outbound::new(Guard::default());
     for url in ["file:///etc/passwd", "gopher://x", "http://a:b@example.com", "http://user@example.com", "nonsense", ""]
     {
         assert!(matches!(outbound.check(url), Err(Error::Invalid(_))), "{url}");
@@ -83,7 +91,7 @@ async fn what_is_no_call_is_told_apart() {
 #[tokio::test]
 async fn what_the_operator_allows_is_called() {
     let (port, _) = server().await;
-    let outbound = Outbound::new(Guard::allowing("127.0.0.1").unwrap()).unwrap();
+    let outbound = Outbound::new(Guard::allowing("127.0.0.1").unwrap());
     assert_eq!(call(&outbound, port, "/echo").await.unwrap().body, "hello");
     let by_name = outbound.send(request(&format!("http://localhost:{port}/echo"))).await.unwrap();
     assert_eq!(by_name.body, "hello", "the one permitted address of the name");
@@ -92,10 +100,12 @@ async fn what_the_operator_allows_is_called() {
 #[tokio::test]
 async fn redirects_are_answers_and_large_or_late_ones_are_none() {
     let (port, seen) = server().await;
-    let outbound = Outbound::new(Guard::allowing("127.0.0.0/8").unwrap()).unwrap();
+    let outbound = Outbound::new(Guard::allowing("127.0.0.0/8").unwrap());
     assert_eq!(call(&outbound, port, "/moved").await.unwrap().status, StatusCode::FOUND);
     assert_eq!(seen.load(Ordering::SeqCst), 1, "nobody followed");
     assert_eq!(call(&outbound, port, "/large").await.unwrap_err(), Error::TooLarge(4096));
+    let cut = Request { excess: Excess::Cut, ..request(&format!("http://127.0.0.1:{port}/large")) };
+    assert_eq!(outbound.send(cut).await.unwrap().body.len(), 4096, "where the status is what counts");
     let timeout = Duration::from_millis(50);
     let late = Request { timeout, ..request(&format!("http://127.0.0.1:{port}/silent")) };
     assert_eq!(outbound.send(late).await.unwrap_err(), Error::Timeout(timeout));

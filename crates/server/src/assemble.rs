@@ -5,10 +5,13 @@ use std::process;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tasklane_api::{Hosts, router};
+use tasklane_api::{Hosts, Outward, router};
+use tasklane_connectors::webhook::Webhooks;
 use tasklane_core::lease::{LaneFilter, TypeFilter};
 use tasklane_core::ports::executor::Executor;
+use tasklane_core::webhook;
 use tasklane_engine::{Bulks, Engine, LocalSource};
+use tasklane_outbound::Outbound;
 use tasklane_runner::{Runner, RunnerHandle, drain_all};
 use tokio::time::sleep;
 
@@ -59,12 +62,13 @@ impl Server {
             opened = open(&config.store, &config.fairness) => opened?,
             name = signals.next() => return Err(StartError::Asked { name }),
         };
+        let options = tasklane_engine::Options { endpoint_patience: config.webhooks.disable_after, ..options };
         let engine = Engine::start(store, options);
         if let Err(error) = prepare(&engine, &config).await {
             engine.stop().await;
             return Err(error);
         }
-        let mut runners = vec![run_bulks(&engine)];
+        let mut runners = vec![run_bulks(&engine), run_webhooks(&engine, &config)];
         runners.extend(executors.map(|it| run(it, &engine, config.executors.slots)));
         let options = api_options(&config);
         let turned_away = options.turned_away.clone();
@@ -117,8 +121,10 @@ fn api_options(config: &Config) -> tasklane_api::Options {
     };
     let cors_origins = config.http.cors_origins.clone().into();
     let database = config.store.kind();
-    let (keys, limits) = (config.keys.clone(), config.limits);
-    tasklane_api::Options { hosts, database, cors_origins, keys, limits, alone: config.alone, ..Default::default() }
+    let (keys, limits, alone) = (config.keys.clone(), config.limits, config.alone);
+    let outbound = Outbound::new(config.outbound.clone());
+    let outward = Outward::new(move |url| outbound.check(url).map_err(|error| error.to_string()));
+    tasklane_api::Options { hosts, database, cors_origins, keys, limits, outward, alone, ..Default::default() }
 }
 
 /// What does the work inside the server, if anything does.
@@ -137,6 +143,18 @@ fn run_bulks(engine: &Engine) -> RunnerHandle {
     let source = LocalSource::new(engine.clone(), &format!("bulks-{}", process::id()), Bulks::lanes(), LEASE);
     let options = tasklane_runner::Options { slots: BULKS, lease: LEASE, stop_grace: STOP_GRACE, ..Default::default() };
     Runner::start(Arc::new(source), vec![Arc::new(engine.bulks())], options)
+}
+
+/// Makes deliveries, whatever other executors there are.
+fn run_webhooks(engine: &Engine, config: &Config) -> RunnerHandle {
+    let lanes =
+        vec![LaneFilter { queue: Some(webhook::QUEUE.into()), types: TypeFilter::Only(vec![webhook::TYPE.into()]) }];
+    let source = LocalSource::new(engine.clone(), &format!("webhooks-{}", process::id()), lanes, LEASE);
+    let outbound = Outbound::new(config.outbound.clone());
+    let sink = Webhooks::new(engine.endpoint_port(), outbound, config.webhooks.timeout);
+    let slots = config.webhooks.at_once;
+    let options = tasklane_runner::Options { slots, lease: LEASE, stop_grace: STOP_GRACE, ..Default::default() };
+    Runner::start(Arc::new(source), vec![Arc::new(sink)], options)
 }
 
 /// Runs the executors' types on every queue.

@@ -19,7 +19,7 @@ pub fn all(targets: &BTreeMap<Box<str>, Target>, guard: &Guard) -> Result<Vec<Ar
     let mut executors: Vec<Arc<dyn Executor>> = Vec::new();
     if !targets.is_empty() {
         let refused = |task_type, why| StartError::Target { task_type, why };
-        let outbound = Outbound::new(guard.clone()).map_err(|why| refused("*".into(), why))?;
+        let outbound = Outbound::new(guard.clone());
         let targets =
             HttpTargets::new(targets.clone(), outbound).map_err(|(task_type, why)| refused(task_type, why))?;
         executors.push(Arc::new(targets));

@@ -63,6 +63,13 @@ fn thing(thing: &Thing) -> Value {
     match thing {
         Thing::Key(grant) => granted(grant),
         Thing::Schedule(it) => scheduled(it),
+        Thing::Endpoint { order, disabled } => {
+            let mut value = json!(order);
+            if let Some(why) = disabled {
+                value["disabled"] = why.as_str().into();
+            }
+            value
+        }
         Thing::Queue(state) => json!({ "state": state }),
         Thing::Gate(bounds) => json!(LimitsShape::from(bounds)),
         Thing::Tasks(bulk) => json!(bulk),

@@ -247,7 +247,7 @@ pub(crate) fn read_limits<'a>(value: Value<'a>, at: &Path<'_>, findings: &mut Fi
 fn read_limit<'a>(value: Value<'a>, at: &Path<'_>, findings: &mut Findings) -> Option<LimitShape<'a>> {
     let (mut key, mut bounds, noted) = (None, Bounds::default(), findings.len());
     read::object(value, at, findings, |member, value, at, findings| match member {
-        "key" => put(&mut key, name::name(value, at, findings), at, findings),
+        "key" => put(&mut key, name::gate_key(value, at, findings), at, findings),
         _ if bound(&mut bounds, 1, member, value, at, findings) => {}
         _ => findings.unknown(at),
     });

@@ -26,3 +26,4 @@ pub mod queue;
 pub mod report;
 pub mod schedule;
 pub mod task;
+pub mod webhook;

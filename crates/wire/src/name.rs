@@ -56,6 +56,16 @@ pub fn tenant<'a>(value: Value<'a>, at: &Path<'_>, findings: &mut Findings) -> O
     None
 }
 
+/// The key of a gate that a task passes.
+pub fn gate_key<'a>(value: Value<'a>, at: &Path<'_>, findings: &mut Findings) -> Option<Cow<'a, str>> {
+    let text = name(value, at, findings)?;
+    if !is_of_system(&text) {
+        return Some(text);
+    }
+    findings.invalid(at, "keys beginning with ~ are the system's own");
+    None
+}
+
 /// A queue's name.
 pub fn queue<'a>(value: Value<'a>, at: &Path<'_>, findings: &mut Findings) -> Option<Cow<'a, str>> {
     let text = name(value, at, findings)?;

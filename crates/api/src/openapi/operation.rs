@@ -100,8 +100,7 @@ impl Operation {
             "tags": [self.tag()],
             "responses": self.responses(),
         });
-        let parameters: Vec<Value> =
-            self.captured().into_iter().chain(self.query.iter().map(Parameter::object)).collect();
+        let parameters: Vec<Value> = self.captured().chain(self.query.iter().map(Parameter::object)).collect();
         if !parameters.is_empty() {
             object["parameters"] = parameters.into();
         }
@@ -123,17 +122,9 @@ impl Operation {
         noun.split(['/', ':']).next().unwrap_or(noun)
     }
 
-    fn captured(&self) -> Option<Value> {
-        let (_, name) = self.path.split_once('{')?;
-        let (name, _) = name.split_once('}')?;
-        let schema = match name {
-            "task" => schema::of("TaskId"),
-            "key" => schema::of("KeyId"),
-            "schedule" => schema::of("ScheduleId"),
-            "type" => schema::of("TypeName"),
-            _ => schema::of("Name"),
-        };
-        Some(json!({ "name": name, "in": "path", "required": true, "schema": schema }))
+    fn captured(&self) -> impl Iterator<Item = Value> {
+        let names = self.path.split('{').skip(1).filter_map(|it| Some(it.split_once('}')?.0));
+        names.map(parameter_of_path)
     }
 
     fn request_body(&self) -> Option<Value> {
@@ -183,6 +174,18 @@ impl Operation {
         }
         refusals
     }
+}
+
+fn parameter_of_path(name: &str) -> Value {
+    let schema = match name {
+        "task" | "delivery" => schema::of("TaskId"),
+        "key" => schema::of("KeyId"),
+        "schedule" => schema::of("ScheduleId"),
+        "webhook" => schema::of("WebhookId"),
+        "type" => schema::of("TypeName"),
+        _ => schema::of("Name"),
+    };
+    json!({ "name": name, "in": "path", "required": true, "schema": schema })
 }
 
 impl Parameter {

@@ -7,10 +7,11 @@ use super::operation::Content::{self, Assets, Events, Json, JsonOrEvents, Nothin
 use super::operation::Kind::{Count, Named, Text, Words};
 use super::operation::{Operation, Parameter};
 use crate::error::{
-    BAD_CURSOR, Code, GATE_NOT_FOUND, ID_TAKEN, IDEMPOTENCY_MISMATCH, INVALID, INVALID_TRANSITION, KEY_IN_USE,
-    KEY_NOT_FOUND, KEY_REVOKED, LAST_MASTER_KEY, NAME_TAKEN, NOT_FOUND, NOT_READY, NOT_SUPPORTED, QUEUE_DRAINING,
-    QUEUE_NOT_FOUND, SCHEDULE_NOT_FOUND, SET_BY_CONFIG, TASK_FAILED, TASK_NOT_FINISHED, TASK_NOT_FOUND, TOO_BUSY,
-    TOO_MANY_GATES, TOO_MANY_LANES, TOO_MANY_STREAMS, TOO_MANY_TASKS, TYPE_NOT_FOUND, UNIQUE_HELD,
+    BAD_CURSOR, Code, DELIVERY_NOT_FOUND, GATE_NOT_FOUND, ID_TAKEN, IDEMPOTENCY_MISMATCH, INVALID, INVALID_TRANSITION,
+    KEY_IN_USE, KEY_NOT_FOUND, KEY_REVOKED, LAST_MASTER_KEY, NAME_TAKEN, NOT_FOUND, NOT_READY, NOT_SUPPORTED,
+    QUEUE_DRAINING, QUEUE_NOT_FOUND, SCHEDULE_NOT_FOUND, SET_BY_CONFIG, TASK_FAILED, TASK_NOT_FINISHED, TASK_NOT_FOUND,
+    TOO_BUSY, TOO_MANY_GATES, TOO_MANY_LANES, TOO_MANY_STREAMS, TOO_MANY_TASKS, TOO_MANY_WEBHOOKS, TYPE_NOT_FOUND,
+    UNIQUE_HELD, WEBHOOK_DISABLED, WEBHOOK_NOT_FOUND,
 };
 use crate::limits;
 use crate::route::Verb::{self, Delete, Get, Patch, Post, Put};
@@ -41,6 +42,8 @@ const NO_TASK: &[Code] = &[TASK_NOT_FOUND];
 const NO_QUEUE: &[Code] = &[QUEUE_NOT_FOUND];
 const NO_GATE: &[Code] = &[GATE_NOT_FOUND];
 const NO_KEY: &[Code] = &[KEY_NOT_FOUND];
+const NO_WEBHOOK: &[Code] = &[WEBHOOK_NOT_FOUND];
+const NO_DELIVERY: &[Code] = &[WEBHOOK_NOT_FOUND, DELIVERY_NOT_FOUND];
 const NO_SCHEDULE: &[Code] = &[SCHEDULE_NOT_FOUND];
 const OF_CONFIG: &[Code] = &[SCHEDULE_NOT_FOUND, SET_BY_CONFIG, TOO_BUSY];
 const RUN: &[Code] = &[SCHEDULE_NOT_FOUND, UNIQUE_HELD, QUEUE_DRAINING, NOT_SUPPORTED, TOO_MANY_LANES, TOO_MANY_GATES];
@@ -53,6 +56,18 @@ const NAMES: &[Parameter] = &[parameter("limit", Count(limits::PAGE_NAMES), "Mos
 const TENANT: &[Parameter] =
     &[parameter("tenant", Named("Name"), "Whose, where it is the gate of a key; * is every tenant's.")];
 const COUNT: &[Parameter] = &[parameter("count", Count(limits::PREVIEW), "How many slots; 10 unless said.")];
+const WEBHOOKS: &[Parameter] = &[
+    parameter("tenant", Named("Name"), "Of this tenant."),
+    parameter("limit", Count(limit::PAGE_ITEMS), "Most items of the page."),
+    CURSOR,
+];
+const DELIVERIES: &[Parameter] = &[
+    parameter("state", Named("State"), "In this state, such as failed."),
+    parameter("since", Named("Moment"), "Made then or later."),
+    parameter("until", Named("Moment"), "Made before."),
+    parameter("limit", Count(limit::PAGE_ITEMS), "Most items of the page; 50 unless said."),
+    CURSOR,
+];
 const SCHEDULES: &[Parameter] = &[
     parameter("tenant", Named("Name"), "Whose tasks are of this tenant."),
     parameter("name", Named("Name"), "Of this name."),
@@ -287,6 +302,72 @@ pub(crate) const OPERATIONS: &[Operation] = &[
         .takes(Empty)
         .answers(&[(200, Json("Schedule"))])
         .problems(NO_SCHEDULE),
+    operation(Post, "/v1/webhooks", "Set up where events are sent; the secret that signs is in this answer alone.")
+        .takes(Takes("NewWebhook"))
+        .answers(&[(201, Json("Webhook"))])
+        .problems(&[TOO_MANY_WEBHOOKS]),
+    operation(Get, "/v1/webhooks", "Webhooks, in the order in which they were set up, without their secrets.")
+        .query(WEBHOOKS)
+        .answers(&[(200, Json("WebhookPage"))])
+        .problems(&[BAD_CURSOR]),
+    operation(Get, "/v1/webhooks/{webhook}", "A webhook, without its secret.")
+        .answers(&[(200, Json("Webhook"))])
+        .problems(NO_WEBHOOK),
+    operation(Patch, "/v1/webhooks/{webhook}", "Change a webhook: what is said changes, the rest stays.")
+        .takes(Takes("WebhookChange"))
+        .answers(&[(200, Json("Webhook"))])
+        .problems(NO_WEBHOOK),
+    operation(
+        Delete,
+        "/v1/webhooks/{webhook}",
+        "Remove a webhook; what waits for it fails. The answer is what it was.",
+    )
+    .takes(Empty)
+    .answers(&[(200, Json("Webhook"))])
+    .problems(NO_WEBHOOK),
+    operation(Post, "/v1/webhooks/{webhook}:enable", "Send what waits for a webhook, and what happens from now on.")
+        .takes(Empty)
+        .answers(&[(200, Json("Webhook"))])
+        .problems(NO_WEBHOOK),
+    operation(Post, "/v1/webhooks/{webhook}:disable", "Send nothing to a webhook; what waits is kept for seven days.")
+        .takes(Empty)
+        .answers(&[(200, Json("Webhook"))])
+        .problems(NO_WEBHOOK),
+    operation(
+        Post,
+        "/v1/webhooks/{webhook}:rotate-secret",
+        "Give a webhook a new secret, which is in this answer alone.",
+    )
+    .takes(Optional("Rotation"))
+    .answers(&[(200, Json("Webhook"))])
+    .problems(NO_WEBHOOK),
+    operation(Post, "/v1/webhooks/{webhook}:test", "Try whether a webhook hears; the answer is the delivery.")
+        .takes(Empty)
+        .answers(&[(200, Json("Delivery"))])
+        .problems(&[WEBHOOK_NOT_FOUND, WEBHOOK_DISABLED]),
+    operation(
+        Post,
+        "/v1/webhooks/{webhook}:redeliver",
+        "Send all once more that failed; the answer is the task that does it.",
+    )
+    .takes(Optional("Redelivery"))
+    .answers(&[(200, Json("Task"))])
+    .problems(NO_WEBHOOK),
+    operation(Get, "/v1/webhooks/{webhook}/deliveries", "What was sent to a webhook, or is to be; newest first.")
+        .query(DELIVERIES)
+        .answers(&[(200, Json("DeliveryPage"))])
+        .problems(&[WEBHOOK_NOT_FOUND, BAD_CURSOR]),
+    operation(Get, "/v1/webhooks/{webhook}/deliveries/{delivery}", "A delivery.")
+        .answers(&[(200, Json("Delivery"))])
+        .problems(NO_DELIVERY),
+    operation(
+        Post,
+        "/v1/webhooks/{webhook}/deliveries/{delivery}:redeliver",
+        "Send one once more; the answer is the delivery that is on its way.",
+    )
+    .takes(Empty)
+    .answers(&[(200, Json("Delivery"))])
+    .problems(&[WEBHOOK_NOT_FOUND, DELIVERY_NOT_FOUND, INVALID_TRANSITION]),
     operation(
         Post,
         "/v1/keys",

@@ -11,4 +11,5 @@ pub(crate) mod schedules;
 pub(crate) mod stats;
 pub(crate) mod tasks;
 pub(crate) mod types;
+pub(crate) mod webhooks;
 pub(crate) mod workers;

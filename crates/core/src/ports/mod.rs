@@ -4,6 +4,7 @@ use std::future::Future;
 use std::pin::Pin;
 
 pub mod clock;
+pub mod endpoints;
 pub mod executor;
 pub mod records;
 pub mod store;

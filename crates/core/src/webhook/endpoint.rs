@@ -53,6 +53,18 @@ pub struct Order {
     pub max_running: u32,
 }
 
+/// What is told of the value of a header.
+pub const HIDDEN: &str = "***";
+
+impl Order {
+    /// The same to be shown: of headers only their names.
+    #[must_use]
+    pub fn without_secrets(mut self) -> Self {
+        self.headers.values_mut().for_each(|it| *it = HIDDEN.into());
+        self
+    }
+}
+
 /// Why an endpoint was disabled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -127,6 +139,12 @@ impl Endpoint {
     /// The secrets that sign at `now`, the newest first.
     pub fn signing(&self, now: Timestamp) -> impl Iterator<Item = &Secret> {
         self.secrets.iter().filter(move |it| it.until.is_none_or(|until| until > now)).map(|it| &it.secret)
+    }
+
+    /// The same, of which something else is asked.
+    #[must_use]
+    pub fn with(self, order: Order) -> Self {
+        Self { order, ..self }
     }
 
     /// The same with a new secret; the one before signs beside it for `overlap` more.

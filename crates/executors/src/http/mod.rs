@@ -19,7 +19,7 @@ use tasklane_core::limit;
 use tasklane_core::outcome::Outcome;
 use tasklane_core::ports::BoxFuture;
 use tasklane_core::ports::executor::{Context, Executor};
-use tasklane_outbound::{Error, Outbound, Request};
+use tasklane_outbound::{Error, Excess, Outbound, Request};
 
 /// How long a call may take unless the target or the task says otherwise.
 pub const TIMEOUT: Duration = Duration::from_secs(300);
@@ -73,6 +73,7 @@ impl Executor for HttpTargets {
             body: message::body(&task),
             timeout: target.timeout,
             most: limit::PAYLOAD_BYTES,
+            excess: Excess::Refused,
         };
         let outbound = self.outbound.clone();
         Box::pin(async move {

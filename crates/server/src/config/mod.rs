@@ -24,6 +24,7 @@ pub mod log;
 pub mod outbound;
 pub mod schedules;
 pub mod store;
+pub mod webhooks;
 pub mod worker;
 
 // What is made from the declarations.
@@ -49,6 +50,7 @@ pub const SECTIONS: &[&Section] = &[
     &gates::SECTION,
     &schedules::SECTION,
     &fairness::SECTION,
+    &webhooks::SECTION,
     &outbound::SECTION,
     &log::SECTION,
     &keys::SECTION,
@@ -79,6 +81,8 @@ pub struct Config {
     pub limits: CallLimits,
     /// Whether tenants take turns.
     pub fairness: Fairness,
+    /// How deliveries are made.
+    pub webhooks: webhooks::Webhooks,
     /// What it may call.
     pub outbound: tasklane_outbound::Guard,
     /// Which pages may call it.
@@ -103,6 +107,7 @@ impl Config {
             keys: keys::read(settings)?,
             limits: limits::read(settings)?,
             fairness: fairness::read(settings)?,
+            webhooks: webhooks::read(settings)?,
             outbound: outbound::read(settings)?,
             http: http::Http::read(settings)?,
             alone: None,

@@ -19,7 +19,7 @@ pub const ALLOW: Setting = Setting {
 /// The section.
 pub const SECTION: Section = Section {
     name: "outbound",
-    doc: "What the server may call by itself: the URLs that types are bound to.",
+    doc: "What the server may call by itself: webhooks, and the URLs that types are bound to.",
     settings: &[&ALLOW],
 };
 

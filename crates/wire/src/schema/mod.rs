@@ -14,6 +14,7 @@ mod report;
 mod schedule;
 mod task;
 mod value;
+mod webhook;
 
 use serde_json::{Map, Value};
 
@@ -29,6 +30,7 @@ pub fn schemas() -> Map<String, Value> {
         gate::schemas(),
         key::schemas(),
         schedule::schemas(),
+        webhook::schemas(),
         overview::schemas(),
         bulk::schemas(),
         audit::schemas(),

@@ -151,6 +151,7 @@ fn new_task() -> Value {
                     "description": "Gates of its tenant that it passes; a key is named once.",
                 }),
             ),
+            ("callback", about(of("Callback"), "Whom this task tells of its end, or of what else is named.")),
             ("idempotency_key", about(of("Name"), "Makes a repeated submit harmless for 24 hours.")),
         ],
     )

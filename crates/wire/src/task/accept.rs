@@ -101,7 +101,8 @@ impl NewTask<'_> {
             && self.attempt_timeout.is_none()
             && self.heartbeat_timeout.is_none()
             && self.labels.is_empty()
-            && self.unique.is_none();
+            && self.unique.is_none()
+            && self.callback.is_none();
         if plain {
             return Spec::shared();
         }
@@ -113,6 +114,7 @@ impl NewTask<'_> {
             heartbeat_timeout: self.heartbeat_timeout,
             labels: self.labels.into_iter().map(|(key, value)| (key.into(), value.into())).collect(),
             unique: self.unique.map(|it| Unique { key: it.key.into(), held_for: it.held_for }),
+            callback: self.callback,
             ..Spec::default()
         })
     }

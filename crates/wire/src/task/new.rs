@@ -2,12 +2,14 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tasklane_core::accept::{Moment, Start, UniquePolicy};
 use tasklane_core::retry::Retry;
 use tasklane_core::schedule::template::Template;
 use tasklane_core::task::TaskId;
+use tasklane_core::webhook::outbox::Callback;
 
 use crate::gate::LimitShape;
 
@@ -46,6 +48,8 @@ pub struct NewTask<'a> {
     pub unique: Option<UniqueShape<'a>>,
     /// The gates it passes by their keys.
     pub limits: Vec<LimitShape<'a>>,
+    /// Whom it tells of itself.
+    pub callback: Option<Arc<Callback>>,
     /// The key that makes a repeated submit harmless.
     pub idempotency_key: Option<Cow<'a, str>>,
 }
@@ -89,6 +93,8 @@ impl<'t> From<&'t Template> for NewTask<'t> {
                 .iter()
                 .map(|it| LimitShape { key: Cow::Borrowed(&it.key), bounds: it.bounds })
                 .collect(),
+            // Whoever reads a schedule is not told its secret.
+            callback: spec.callback.as_ref().map(|it| Arc::new(Callback { secret: None, ..(**it).clone() })),
             id: None,
             start: None,
             idempotency_key: None,

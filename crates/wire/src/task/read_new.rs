@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use tasklane_core::accept::{Moment, Start, UniquePolicy};
 use tasklane_core::limit;
@@ -11,10 +12,10 @@ use super::retry;
 use crate::gate::{self, LimitShape};
 use crate::json::{Kind, Value};
 use crate::read::{self, Findings, Mistake, Path, put};
-use crate::{duration, name, time};
+use crate::{duration, name, time, webhook};
 
 /// Members that API.md names and this version does not carry out.
-const NOT_SUPPORTED: [&str; 3] = ["depends_on", "group", "callback"];
+const NOT_SUPPORTED: [&str; 2] = ["depends_on", "group"];
 
 /// The words for priorities.
 const PRIORITIES: [(&str, i32); 4] = [("low", -10), ("normal", 0), ("high", 10), ("urgent", 100)];
@@ -67,6 +68,7 @@ fn member<'a>(draft: &mut Draft<'a>, key: &str, value: Value<'a>, at: &Path<'_>,
         "labels" => put(&mut draft.labels, Some(labels(value, at, findings)), at, findings),
         "limits" => put(&mut draft.limits, Some(gate::read_limits(value, at, findings)), at, findings),
         "unique" => put(&mut task.unique, unique(value, at, findings), at, findings),
+        "callback" => put(&mut task.callback, webhook::callback(value, at, findings).map(Arc::new), at, findings),
         "idempotency_key" => put(&mut task.idempotency_key, name::name(value, at, findings), at, findings),
         _ if NOT_SUPPORTED.contains(&key) => {
             findings.note(Mistake::NotSupported, at, "this field is not supported by this version of the server");

@@ -6,7 +6,7 @@ use super::new::{NewTask, UniqueShape};
 use super::retry;
 use crate::gate::write_limits;
 use crate::json::{Object, string};
-use crate::{duration, time};
+use crate::{duration, time, webhook};
 
 impl NewTask<'_> {
     /// Appends the request's JSON.
@@ -76,6 +76,9 @@ impl NewTask<'_> {
         if !self.limits.is_empty() {
             let limits = self.limits.iter().map(|it| (&*it.key, it.bounds));
             write_limits(object.key("limits"), limits);
+        }
+        if let Some(callback) = &self.callback {
+            webhook::write_callback(object.key("callback"), callback);
         }
         if let Some(key) = &self.idempotency_key {
             object.string("idempotency_key", key);

@@ -31,6 +31,9 @@ async fn named(call: &Call) -> Result<Scheduled, Refused> {
 
 /// Makes what a schedule makes the caller's tenant's, if he has one.
 fn own(call: &Call, rule: Rule) -> Result<Rule, Refused> {
+    if let Some(callback) = &rule.task.spec.callback {
+        call.app.options.outward.check("/task/callback/url", &callback.url)?;
+    }
     let tenant = call.tenant_of(Some(rule.task.tenant.clone()).filter(|it| !it.is_empty()))?.unwrap_or_default();
     Ok(Rule { task: Template { tenant, ..rule.task }, ..rule })
 }

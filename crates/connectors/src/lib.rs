@@ -1,0 +1,3 @@
+//! Doors to other systems: a source brings tasks in, a sink carries results out.
+
+pub mod webhook;

@@ -1,0 +1,119 @@
+//! The endpoints that this server knows: who is told of what it commits, and what the sink asks.
+
+use std::sync::{Arc, PoisonError, RwLock};
+
+use tasklane_core::audit::Actor;
+use tasklane_core::error::StoreError;
+use tasklane_core::ports::BoxFuture;
+use tasklane_core::ports::endpoints;
+use tasklane_core::record::{Kind, Record};
+use tasklane_core::time::Timestamp;
+use tasklane_core::webhook::endpoint::{Endpoint, EndpointId, Heard};
+use tasklane_core::webhook::outbox::Subscriptions;
+
+use super::{Hook, WebhookError};
+use crate::handle::Engine;
+use crate::inside::Inside;
+use crate::mirror::Mirror;
+
+/// All of them, and those that are told.
+pub(crate) struct Endpoints {
+    pub mirror: Mirror<Arc<Endpoint>>,
+    subscriptions: RwLock<Option<Arc<Subscriptions>>>,
+}
+
+impl Default for Endpoints {
+    fn default() -> Self {
+        Self { mirror: Mirror::new(Kind::Endpoint, read), subscriptions: RwLock::default() }
+    }
+}
+
+impl Endpoints {
+    /// Who is told of what is committed from now on.
+    pub fn subscriptions(&self) -> Option<Arc<Subscriptions>> {
+        self.subscriptions.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// What was read last is told from now on.
+    pub fn subscribe(&self) {
+        let seen = self.mirror.seen();
+        let all = seen.all.iter().map(|(id, it)| (EndpointId(*id), Arc::clone(it)));
+        *self.subscriptions.write().unwrap_or_else(PoisonError::into_inner) = Subscriptions::of(all);
+    }
+
+    pub async fn load(&self, inside: &Inside) -> Result<(), StoreError> {
+        self.mirror.load(&inside.store).await?;
+        self.subscribe();
+        Ok(())
+    }
+}
+
+/// What the sink of webhooks asks of the engine.
+struct Known(Engine);
+
+impl Engine {
+    /// Reads every endpoint; nothing is told to any before.
+    ///
+    /// # Errors
+    /// The store did not answer.
+    pub async fn load_endpoints(&self) -> Result<(), StoreError> {
+        let inside = self.inside();
+        inside.endpoints.load(&inside).await
+    }
+
+    /// What the sink of webhooks asks and tells.
+    pub fn endpoint_port(&self) -> Arc<dyn endpoints::Endpoints> {
+        Arc::new(Known(self.by(Actor::named(Actor::SYSTEM))))
+    }
+}
+
+impl endpoints::Endpoints for Known {
+    fn endpoint(&self, id: EndpointId) -> Option<Arc<Endpoint>> {
+        self.0.inside().endpoints.mirror.seen().all.get(&id.0).cloned()
+    }
+
+    fn heard(&self, id: EndpointId, heard: Heard) -> BoxFuture<'static, ()> {
+        let (engine, patience) = (self.0.clone(), self.0.inside().options.endpoint_patience);
+        // Mostly nothing changes, and memory tells.
+        let changes = self.endpoint(id).is_some_and(|it| it.after(heard, patience, engine.now()).is_some());
+        Box::pin(async move {
+            if changes && let Err(error) = engine.endpoint_heard(id, heard, patience).await {
+                // The next delivery tells it again.
+                tracing::debug!(webhook = %id.0, %error, "it was not written down how an endpoint fares");
+            }
+        })
+    }
+
+    fn now(&self) -> Timestamp {
+        self.0.now()
+    }
+}
+
+pub(super) fn read(record: &Record) -> Option<Arc<Endpoint>> {
+    serde_json::from_str(&record.content.body).ok().map(Arc::new)
+}
+
+pub(super) fn hook(record: &Record) -> Option<Hook> {
+    Some(Hook { id: EndpointId(record.id), endpoint: read(record)? })
+}
+
+/// Ends in an error only where the endpoint is gone, or the store is away.
+impl Engine {
+    async fn endpoint_heard(
+        &self,
+        id: EndpointId,
+        heard: Heard,
+        patience: std::time::Duration,
+    ) -> Result<(), WebhookError> {
+        let was = self.endpoint(id).await?.ok_or(WebhookError::NotFound)?;
+        if was.endpoint.after(heard, patience, self.now()).is_none() {
+            return Ok(());
+        }
+        let is = self.fare(id, heard, patience).await?;
+        if let (None, Some((_, why))) = (was.endpoint.disabled, is.endpoint.disabled) {
+            tracing::warn!(webhook = %id.0, url = %is.endpoint.order.url, why = why.as_str(),
+                "a webhook was disabled; what waits for it is kept for {} days", 7);
+        }
+        Ok(())
+    }
+}
