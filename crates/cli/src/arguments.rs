@@ -6,7 +6,7 @@ use tasklane_server::Environment;
 use crate::output::{Colour, Format};
 use crate::{
     atropos, audit, bench, cancel, completion, config, db, dev, doctor, explain, gate, get, health, key, logs, ls,
-    queue, reference, rerun, result, retry, schedule, serve, stats, submit, top, types, watch, why, worker,
+    queue, reference, rerun, result, retry, schedule, serve, stats, submit, top, types, watch, webhook, why, worker,
 };
 
 /// Options that every command takes stand together.
@@ -68,6 +68,7 @@ pub(crate) enum Command {
     Queue(queue::Queue),
     Gate(gate::Gate),
     Schedule(schedule::Schedule),
+    Webhook(webhook::Webhook),
     Key(key::Key),
     Audit(audit::Audit),
     Type(types::Types),

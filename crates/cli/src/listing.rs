@@ -23,15 +23,20 @@ struct Page {
 
 /// Everything below `/v1/{noun}`.
 pub(crate) async fn gather(remote: &Remote, noun: &str) -> Result<Vec<Box<RawValue>>, Failure> {
-    gather_at(remote, &[noun]).await
+    gather_at(remote, &[noun], None).await
 }
 
-/// Everything at a path below `/v1`.
-async fn gather_at(remote: &Remote, path: &[&str]) -> Result<Vec<Box<RawValue>>, Failure> {
+/// A parameter of a list's query.
+pub(crate) type Wish<'w> = Option<(&'static str, &'w str)>;
+
+/// Everything at a path below `/v1` that is wished for.
+async fn gather_at(remote: &Remote, path: &[&str], wish: Wish<'_>) -> Result<Vec<Box<RawValue>>, Failure> {
     let noun = path.last().copied().unwrap_or_default();
     let (mut items, mut cursor) = (Vec::new(), None::<String>);
     loop {
-        let body = remote.call(Call::get(path.iter().copied()).query("cursor", cursor)).await;
+        let call = Call::get(path.iter().copied()).query("cursor", cursor);
+        let call = wish.iter().fold(call, |call, (name, value)| call.query(name, Some(value)));
+        let body = remote.call(call).await;
         let page: Page = read(&body.map_err(|failure| failure.or_too_old(&format!("list {noun}")))?)?;
         items.extend(page.items);
         cursor = page.next_cursor;
@@ -54,18 +59,18 @@ pub(crate) async fn show<T: DeserializeOwned>(
     nothing: &str,
     table: impl Fn(Vec<T>) -> Table,
 ) -> Result<Exit, Failure> {
-    show_at(remote, output, &[noun], nothing, table).await
+    show_at(remote, output, (&[noun], None), nothing, table).await
 }
 
-/// Shows everything at a path below `/v1`.
+/// Shows everything at a path below `/v1` that is wished for.
 pub(crate) async fn show_at<T: DeserializeOwned>(
     remote: &Remote,
     output: &Output,
-    path: &[&str],
+    (path, wish): (&[&str], Wish<'_>),
     nothing: &str,
     table: impl Fn(Vec<T>) -> Table,
 ) -> Result<Exit, Failure> {
-    let items = gather_at(remote, path).await?;
+    let items = gather_at(remote, path, wish).await?;
     if !output.is_for_people() {
         let joined = items.iter().map(|it| it.get()).collect::<Vec<_>>().join(",");
         output.items(&items, || format!("{{\"items\":[{joined}]}}"))?;

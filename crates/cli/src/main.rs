@@ -34,6 +34,7 @@ mod gate;
 mod queue;
 mod schedule;
 mod types;
+mod webhook;
 mod work;
 mod worker;
 
@@ -144,6 +145,7 @@ async fn talk(command: Command, remote: &Remote, output: &Output) -> Result<Exit
         Command::Audit(command) => command.run(remote, output).await,
         Command::Key(command) => command.run(remote, output).await,
         Command::Schedule(command) => command.run(remote, output).await,
+        Command::Webhook(command) => command.run(remote, output).await,
         Command::Type(command) => command.run(remote, output).await,
         Command::Worker(command) => command.run(remote, output).await,
         Command::Stats(command) => command.run(remote, output).await,

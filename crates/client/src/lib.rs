@@ -39,6 +39,7 @@ mod queues;
 mod schedules;
 mod submit;
 mod tasks;
+mod webhooks;
 
 // Doing the work.
 pub mod worker;
@@ -58,6 +59,8 @@ pub use tasklane_core::retry::Retry;
 pub use tasklane_core::schedule::{CatchUp, Overlap, ScheduleId};
 pub use tasklane_core::state::State;
 pub use tasklane_core::task::TaskId;
+pub use tasklane_core::webhook::endpoint::EndpointId as WebhookId;
+pub use tasklane_core::webhook::signature::SignatureError;
 pub use tasklane_wire::event::EventShape as Transition;
 pub use tasklane_wire::gate::{GateShape as Gate, LimitsShape as Limits};
 pub use tasklane_wire::key::KeyShape as Key;
@@ -67,5 +70,7 @@ pub use tasklane_wire::queue::QueueShape as Queue;
 pub use tasklane_wire::read::task_id;
 pub use tasklane_wire::schedule::{RunShape as Run, ScheduleShape as Schedule, SlotShape as Slot};
 pub use tasklane_wire::task::{AttemptShape as Attempt, FailureShape as Failure, Page, Task, Why};
+pub use tasklane_wire::webhook::{DeliveryShape as Delivery, WebhookShape as Webhook};
 pub use tasks::List;
+pub use webhooks::{SetWebhook, verify_webhook};
 pub use worker::{HandlerError, TaskContext, Worker};

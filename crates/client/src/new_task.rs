@@ -1,6 +1,7 @@
 //! A task to be submitted.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::Serialize;
@@ -9,6 +10,9 @@ use tasklane_core::gate::Bounds;
 use tasklane_core::retry::Retry;
 use tasklane_core::task::TaskId;
 use tasklane_core::time::Timestamp;
+use tasklane_core::webhook::event::Events;
+use tasklane_core::webhook::outbox::Callback;
+use tasklane_core::webhook::secret::Secret;
 use tasklane_wire::gate::{LimitShape, LimitsShape};
 use tasklane_wire::json;
 use tasklane_wire::task::{NewTask as Shape, UniqueShape};
@@ -145,6 +149,20 @@ impl NewTask {
     fn pass(&mut self, key: String, bounds: Bounds) {
         self.shape.limits.retain(|it| it.key != key);
         self.shape.limits.push(LimitShape { key: Cow::Owned(key), bounds });
+    }
+
+    /// Where its end is told; `secret` (`whsec_…`) signs it, without one nothing does. A secret that is none is an error of the
+    /// submit.
+    pub fn callback(mut self, url: impl Into<String>, secret: Option<&str>) -> Self {
+        let secret = secret.map(Secret::parse).transpose();
+        match secret {
+            Ok(secret) => {
+                let (url, events) = (url.into().into(), Events::default());
+                self.shape.callback = Some(Arc::new(Callback { url, events, secret }));
+            }
+            Err(error) => self.payload = Err(error.to_string()),
+        }
+        self
     }
 
     /// A key that makes it harmless to submit the same task again within 24 hours.

@@ -195,7 +195,7 @@ async fn runs(named: &Named, remote: &Remote, output: &Output) -> Result<Exit, F
     let id = id(named, remote).await?;
     let nothing = "no slot has come yet";
     let table = |runs: Vec<RunShape>| show::runs(&runs);
-    listing::show_at(remote, output, &["schedules", &id, "runs"], nothing, table).await
+    listing::show_at(remote, output, (&["schedules", &id, "runs"], None), nothing, table).await
 }
 
 async fn run(named: &Named, remote: &Remote, output: &Output) -> Result<Exit, Failure> {

@@ -6,6 +6,7 @@ use std::ops::RangeInclusive;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 use thiserror::Error;
 
 /// How many bytes a secret may have (Standard Webhooks 1.0, "Signature scheme").
@@ -30,6 +31,12 @@ impl Secret {
     /// Too few or too many.
     pub fn of(bytes: &[u8]) -> Result<Self, SecretError> {
         if BYTES.contains(&bytes.len()) { Ok(Self(bytes.into())) } else { Err(SecretError) }
+    }
+
+    /// The one by which a receiver is tried out on somebody's own machine: made of its URL alone, so that it is the same each time,
+    /// and no secret to whoever knows that.
+    pub fn for_trials(url: &str) -> Self {
+        Self(Sha256::digest(format!("tasklane trial {url}")).to_vec().into())
     }
 
     /// The one with this text: `whsec_` and its bytes in base64.
