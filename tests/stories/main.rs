@@ -33,6 +33,8 @@ mod start_refused;
 mod stop;
 mod times;
 mod tls;
+mod webhooks;
+mod webhooks_guarded;
 mod who_may;
 mod worker_drained;
 mod workers_elsewhere;

@@ -10,7 +10,9 @@ use crate::error::{INVALID, Refused};
 /// Tells whether a URL may be called, as far as its text tells; why not, else. Every one may unless whoever starts the router
 /// says otherwise: what calls them asks again.
 #[derive(Clone)]
-pub struct Outward(Arc<dyn Fn(&str) -> Result<(), String> + Send + Sync>);
+pub struct Outward(Arc<MayCall>);
+
+type MayCall = dyn Fn(&str) -> Result<(), String> + Send + Sync;
 
 impl Outward {
     /// As this tells.

@@ -17,6 +17,9 @@ use tasklane_core::retry::Retry;
 use tasklane_core::state::State;
 use tasklane_core::task::{Facts, Lane, Progress, Scope, Spec, TaskId};
 use tasklane_core::time::Timestamp;
+use tasklane_core::webhook::event::{EventName, Events};
+use tasklane_core::webhook::outbox::Callback;
+use tasklane_core::webhook::secret::Secret;
 use tasklane_wire::gate::LimitShape;
 use tasklane_wire::json::{Value, validate};
 use tasklane_wire::lease::{LeaseReply, LeaseRequest, Want};
@@ -100,6 +103,16 @@ fn limits() -> impl Strategy<Value = Vec<LimitShape<'static>>> {
     })
 }
 
+fn callback() -> impl Strategy<Value = Arc<Callback>> {
+    let events = proptest::collection::btree_set(0..State::ALL.len(), 1..4)
+        .prop_map(|all| Events::of(all.into_iter().map(|it| EventName::Task(State::ALL[it]))));
+    let secret = proptest::option::of(proptest::collection::vec(any::<u8>(), 24..=64));
+    (events, secret).prop_map(|(events, secret)| {
+        let secret = secret.and_then(|it| Secret::of(&it).ok());
+        Arc::new(Callback { url: "https://example.org/a?b=c".into(), events, secret })
+    })
+}
+
 prop_compose! {
     fn new_task()(
         task_type in kind(), id in proptest::option::of(id()), queue in proptest::option::of(name()),
@@ -107,16 +120,16 @@ prop_compose! {
         deadlines in proptest::option::of((deadline(), deadline())), timeout in proptest::option::of(millis(1..9_000_000)),
         max_attempts in proptest::option::of(1..1_000_000_u32), retry in proptest::option::of(retry()),
         labels in proptest::collection::btree_map(name(), "[a-z\"é]{0,9}", 0..4),
-        unique in (proptest::option::of(unique()), limits()), words in proptest::option::of((name(), name())),
+        unique in (proptest::option::of(unique()), limits(), proptest::option::of(callback())), words in proptest::option::of((name(), name())),
     ) -> NewTask<'static> {
-        let (unique, limits) = unique;
+        let (unique, limits, callback) = unique;
         let (tenant, key) = words.unzip();
         NewTask {
             task_type: task_type.into(), payload: "", id, queue: queue.map(Cow::Owned), priority, start,
             start_deadline: deadlines.map(|it| it.0), deadline: deadlines.map(|it| it.1), attempt_timeout: timeout,
             heartbeat_timeout: timeout.map(|it| it * 2), max_attempts, retry, tenant: tenant.map(Cow::Owned),
             labels: labels.into_iter().map(|(key, value)| (key.into(), value.into())).collect(), unique, limits,
-            idempotency_key: key.map(Cow::Owned),
+            callback, idempotency_key: key.map(Cow::Owned),
         }
     }
 }

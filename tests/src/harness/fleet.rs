@@ -51,7 +51,10 @@ impl Fleet {
         let refusals = Ledger::open(&dir.path().join("refusals"));
         let target = target::start(Arc::clone(&ledger));
         let up = AtomicUsize::new(servers);
-        let server = || ServerOptions { program: program.clone(), ..ground.server(dir.path()) };
+        let server = || {
+            let options = ServerOptions { program: program.clone(), ..ground.server(dir.path()) };
+            options.with_env("TASKLANE_OUTBOUND_ALLOW", "127.0.0.1")
+        };
         let servers = (0..servers).map(|_| RwLock::new(server().start())).collect();
         let mut fleet = Self { workers: Vec::new(), servers, up, target, ledger, refusals, ground, _dir: dir };
         fleet.workers = (0..workers).map(|_| RwLock::new(Some(fleet.worker()))).collect();

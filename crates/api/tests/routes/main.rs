@@ -18,5 +18,6 @@ mod reads;
 mod schedules;
 mod streams;
 mod submit;
+mod webhooks;
 mod who_may;
 mod world;

@@ -31,6 +31,8 @@ struct Things {
     task: String,
     schedule: String,
     key: String,
+    webhook: String,
+    delivery: String,
 }
 
 async fn things(master: &Holder<'_>) -> Things {
@@ -40,15 +42,19 @@ async fn things(master: &Holder<'_>) -> Things {
     let schedule = json!({ "name": "s", "every": "1h", "task": { "type": "demo", "tenant": "acme" } });
     let schedule = id(&master.post("/v1/schedules", &schedule).await.expect(201).json());
     let key = json!({ "name": "thing", "scopes": ["read"], "tenant": "acme" });
-    Things { task, schedule, key: id(&master.post("/v1/keys", &key).await.expect(201).json()) }
+    let webhook = json!({ "url": "https://example.org/", "tenant": "acme" });
+    let webhook = id(&master.post("/v1/webhooks", &webhook).await.expect(201).json());
+    let delivery = id(&master.call("POST", &format!("/v1/webhooks/{webhook}:test"), "").await.expect(200).json());
+    Things { task, schedule, webhook, delivery, key: id(&master.post("/v1/keys", &key).await.expect(201).json()) }
 }
 
 /// A path with what it names filled in; whether that is acme's.
 fn filled(path: &str, things: &Things) -> (String, bool) {
-    let Things { task, schedule, key } = things;
+    let Things { task, schedule, key, webhook, delivery } = things;
     let names = [
         ("{task}", task.as_str(), true),
         ("{schedule}", schedule, true),
+        ("{webhook}", webhook, true),
         ("{key}", key, true),
         ("{gate}", "key:k?tenant=acme", true),
         ("{queue}", "q", false),
@@ -57,7 +63,7 @@ fn filled(path: &str, things: &Things) -> (String, bool) {
         ("{code}", "invalid", false),
     ];
     match names.iter().find(|it| path.contains(it.0)) {
-        Some((hole, name, is_own)) => (path.replace(hole, name), *is_own),
+        Some((hole, name, is_own)) => (path.replace(hole, name).replace("{delivery}", delivery), *is_own),
         None => (path.to_owned(), false),
     }
 }
@@ -72,6 +78,7 @@ fn body(method: &str, path: &str) -> String {
         ("post", "/v1/reports") => json!({ "worker": "w" }),
         ("post", "/v1/schedules") => json!({ "name": "n", "every": "1h", "task": { "type": "demo" } }),
         ("post", "/v1/schedules:preview") => json!({ "every": "1h" }),
+        ("post", "/v1/webhooks") => json!({ "url": "https://example.org/" }),
         ("post", "/v1/keys") => json!({ "name": "n", "scopes": ["read"] }),
         ("put" | "patch", _) => json!({}),
         _ => return String::new(),
@@ -112,7 +119,7 @@ fn door(reply: &Reply) -> Door {
 #[tokio::test(start_paused = true)]
 async fn every_operation_lets_in_who_the_document_says() {
     let operations = operations();
-    assert!(operations.len() >= 59, "{}", operations.len());
+    assert!(operations.len() >= 72, "{}", operations.len());
     for (method, path, roles) in &operations {
         let (verb, roles) = (method.to_uppercase(), roles.as_deref());
         assert_eq!(roles.is_none(), !path.starts_with("/v1/") && path != "/metrics", "{path}");

@@ -11,7 +11,7 @@ use tasklane_core::time::Timestamp;
 use tasklane_core::webhook::endpoint::{Endpoint, EndpointId, Heard};
 use tasklane_core::webhook::outbox::Subscriptions;
 
-use super::{Hook, WebhookError};
+use super::Hook;
 use crate::handle::Engine;
 use crate::inside::Inside;
 use crate::mirror::Mirror;
@@ -77,7 +77,7 @@ impl endpoints::Endpoints for Known {
         // Mostly nothing changes, and memory tells.
         let changes = self.endpoint(id).is_some_and(|it| it.after(heard, patience, engine.now()).is_some());
         Box::pin(async move {
-            if changes && let Err(error) = engine.endpoint_heard(id, heard, patience).await {
+            if changes && let Err(error) = engine.fare(id, heard, patience).await {
                 // The next delivery tells it again.
                 tracing::debug!(webhook = %id.0, %error, "it was not written down how an endpoint fares");
             }
@@ -95,25 +95,4 @@ pub(super) fn read(record: &Record) -> Option<Arc<Endpoint>> {
 
 pub(super) fn hook(record: &Record) -> Option<Hook> {
     Some(Hook { id: EndpointId(record.id), endpoint: read(record)? })
-}
-
-/// Ends in an error only where the endpoint is gone, or the store is away.
-impl Engine {
-    async fn endpoint_heard(
-        &self,
-        id: EndpointId,
-        heard: Heard,
-        patience: std::time::Duration,
-    ) -> Result<(), WebhookError> {
-        let was = self.endpoint(id).await?.ok_or(WebhookError::NotFound)?;
-        if was.endpoint.after(heard, patience, self.now()).is_none() {
-            return Ok(());
-        }
-        let is = self.fare(id, heard, patience).await?;
-        if let (None, Some((_, why))) = (was.endpoint.disabled, is.endpoint.disabled) {
-            tracing::warn!(webhook = %id.0, url = %is.endpoint.order.url, why = why.as_str(),
-                "a webhook was disabled; what waits for it is kept for {} days", 7);
-        }
-        Ok(())
-    }
 }

@@ -12,11 +12,18 @@ use tasklane_core::record::{Content, Kind, Order as PageOrder, RecordQuery, Reco
 use tasklane_core::time::Timestamp;
 use tasklane_core::webhook::endpoint::{Endpoint, EndpointId, Heard, Order, WhyDisabled};
 use tasklane_core::webhook::secret::Secret;
+use tasklane_core::webhook::timetable;
 
 use super::endpoints::hook;
 use super::{EndpointQuery, Hook, NewEndpoint, WebhookError};
 use crate::audit::Note;
 use crate::handle::Engine;
+
+/// What an endpoint was, and is if it was not removed.
+struct Altered {
+    was: Arc<Endpoint>,
+    is: Option<Arc<Endpoint>>,
+}
 
 /// How often a change is tried again where somebody else changes the same endpoint.
 const TRIES: usize = 10;
@@ -106,9 +113,14 @@ impl Engine {
     }
 
     /// An endpoint took a delivery like this.
-    pub(super) async fn fare(&self, id: EndpointId, heard: Heard, patience: Duration) -> Result<Hook, WebhookError> {
+    pub(super) async fn fare(&self, id: EndpointId, heard: Heard, patience: Duration) -> Result<(), WebhookError> {
         let fares = |it: Endpoint, now| Some(it.after(heard, patience, now).unwrap_or(it));
-        self.alter_endpoint(id, Deed::EndpointDisabled, fares).await
+        let Altered { was, is } = self.try_alter(id, Deed::EndpointDisabled, fares).await?;
+        if let (None, Some((_, why))) = (was.disabled, is.and_then(|it| it.disabled)) {
+            let (url, why, days) = (&was.order.url, why.as_str(), timetable::KEPT.as_secs() / (24 * 3600));
+            tracing::warn!(webhook = %id.0, url, why, days, "a webhook was disabled; what waits for it is kept so many days");
+        }
+        Ok(())
     }
 
     fn draw_signing_secret(&self) -> Secret {
@@ -124,16 +136,29 @@ impl Engine {
         deed: Deed,
         change: impl Fn(Endpoint, Timestamp) -> Option<Endpoint>,
     ) -> Result<Hook, WebhookError> {
+        let Altered { was, is } = self.try_alter(id, deed, change).await?;
+        Ok(Hook { id, endpoint: is.unwrap_or(was) })
+    }
+
+    async fn try_alter(
+        &self,
+        id: EndpointId,
+        deed: Deed,
+        change: impl Fn(Endpoint, Timestamp) -> Option<Endpoint>,
+    ) -> Result<Altered, WebhookError> {
         for _ in 0..TRIES {
             let record = self.inside().store.records().one(Kind::Endpoint, id.0).await?;
             let Some((record, was)) = record.as_ref().and_then(|it| Some((it, hook(it)?))) else {
                 return Err(WebhookError::NotFound);
             };
-            let changed = change((*was.endpoint).clone(), self.now());
-            let (before, after) = (Some(&*was.endpoint), changed.as_ref());
-            match self.set_endpoint(id, Some(record.version), (deed, before, after)).await {
+            let was = was.endpoint;
+            let is = change((*was).clone(), self.now()).map(Arc::new);
+            if is.as_ref() == Some(&was) {
+                return Ok(Altered { was, is });
+            }
+            match self.set_endpoint(id, Some(record.version), (deed, Some(&was), is.as_deref())).await {
                 Err(WebhookError::Busy) => {}
-                done => return done.map(|()| Hook { id, endpoint: changed.map_or(was.endpoint, Arc::new) }),
+                done => return done.map(|()| Altered { was, is }),
             }
         }
         Err(WebhookError::Busy)

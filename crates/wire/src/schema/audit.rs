@@ -12,13 +12,14 @@ pub(super) fn schemas() -> Value {
             ("at", of("Moment")),
             ("who", json!({
                 "type": "string",
-                "description": "The name of the caller's key; nobody, setting (an admin's key of the settings), or config.",
+                "description": "The name of the caller's key; nobody, setting (an admin's key of the settings), config, or system.",
             })),
             ("key", about(of("KeyId"), "The caller's key.")),
             ("from", json!({ "type": "string", "description": "The address that the call came from." })),
             ("action", json!({ "type": "string", "enum": [
                 "key.made", "key.rotated", "key.revoked", "key.removed", "schedule.made", "schedule.changed",
-                "schedule.removed", "queue.controlled", "gate.set", "gate.removed", "tasks.changed", "access.refused",
+                "schedule.removed", "webhook.made", "webhook.changed", "webhook.rotated", "webhook.disabled",
+                "webhook.removed", "queue.controlled", "gate.set", "gate.removed", "tasks.changed", "access.refused",
             ] })),
             ("target", json!({ "type": "string", "description": "What was changed, by name; the route of a refused call." })),
             ("before", thing("What it was, where it was something.")),
