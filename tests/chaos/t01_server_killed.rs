@@ -2,8 +2,8 @@
 //! and done once; a server that was killed serves again in time; no slot of a gate is held by what is over; and of every end a
 //! webhook was told, though servers died over its deliveries.
 //!
-//! Seen red: with answers that are given before their commit is written, acknowledged tasks are gone (`lost`); with deliveries
-//! that are accepted in a commit of their own, ends are not told.
+//! Seen red: with answers that are given before their commit is written, acknowledged tasks are gone (`lost`); with a store
+//! that drops the deliveries of a commit now and then, ends are not told.
 
 use std::collections::BTreeSet;
 use std::thread;

@@ -1,7 +1,6 @@
 //! Webhooks: events arrive signed, wherever they come from, and no endpoint that fails holds up another (T30).
-//!
-//! Seen red: see the stories.
 
+use std::collections::BTreeMap;
 use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
@@ -169,68 +168,81 @@ fn isolated(name: &str, options: ServerOptions) {
         let (server, receiver) = (start(options), Receiver::start());
         let (good, _) = add(&server, &json!({ "url": receiver.url("/good") }));
         add(&server, &json!({ "url": receiver.url("/told"), "events": ["webhook.disabled"] }));
-        let moved = receiver.url("/good-by-redirect");
-        let bad = [
-            ("/hang", Manner::Hang),
-            ("/drip", Manner::Drip),
-            ("/broken", Manner::Status(500)),
-            ("/gone", Manner::Status(410)),
-            ("/later", Manner::With(429, "retry-after", "3600".into())),
-            ("/moved", Manner::With(301, "location", moved)),
-            ("/reset", Manner::Reset),
-            ("/endless", Manner::Endless),
-        ];
-        let ids: Vec<_> = bad.iter().map(|(path, _)| add(&server, &json!({ "url": receiver.url(path) })).0).collect();
-        bad.iter().for_each(|(path, manner)| receiver.answer(path, manner.clone()));
+        let bad = bad_endpoints(&server, &receiver);
         succeed(&server, TASKS);
         // All of it arrives while others hang: those that do are still on their way then.
         receiver.wait_for("/good", TASKS);
         let running = |id: &str| deliveries(&server, id).iter().filter(|it| it["state"] == "running").count();
-        assert!(running(&ids[0]) > 0 && running(&ids[1]) > 0, "they hang");
+        assert!(running(&bad["/hang"]) > 0 && running(&bad["/drip"]) > 0, "they hang");
         assert!(webhook(&server, &good)["failing_since"].is_null());
-
         // Whatever its body does, 200 is 200.
         receiver.wait_for("/endless", TASKS);
         until("each to be noted", PATIENCE, || {
-            deliveries(&server, &ids[7]).iter().all(|it| it["state"] == "succeeded").then_some(())
+            deliveries(&server, &bad["/endless"]).iter().all(|it| it["state"] == "succeeded").then_some(())
         });
-        let state = |id: &str, code: u64| {
-            let all = deliveries(&server, id);
-            let tried: Vec<_> = all.iter().filter(|it| it["attempt"] != 0).collect();
-            assert!(
-                !tried.is_empty() && tried.iter().all(|it| it["status"] == code || it["state"] == "running"),
-                "{all:?}"
-            );
-            all
-        };
-        until("it to be gone", PATIENCE, || (webhook(&server, &ids[3])["disabled"]["why"] == "gone").then_some(()));
-        let left: Vec<_> = state(&ids[3], 410).into_iter().filter(|it| it["state"] == "blocked").collect();
+        until("it to be gone", PATIENCE, || {
+            (webhook(&server, &bad["/gone"])["disabled"]["why"] == "gone").then_some(())
+        });
+        let left: Vec<_> =
+            tried(&server, &bad["/gone"], 410).into_iter().filter(|it| it["state"] == "blocked").collect();
         assert!(!left.is_empty(), "what was not tried waits");
-        assert!(receiver.at_path("/good-by-redirect").is_empty(), "nobody followed");
-        state(&ids[5], 301);
-        let told = state(&ids[4], 429).into_iter().filter(|it| it["state"] == "retrying");
+        tried(&server, &bad["/moved"], 301);
+        assert_eq!(receiver.at_path("/good").len(), TASKS, "nobody followed");
+        let told = tried(&server, &bad["/later"], 429).into_iter().filter(|it| it["state"] == "retrying");
         let next = told.map(|it| it["next_at"].as_str().unwrap().to_owned()).min().unwrap();
-        assert!(*next > *deliveries(&server, &ids[2])[0]["created_at"].as_str().unwrap());
+        let soon = deliveries(&server, &bad["/broken"])
+            .iter()
+            .filter_map(|it| it["next_at"].as_str().map(str::to_owned))
+            .max();
+        assert!(Some(next) > soon, "an hour was asked for");
+        disabled(&server, &receiver, &bad["/broken"]);
+    });
+}
 
-        // One that fails gets one at a time, and nothing after days; what waits is kept, and others hear of it.
-        let failing = &ids[2];
-        let gate = format!("/v1/gates/key:~webhook%2F{failing}");
-        assert_eq!(server.get(&gate).expect(200).json()["max_running"], 1);
-        until("it to be disabled", PATIENCE, || {
-            (webhook(&server, failing)["disabled"]["why"] == "failing").then_some(())
-        });
-        assert_eq!(server.get(&gate).expect(200).json()["max_running"], 0);
-        until("others to hear of it", PATIENCE, || {
-            let told = receiver.at_path("/told");
-            told.iter().any(|it| it.json()["data"]["webhook"] == **failing).then_some(())
-        });
-        assert!(deliveries(&server, failing).iter().all(|it| it["state"] != "failed"), "nothing was dropped");
-        server.act(&format!("/v1/webhooks/{failing}:test")).problem(409, "webhook_disabled");
-        receiver.answer("/broken", Manner::Status(204));
-        server.act(&format!("/v1/webhooks/{failing}:enable")).expect(200);
-        until("what waited to arrive", PATIENCE, || {
-            deliveries(&server, failing).iter().any(|it| it["status"] == 204).then_some(())
-        });
+/// An endpoint for each way to be bad, by its path.
+fn bad_endpoints(server: &Server, receiver: &Receiver) -> BTreeMap<&'static str, String> {
+    let bad = [
+        ("/hang", Manner::Hang),
+        ("/drip", Manner::Drip),
+        ("/broken", Manner::Status(500)),
+        ("/gone", Manner::Status(410)),
+        ("/later", Manner::With(429, "retry-after", "3600".into())),
+        ("/moved", Manner::With(301, "location", receiver.url("/good"))),
+        ("/reset", Manner::Reset),
+        ("/endless", Manner::Endless),
+    ];
+    let set_up = |(path, manner): (&'static str, Manner)| {
+        receiver.answer(path, manner);
+        (path, add(server, &json!({ "url": receiver.url(path) })).0)
+    };
+    bad.into_iter().map(set_up).collect()
+}
+
+/// The deliveries to an endpoint, of which each that was tried was answered like this.
+fn tried(server: &Server, id: &str, status: u64) -> Vec<Value> {
+    let all = deliveries(server, id);
+    let tried: Vec<_> = all.iter().filter(|it| it["attempt"] != 0).collect();
+    assert!(!tried.is_empty() && tried.iter().all(|it| it["status"] == status || it["state"] == "running"), "{all:?}");
+    all
+}
+
+/// One that fails gets one at a time, and nothing after days; what waits is kept, and others hear of it.
+fn disabled(server: &Server, receiver: &Receiver, failing: &str) {
+    let gate = format!("/v1/gates/key:~webhook%2F{failing}");
+    let most = || server.get(&gate).expect(200).json()["max_running"].clone();
+    assert_eq!(most(), 1);
+    until("it to be disabled", PATIENCE, || (webhook(server, failing)["disabled"]["why"] == "failing").then_some(()));
+    assert_eq!(most(), 0);
+    until("others to hear of it", PATIENCE, || {
+        let told = receiver.at_path("/told");
+        told.iter().any(|it| it.json()["data"]["webhook"] == *failing).then_some(())
+    });
+    assert!(deliveries(server, failing).iter().all(|it| it["state"] != "failed"), "nothing was dropped");
+    server.act(&format!("/v1/webhooks/{failing}:test")).problem(409, "webhook_disabled");
+    receiver.answer("/broken", Manner::Status(204));
+    server.act(&format!("/v1/webhooks/{failing}:enable")).expect(200);
+    until("what waited to arrive", PATIENCE, || {
+        deliveries(server, failing).iter().any(|it| it["status"] == 204).then_some(())
     });
 }
 

@@ -101,56 +101,56 @@ fn program(dir: &std::path::Path) -> PathBuf {
     script
 }
 
-fn last(server: &Server, id: &str) -> Value {
-    server.get(&format!("/v1/webhooks/{id}/deliveries")).expect(200).json()["items"][0].clone()
+/// A scene: a server that may call one address, names, and canaries on the others of this machine.
+struct Scene {
+    server: Server,
+    names: Names,
+    receiver: Receiver,
+    canaries: [Receiver; 2],
+    _dir: tempfile::TempDir,
+}
+
+impl Scene {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let (names, receiver) = (Names::start(), Receiver::at(&format!("{ALLOWED}:0")));
+        let port = receiver.address().port();
+        let canaries = ["127.0.0.1", "[::1]"].map(|it| Receiver::at(&format!("{it}:{port}")));
+        let options = ServerOptions { program: Some(program(dir.path())), ..ServerOptions::without_executors() };
+        let server = options.with_env("TASKLANE_OUTBOUND_ALLOW", ALLOWED).start();
+        Self { server, names, receiver, canaries, _dir: dir }
+    }
+
+    /// Sends a test event to a name that leads there, whenever it is asked for.
+    fn test(&self, host: &str, answers: Vec<Vec<&str>>) -> String {
+        self.names.lead(host, answers);
+        let url = format!("http://{host}:{}/hook", self.receiver.address().port());
+        let made = self.server.post("/v1/webhooks", &json!({ "url": url })).expect(201).json();
+        let id = made["id"].as_str().unwrap().to_owned();
+        self.server.act(&format!("/v1/webhooks/{id}:test")).expect(200);
+        id
+    }
+
+    /// The last delivery, once it is like this.
+    fn until(&self, what: &str, id: &str, is_so: impl Fn(&Value) -> bool) {
+        let path = format!("/v1/webhooks/{id}/deliveries");
+        until(what, PATIENCE, || is_so(&self.server.get(&path).expect(200).json()["items"][0]).then_some(()));
+    }
+}
+
+fn is_refused(delivery: &Value) -> bool {
+    delivery["error"].as_str().is_some_and(|it| it.contains("not a public address"))
 }
 
 #[test]
-fn no_name_leads_into_the_network_of_the_server() {
-    let name = "webhooks_guarded::names";
+fn no_url_leads_into_the_network_of_the_server() {
+    let name = "webhooks_guarded::urls";
     if !can(name, "mounts of its own", "unshare", &["--mount", "true"]) {
         return;
     }
     story(name, || {
-        let dir = tempfile::tempdir().unwrap();
-        let (names, receiver) = (Names::start(), Receiver::at(&format!("{ALLOWED}:0")));
-        let port = receiver.address().port();
-        // Nobody may come here.
-        let canaries = ["127.0.0.1", "[::1]"].map(|it| Receiver::at(&format!("{it}:{port}")));
-        let options = ServerOptions { program: Some(program(dir.path())), ..ServerOptions::without_executors() };
-        let server = options.with_env("TASKLANE_OUTBOUND_ALLOW", ALLOWED).start();
-        let add = |host: &str| {
-            let url = format!("http://{host}:{port}/hook");
-            server.post("/v1/webhooks", &json!({ "url": url })).expect(201).json()["id"].as_str().unwrap().to_owned()
-        };
-        let tested = |id: &str| drop(server.act(&format!("/v1/webhooks/{id}:test")).expect(200));
-
-        // What its text tells is refused when it is set.
-        for url in [
-            "http://127.0.0.1/",
-            "http://10.1.2.3/",
-            "http://100.64.0.1/",
-            "http://169.254.169.254/latest/meta-data/",
-            "http://[::1]/",
-            "http://[fd00::1]/",
-            "http://[::ffff:127.0.0.1]/",
-            "http://0x7f.1/",
-            "http://0177.0.0.1/",
-            "http://2130706433/",
-            "http://user@93.184.216.34/",
-            "http://127.0.0.1@93.184.216.34/",
-            "file:///etc/passwd",
-            "gopher://93.184.216.34/",
-        ] {
-            server.post("/v1/webhooks", &json!({ "url": url })).problem(422, "invalid");
-            let callback = json!({ "type": "t", "callback": { "url": url } });
-            server.post("/v1/tasks", &callback).problem(422, "invalid");
-            server.post("/v1/tasks:batch", &json!([callback])).problem(422, "invalid");
-            let schedule = json!({ "name": "n", "every": "1h", "task": callback });
-            server.post("/v1/schedules", &schedule).problem(422, "invalid");
-        }
-
-        // Names that lead nowhere else than in.
+        let scene = Scene::new();
+        what_its_text_tells_is_refused(&scene.server);
         for (host, addresses) in [
             ("inside.test", vec!["127.0.0.1"]),
             ("six.test", vec!["::1"]),
@@ -158,40 +158,51 @@ fn no_name_leads_into_the_network_of_the_server() {
             ("private.test", vec!["10.1.2.3", "192.168.1.1", "100.64.0.1"]),
             ("metadata.test", vec!["169.254.169.254"]),
         ] {
-            names.lead(host, vec![addresses]);
-            let id = add(host);
-            tested(&id);
-            until("it to be refused", PATIENCE, || {
-                let error = last(&server, &id)["error"].clone();
-                error.as_str().is_some_and(|it| it.contains("not a public address")).then_some(())
-            });
+            let id = scene.test(host, vec![addresses]);
+            scene.until("it to be refused", &id, is_refused);
         }
-
         // Of several the allowed one is called, and of a name that changes its mind what it said first.
-        names.lead("both.test", vec![vec!["127.0.0.1", ALLOWED]]);
-        let both = add("both.test");
-        tested(&both);
-        until("it to arrive", PATIENCE, || (last(&server, &both)["state"] == "succeeded").then_some(()));
+        let both = scene.test("both.test", vec![vec!["127.0.0.1", ALLOWED]]);
+        scene.until("it to arrive", &both, |it| it["state"] == "succeeded");
         // So that the next call needs a connection of its own.
-        receiver.answer("/hook", Manner::With(500, "connection", "close".into()));
-        names.lead("rebinding.test", vec![vec![ALLOWED], vec!["127.0.0.1"]]);
-        let rebinding = add("rebinding.test");
-        let asked = names.asked.load(Ordering::SeqCst);
-        tested(&rebinding);
-        until("the first answer", PATIENCE, || (last(&server, &rebinding)["status"] == 500).then_some(()));
-        assert_eq!(names.asked.load(Ordering::SeqCst), asked + 1, "it is asked for once a call");
-        until("the second to be refused", PATIENCE, || {
-            let error = last(&server, &rebinding)["error"].clone();
-            error.as_str().is_some_and(|it| it.contains("not a public address")).then_some(())
-        });
-
+        scene.receiver.answer("/hook", Manner::With(500, "connection", "close".into()));
+        let asked = scene.names.asked.load(Ordering::SeqCst);
+        let rebinding = scene.test("rebinding.test", vec![vec![ALLOWED], vec!["127.0.0.1"]]);
+        scene.until("the first answer", &rebinding, |it| it["status"] == 500);
+        assert_eq!(scene.names.asked.load(Ordering::SeqCst), asked + 1, "it is asked for once a call");
+        scene.until("the second to be refused", &rebinding, is_refused);
         // A redirect is no way round.
-        receiver.answer("/hook", Manner::With(302, "location", format!("http://127.0.0.1:{port}/hook")));
-        names.lead("moving.test", vec![vec![ALLOWED]]);
-        let moving = add("moving.test");
-        tested(&moving);
-        until("its answer", PATIENCE, || (last(&server, &moving)["status"] == 302).then_some(()));
-        let came: usize = canaries.iter().map(Receiver::connections).sum();
+        let port = scene.receiver.address().port();
+        scene.receiver.answer("/hook", Manner::With(302, "location", format!("http://127.0.0.1:{port}/hook")));
+        let moving = scene.test("moving.test", vec![vec![ALLOWED]]);
+        scene.until("its answer", &moving, |it| it["status"] == 302);
+        let came: usize = scene.canaries.iter().map(Receiver::connections).sum();
         assert_eq!(came, 0, "somebody came to an address of the server's own");
     });
+}
+
+fn what_its_text_tells_is_refused(server: &Server) {
+    for url in [
+        "http://127.0.0.1/",
+        "http://10.1.2.3/",
+        "http://100.64.0.1/",
+        "http://169.254.169.254/latest/meta-data/",
+        "http://[::1]/",
+        "http://[fd00::1]/",
+        "http://[::ffff:127.0.0.1]/",
+        "http://0x7f.1/",
+        "http://0177.0.0.1/",
+        "http://2130706433/",
+        "http://user@93.184.216.34/",
+        "http://127.0.0.1@93.184.216.34/",
+        "file:///etc/passwd",
+        "gopher://93.184.216.34/",
+    ] {
+        server.post("/v1/webhooks", &json!({ "url": url })).problem(422, "invalid");
+        let callback = json!({ "type": "t", "callback": { "url": url } });
+        server.post("/v1/tasks", &callback).problem(422, "invalid");
+        server.post("/v1/tasks:batch", &json!([callback])).problem(422, "invalid");
+        let schedule = json!({ "name": "n", "every": "1h", "task": callback });
+        server.post("/v1/schedules", &schedule).problem(422, "invalid");
+    }
 }

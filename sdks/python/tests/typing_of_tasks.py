@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any
 
-from tasklane import CTX, App, Context, Handle, Limit
+from tasklane import CTX, App, Callback, Context, Delivery, Handle, Limit, verify_webhook
 
 app = App()
 
@@ -31,6 +31,11 @@ async def right() -> None:
     here: int = size.local("c") + number
     there: Coroutine[Any, Any, str] = shout.local("d")
     print(other, here, await there, size("e"), await shout("f"))
+    size.with_(callback="https://example.org/").with_(callback=Callback("https://example.org/", ["task.*"], "whsec_"))
+    secret = (await app.webhooks.create("https://example.org/", events=["*"], format="cloudevents")).secret
+    sent: list[Delivery] = app.webhooks.deliveries_sync("id", state="failed")
+    told: dict[str, Any] = verify_webhook(secret or "", {"webhook-id": "a"}, b"{}", tolerance="5m")
+    print(sent, told)
 
 
 async def wrong() -> None:
@@ -39,6 +44,8 @@ async def wrong() -> None:
         size.enqueue_sync("a", count=2)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
         size.enqueue_sync()  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
         size.with_(limits=[3])  # type: ignore[list-item]  # pyright: ignore[reportArgumentType]
+        size.with_(callback=3)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+        await app.webhooks.change("id", format="xml")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
         size.with_(colour="red")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
         text: str = size.local("c")  # type: ignore[assignment]  # pyright: ignore[reportAssignmentType]
         print(text)

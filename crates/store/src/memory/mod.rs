@@ -360,9 +360,7 @@ impl Tx<'_> {
         if let Some(sweep) = batch.sweep {
             self.sweep(&sweep);
         }
-        for (_, delivery) in self.outbox.take() {
-            self.insert(delivery);
-        }
+        self.deliver();
         if batch.promote > 0 {
             self.model.told_at = self.now;
             self.model.forget_starts();
@@ -371,6 +369,13 @@ impl Tx<'_> {
             self.tell_opened(&before);
         }
         self.finish()
+    }
+
+    /// Accepts the deliveries that follow from the commit.
+    fn deliver(&mut self) {
+        for (_, delivery) in self.outbox.take() {
+            self.insert(delivery);
+        }
     }
 
     fn finish(mut self) -> Answers {

@@ -321,18 +321,19 @@ impl Pair {
             // A shared store sweeps by ids. Here only those of deliveries tell their moment, so they come last, whenever
             // they were made.
             Command::Sweep(..) if self.in_order && self.delivers => {}
-            Command::Sweep(limit, how) => {
-                let short = Duration::from_secs(20);
-                let retention = match how {
-                    0 => Retention { succeeded: short, failed: short, cancelled: short, ..Retention::default() },
-                    1 => Retention { most: 5, ..Retention::default() },
-                    _ => Retention::default(),
-                };
-                let disk = (*how == 2).then_some((9, 10));
-                batch.sweep = Some(Sweep { retention, limit: (*limit).into(), disk });
-            }
+            Command::Sweep(limit, how) => batch.sweep = Some(sweep(*limit, *how)),
         }
     }
+}
+
+fn sweep(limit: u8, how: u8) -> Sweep {
+    let short = Duration::from_secs(20);
+    let retention = match how {
+        0 => Retention { succeeded: short, failed: short, cancelled: short, ..Retention::default() },
+        1 => Retention { most: 5, ..Retention::default() },
+        _ => Retention::default(),
+    };
+    Sweep { retention, limit: limit.into(), disk: (how == 2).then_some((9, 10)) }
 }
 
 fn subscriptions(which: u8) -> Option<Arc<Subscriptions>> {

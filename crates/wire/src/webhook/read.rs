@@ -1,7 +1,7 @@
 //! Reads what is said of a webhook from validated JSON.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use tasklane_core::limit;
@@ -131,7 +131,11 @@ fn filter(value: Value<'_>, at: &Path<'_>, findings: &mut Findings) -> Filter {
 
 fn headers(value: Value<'_>, at: &Path<'_>, findings: &mut Findings) -> BTreeMap<Box<str>, Box<str>> {
     let read = texts(value, at, limit::ENDPOINT_HEADERS, findings);
+    let mut seen = BTreeSet::new();
     for (name, value) in &read {
+        if !seen.insert(name.to_ascii_lowercase()) {
+            findings.invalid(&at.key(name), "this header is named twice: its case makes no difference");
+        }
         let is_token = |it: u8| it.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&it);
         let is_name = !name.is_empty() && name.bytes().all(is_token);
         if !is_name || value.bytes().any(|it| !(b' '..=b'~').contains(&it)) {

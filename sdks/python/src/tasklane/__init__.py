@@ -22,6 +22,7 @@ from .errors import (
     OutcomeUnknown,
     Refused,
     ResultTimeout,
+    SignatureError,
     TaskCancelled,
     TaskExpired,
     TaskFailed,
@@ -30,10 +31,12 @@ from .errors import (
 )
 from .handle import Event, Handle
 from .keys import Key, Keys
-from .options import Limit, Retry, Unique
+from .options import Callback, Limit, Retry, Unique
 from .outcome import Cancelled, Permanent, RetryIn, Snooze, Stopped
 from .schedules import Planned, Run, Schedule, Schedules
+from .signed import verify_webhook
 from .task import Task
+from .webhooks import Delivery, Webhook, Webhooks
 from .worker import Worker
 
 __version__ = "0.1.0"
@@ -41,8 +44,10 @@ __version__ = "0.1.0"
 __all__ = [
     "CTX",
     "App",
+    "Callback",
     "Cancelled",
     "Context",
+    "Delivery",
     "Duration",
     "Event",
     "Handle",
@@ -60,6 +65,7 @@ __all__ = [
     "Run",
     "Schedule",
     "Schedules",
+    "SignatureError",
     "Snooze",
     "Stopped",
     "Task",
@@ -69,5 +75,8 @@ __all__ = [
     "TasklaneError",
     "Unique",
     "Unreachable",
+    "Webhook",
+    "Webhooks",
     "Worker",
+    "verify_webhook",
 ]

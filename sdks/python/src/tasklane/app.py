@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any, Callable, Optional, Protocol, TypeVar, Un
 from .client import Client
 from .handle import Handle
 from .keys import Keys
-from .options import Limit, Retry, members
+from .options import Callback, Limit, Retry, members
 from .schedules import Planned, Schedules
 from .submit import encode
 from .task import AsyncTask, P, SyncTask, Task
+from .webhooks import Webhooks
 from .worker import Worker
 
 if TYPE_CHECKING:
@@ -53,6 +54,8 @@ class App:
         self.keys = Keys(self.client)
         #: The schedules of the server.
         self.schedules = Schedules(self.client)
+        #: The webhooks of the server.
+        self.webhooks = Webhooks(self.client)
 
     @property
     def url(self) -> str:
@@ -76,6 +79,7 @@ class App:
         priority: Optional[Priority] = None,
         labels: Optional[Mapping[str, str]] = None,
         limits: Optional[Sequence[Union[Limit, str]]] = None,
+        callback: Optional[Union[Callback, str]] = None,
     ) -> Decorator:
         """Makes a task of a function: `@app.task(queue="mail", max_attempts=5)`.
 
@@ -91,6 +95,7 @@ class App:
             "priority": priority,
             "labels": labels,
             "limits": limits,
+            "callback": callback,
         }
 
         def decorate(function: Callable[..., Any]) -> Task[..., Any]:

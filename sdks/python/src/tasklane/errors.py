@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Optional
+from typing import Any, Literal, Optional
 
 
 class TasklaneError(Exception):
@@ -48,6 +48,16 @@ class Refused(TasklaneError):
             detail += f"; {error.get('path')}: {error.get('message')}"
         code = str(problem.get("code", "unknown"))
         return cls(int(problem.get("status", status)), code, detail, problem, retry_after)
+
+
+class SignatureError(TasklaneError):
+    """A message that came to a webhook is not to be believed; answer it with status 400. The text says why and what to
+    do."""
+
+    def __init__(self, kind: Literal["malformed", "wrong", "out_of_time"], message: str):
+        super().__init__(message)
+        #: malformed: what is needed is not there; wrong: no signature is right; out_of_time: too old, or ahead.
+        self.kind = kind
 
 
 class ResultTimeout(TasklaneError, TimeoutError):

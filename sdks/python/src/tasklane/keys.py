@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 
 from .client import Client
 from .duration import Duration, text
-from .options import moment
+from .options import listed, moment
 from .submit import encode
 
 Scope = Literal["submit", "read", "work", "admin"]
@@ -137,8 +137,6 @@ def _new(
     rate: Optional[tuple[int, Duration]],
     expires_at: Optional[datetime],
 ) -> bytes:
-    if isinstance(scopes, str):
-        raise ValueError(f"scopes is a list, such as [{scopes!r}]")
     members: dict[str, Any] = {"tenant": tenant, "user": user, "app": app}
     if lanes is not None:
         members["lanes"] = [{"queue": queue, "types": list(types)} for queue, types in lanes]
@@ -147,7 +145,7 @@ def _new(
     if expires_at is not None:
         members["expires_at"] = moment("expires_at", expires_at)
     given = {key: value for key, value in members.items() if value is not None}
-    return encode({"name": name, "scopes": list(scopes), **given})
+    return encode({"name": name, "scopes": listed("scopes", scopes), **given})
 
 
 def _overlap(overlap: Duration) -> bytes:

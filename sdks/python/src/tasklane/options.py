@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import Any, Literal, Optional, Union
 
 from .duration import Duration, text
+from .signed import key_of
 
 
 @dataclass(frozen=True)
@@ -74,6 +75,29 @@ class Limit:
         return members
 
 
+@dataclass(frozen=True)
+class Callback:
+    """A URL that one task's end is sent to, or what else `events` names, such as `["task.running"]`.
+
+    `secret` (`whsec_` and the base64 of 24 to 64 bytes) signs what is sent, for `verify_webhook`; without one nothing
+    does. A URL alone is enough: `callback="https://..."` is `callback=Callback("https://...")`.
+    """
+
+    url: str
+    events: Optional[Sequence[str]] = None
+    secret: Optional[str] = field(default=None, repr=False)
+
+    def members(self) -> dict[str, Any]:
+        """The JSON of the API's `callback`."""
+        members: dict[str, Any] = {"url": self.url}
+        if self.events is not None:
+            members["events"] = listed("events", self.events)
+        if self.secret is not None:
+            key_of(self.secret)
+            members["secret"] = self.secret
+        return members
+
+
 Priority = Union[int, Literal["low", "normal", "high", "urgent"]]
 """-1000 to 1000, higher runs first; the words are -10, 0, 10, 100."""
 
@@ -83,6 +107,13 @@ def moment(name: str, value: datetime) -> str:
     if value.tzinfo is None:
         raise ValueError(f"{name} needs a time zone, such as datetime.now(timezone.utc)")
     return value.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def listed(name: str, value: Sequence[Any]) -> list[Any]:
+    """A list of texts or the like. Raises `ValueError` for a text, which Python takes for a list of its letters."""
+    if isinstance(value, str):
+        raise ValueError(f"{name} is a list, such as [{value!r}]")
+    return list(value)
 
 
 def _run_at(value: datetime) -> str:
@@ -98,9 +129,11 @@ def _unique(value: Union[Unique, str]) -> dict[str, Any]:
 
 
 def _limits(value: Sequence[Union[Limit, str]]) -> list[dict[str, Any]]:
-    if isinstance(value, str):
-        raise ValueError(f"limits is a list, such as [{value!r}]")
-    return [(it if isinstance(it, Limit) else Limit(it)).members() for it in value]
+    return [(it if isinstance(it, Limit) else Limit(it)).members() for it in listed("limits", value)]
+
+
+def _callback(value: Union[Callback, str]) -> dict[str, Any]:
+    return (value if isinstance(value, Callback) else Callback(value)).members()
 
 
 def _labels(value: Mapping[str, str]) -> dict[str, str]:
@@ -123,6 +156,7 @@ _MEMBERS: dict[str, tuple[str, Any]] = {
     "labels": ("labels", _labels),
     "unique": ("unique", _unique),
     "limits": ("limits", _limits),
+    "callback": ("callback", _callback),
     "idempotency_key": ("idempotency_key", None),
     "id": ("id", None),
 }

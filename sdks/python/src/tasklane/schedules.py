@@ -27,6 +27,10 @@ class Planned:
 
     new_task: dict[str, Any]
 
+    def __repr__(self) -> str:
+        # A callback's secret may be in it.
+        return f"Planned({self.new_task.get('type')!r})"
+
 
 @dataclass(frozen=True)
 class Schedule:

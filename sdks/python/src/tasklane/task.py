@@ -7,7 +7,7 @@ from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any, Callable, Generic, Optional, TypeVar, Union, cast
 
 from .handle import Handle
-from .options import Limit, Priority, Retry, Unique, members
+from .options import Callback, Limit, Priority, Retry, Unique, members
 from .schedules import Planned
 from .signature import Signature
 from .submit import encode
@@ -68,6 +68,7 @@ class Task(Generic[P, R]):
         labels: Optional[Mapping[str, str]] = None,
         unique: Optional[Union[Unique, str]] = None,
         limits: Optional[Sequence[Union[Limit, str]]] = None,
+        callback: Optional[Union[Callback, str]] = None,
         idempotency_key: Optional[str] = None,
         id: Optional[str] = None,
     ) -> Task[P, R]:
@@ -76,8 +77,8 @@ class Task(Generic[P, R]):
         `delay`, `run_at`: not before. `priority`: -1000 to 1000, higher first. `timeout`: most time of one attempt.
         `heartbeat_timeout`: longest silence of the handler. `max_attempts`: the first included. `start_deadline`,
         `deadline`: not started, not ended by then, counted from acceptance. `limits`: keys of which no more run at a time,
-        or start in a time, than a `Limit` says; these replace those of the decorator. `unique`, `idempotency_key`, `id`: see API.
-        Raises `ValueError` for a value that cannot be.
+        or start in a time, than a `Limit` says; these replace those of the decorator. `callback`: a URL that its end is
+        sent to. `unique`, `idempotency_key`, `id`: see API. Raises `ValueError` for a value that cannot be.
         """
         given = {key: value for key, value in locals().items() if key not in ("self", "__class__") and value is not None}
         copy = object.__new__(type(self))
