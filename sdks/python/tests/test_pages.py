@@ -5,14 +5,18 @@ import re
 import signal
 import subprocess
 import sys
+from datetime import datetime, timezone
 from pathlib import Path
 
 import pytest
+import standardwebhooks
 
 ROOT = Path(os.environ.get("TASKLANE_ROOT") or Path(__file__).parents[3])
 EXAMPLE = ROOT / "examples" / "text-report"
 AT_TIMES = ROOT / "docs" / "how-to" / "run-work-at-times.md"
-PAGES = [it for it in sorted(ROOT.glob("docs/**/*.md")) if "```python" in it.read_text() and it != AT_TIMES]
+WEBHOOKS = ROOT / "docs" / "how-to" / "send-webhooks.md"
+APART = (AT_TIMES, WEBHOOKS)
+PAGES = [it for it in sorted(ROOT.glob("docs/**/*.md")) if "```python" in it.read_text() and it not in APART]
 
 
 def run(folder, url, *arguments):
@@ -56,6 +60,17 @@ def test_the_page_on_times(server, folder):
     [(text, name)] = re.findall(r"```python\n(# (\S+)\n.*?)```", AT_TIMES.read_text(), re.S)
     (folder / name).write_text(text)
     assert run(folder, server.url, name).splitlines() == ["daily-report comes at [3, 3]", "True"]
+
+
+def test_the_page_on_webhooks(capsys):
+    [(text, _)] = re.findall(r"```python\n(# (\S+)\n.*?)```", WEBHOOKS.read_text(), re.S)
+    page = {}
+    exec(text, page)  # noqa: S102
+    now, body = datetime.now(timezone.utc), '{"type": "task.failed", "data": {"task": "7"}}'
+    signed = standardwebhooks.Webhook("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").sign("id", now, body)
+    headers = {"webhook-id": "id", "webhook-timestamp": str(int(now.timestamp())), "webhook-signature": signed}
+    assert (page["hook"](headers, body), page["hook"](headers, body + " ")) == (200, 400)
+    assert capsys.readouterr().out == "task.failed 7\n"
 
 
 def test_a_directory_becomes_a_report(server, folder, working):
