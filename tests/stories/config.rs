@@ -9,6 +9,8 @@ use tasklane_testkit::server::clean;
 use tasklane_testkit::story::story;
 use tasklane_testkit::{ServerOptions, binary, port};
 
+use crate::pages::blocks;
+
 /// Runs a command in `dir` with these variables.
 fn run(dir: &Path, arguments: &[&str], environment: &[(&str, &str)]) -> Output {
     let mut command = Command::new(binary::tasklane());
@@ -163,5 +165,21 @@ fn schema_and_reference_are_made_from_the_settings() {
             let made = words(&run(dir.path(), arguments, &[]).stdout);
             assert!(made == fs::read_to_string(root.join(page)).unwrap(), "{page}: run scripts/reference");
         }
+    });
+}
+
+#[test]
+fn the_settings_of_the_page_on_production_are_ready_for_it() {
+    story("config::production", || {
+        let dir = tempfile::tempdir().unwrap();
+        let page = fs::read_to_string(binary::root().join("docs/how-to/run-in-production.md")).unwrap();
+        let (_, text) = blocks(&page).into_iter().find(|(word, _)| word == "toml").unwrap();
+        fs::write(dir.path().join("tasklane.toml"), text).unwrap();
+        let check = |environment: &[(&str, &str)]| run(dir.path(), &["config", "check", "--production"], environment);
+        let ready = check(&[("TASKLANE_ADMIN_KEY", "0123456789abcdef0123456789abcdef")]);
+        assert_eq!(ready.status.code(), Some(0), "{}", words(&ready.stderr));
+        let open = check(&[]);
+        assert_eq!(open.status.code(), Some(1));
+        assert!(words(&open.stderr).contains("keys.admin_key: "), "{}", words(&open.stderr));
     });
 }

@@ -3,6 +3,7 @@
 use clap::{Args, Subcommand};
 use serde::Serialize;
 use tasklane_server::config::flags::{All, FlagsOf};
+use tasklane_server::config::production::{Missing, missing_from};
 use tasklane_server::config::settings::{Found, Origin};
 use tasklane_server::config::{self, log::Log, reference, schema};
 use tasklane_server::{Config as Checked, Environment, Settings, StartError};
@@ -26,9 +27,11 @@ Examples:
   tasklane config check
   tasklane config check --config /etc/tasklane/tasklane.toml
   tasklane config check -o ndjson
+  tasklane config check --production
 
-The exit code is 2 if a server would refuse to start with these settings. Secrets are shown as ***.")]
-    Check(Box<FlagsOf<All>>),
+The exit code is 2 if a server would refuse to start with these settings, and 1 if --production finds something missing.
+Secrets are shown as ***.")]
+    Check(Box<Check>),
     /// Print the JSON Schema of tasklane.toml, for editors
     #[command(after_help = "\
 Examples:
@@ -40,6 +43,15 @@ Examples:
   tasklane config reference
   tasklane config reference --env")]
     Reference(Reference),
+}
+
+#[derive(Debug, Args)]
+struct Check {
+    #[command(flatten)]
+    said: FlagsOf<All>,
+    /// Also name what is missing for work that matters, and what to do about it
+    #[arg(long)]
+    production: bool,
 }
 
 #[derive(Debug, Args)]
@@ -83,8 +95,8 @@ struct Line {
     foreign: bool,
 }
 
-fn check(said: &FlagsOf<All>, environment: &Environment, output: &Output) -> Result<Exit, Failure> {
-    let (settings, mut wrong) = Settings::gather(&said.flags, environment)?;
+fn check(asked: &Check, environment: &Environment, output: &Output) -> Result<Exit, Failure> {
+    let (settings, mut wrong) = Settings::gather(&asked.said.flags, environment)?;
     let all = settings.all();
     if output.is_for_people() {
         output.table(&table(&all))?;
@@ -105,7 +117,25 @@ fn check(said: &FlagsOf<All>, environment: &Environment, output: &Output) -> Res
     if wrong.is_empty() {
         wrong.extend(refusals(&settings, environment));
     }
-    verdict(wrong, output)
+    verdict(wrong, output)?;
+    if asked.production { production(&settings, environment, output) } else { Ok(Exit::Ok) }
+}
+
+/// Names what is missing for work that matters.
+fn production(settings: &Settings, environment: &Environment, output: &Output) -> Result<Exit, Failure> {
+    let missing = missing_from(&Checked::read(settings)?, &Log::read(settings, environment)?);
+    for Missing { setting, cause, remedy } in &missing {
+        output.note(Tone::Careful, &format!("{}: {cause}", setting.key));
+        output.note(Tone::Dim, &format!("  fix: {remedy}"));
+    }
+    if missing.is_empty() {
+        output.note(
+            Tone::Good,
+            "nothing is missing that settings can say; docs/how-to/run-in-production.md has the rest",
+        );
+        return Ok(Exit::Ok);
+    }
+    Ok(Exit::Failed)
 }
 
 /// Why a server would not start with settings that can be read.

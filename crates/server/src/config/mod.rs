@@ -28,6 +28,7 @@ pub mod webhooks;
 pub mod worker;
 
 // What is made from the declarations.
+pub mod production;
 pub mod reference;
 pub mod schema;
 
