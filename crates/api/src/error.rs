@@ -328,7 +328,7 @@ impl From<WebhookError> for Refused {
         match error {
             WebhookError::NotFound => webhook_not_found(),
             WebhookError::NoDelivery => delivery_not_found(),
-            WebhookError::TooMany(most) => Self::new(
+            WebhookError::TooMany(most) | WebhookError::TooManyOfOne(most) => Self::new(
                 TOO_MANY_WEBHOOKS,
                 format!("{text}; remove some, or let one be told of more"),
             )

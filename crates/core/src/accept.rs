@@ -325,6 +325,8 @@ pub fn fits(tasks: usize) -> bool {
 
 #[cfg(test)]
 pub(crate) mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
     use crate::gate::Bounds;
 
@@ -358,6 +360,13 @@ pub(crate) mod tests {
         let [none, one, two] = [Limit::none(), limit(1), limit(2)].map(|it| fingerprint(&new(it)));
         assert_eq!(none, 14_712_653_051_349_902_074, "kept with keys since the first version");
         assert!(none != one && one != two);
+    }
+
+    #[test]
+    fn what_no_callback_was_asked_for_has_the_number_it_had_before_there_were_callbacks() {
+        let labels = BTreeMap::from([("a".into(), "b".into())]);
+        let labelled = NewTask { spec: Spec::share(Spec { labels, ..Spec::default() }), ..new(Limit::none()) };
+        assert_eq!(fingerprint(&labelled), 15_204_373_410_214_202_396, "as the version before made it");
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! The audit log: who changed what people set up, and who was refused. It is only ever added to, in the commit of what it tells.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use crate::bulk::Bulk;
@@ -123,6 +125,14 @@ pub enum Thing {
 }
 
 impl Thing {
+    /// What is noted of a schedule: all but the secret that signs what its tasks call back.
+    pub fn schedule(schedule: &Schedule) -> Self {
+        let mut noted = schedule.clone();
+        let callback = &mut noted.rule.task.spec.callback;
+        *callback = callback.as_ref().map(|it| Arc::new(it.without_secret()));
+        Self::Schedule(Box::new(noted))
+    }
+
     /// What is noted of an endpoint.
     pub fn endpoint(endpoint: &Endpoint) -> Self {
         let order = Box::new(endpoint.order.clone().without_secrets());

@@ -100,10 +100,17 @@ pub const KEY_USE: Duration = Duration::from_secs(600);
 pub const AUDIT_KEPT: Duration = Duration::from_secs(400 * 24 * 3600);
 /// Most bytes of a result that are told to a webhook; of a larger one its size is.
 pub const RESULT_TOLD_BYTES: usize = 16 << 10;
-/// Most deliveries on their way at once to one host that tasks call back.
+/// Most deliveries on their way at once to one host that tasks of a tenant call back.
 pub const CALLBACKS_AT_ONCE: u32 = 8;
+/// Most deliveries on their way at once to whomever tasks of a tenant call back, and most to all endpoints of a tenant's own:
+/// no tenant takes what others wait for.
+pub const DELIVERIES_OF_TENANT: u32 = 64;
 /// Most endpoints that a server tells of events.
 pub const ENDPOINTS: usize = 1_000;
+/// Most endpoints of one tenant, and most that are told of everybody's tasks: each may have a delivery of every event.
+pub const ENDPOINTS_OF_ONE: usize = 16;
+/// Most deliveries on their way at once to one endpoint.
+pub const ENDPOINT_RUNNING: u32 = 64;
 /// Longest URL of an endpoint or a callback in bytes.
 pub const URL_BYTES: usize = 2_000;
 /// Most headers of an endpoint.

@@ -104,7 +104,7 @@ impl Unique {
 
 /// What a submitter may say about a task beyond its lane, payload, time and priority. Most tasks have the default one,
 /// which is shared and stored as nothing.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Spec {
     /// How many attempts may be charged; counts the first.
@@ -166,6 +166,24 @@ impl Default for Spec {
             traceparent: None,
             fingerprint: None,
         }
+    }
+}
+
+/// As it would be derived, but a callback is named only where there is one: [`crate::accept::fingerprint`] is made of this
+/// text, and must be the same for what was asked for before there were callbacks.
+impl fmt::Debug for Spec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { max_attempts, retry, attempt_timeout, heartbeat_timeout, start_deadline, deadline, .. } = self;
+        let Self { labels, unique, rerun_of, slot, callback, traceparent, fingerprint, .. } = self;
+        let mut told = f.debug_struct("Spec");
+        told.field("max_attempts", max_attempts).field("retry", retry);
+        told.field("attempt_timeout", attempt_timeout).field("heartbeat_timeout", heartbeat_timeout);
+        told.field("start_deadline", start_deadline).field("deadline", deadline);
+        told.field("labels", labels).field("unique", unique).field("rerun_of", rerun_of).field("slot", slot);
+        if callback.is_some() {
+            told.field("callback", callback);
+        }
+        told.field("traceparent", traceparent).field("fingerprint", fingerprint).finish()
     }
 }
 

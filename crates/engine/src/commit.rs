@@ -132,7 +132,7 @@ impl Inside {
         if batch.seed == 0 {
             batch.seed = self.ids.seed();
         }
-        batch.subscriptions = self.endpoints.subscriptions();
+        batch.subscriptions = self.endpoints.told(&self.store).await?;
         batch.lease.extend(seats.iter().map(|seat| seat.request(self.ids.seed())));
         let workers: Vec<Arc<str>> = batch.lease.iter().map(|it| Arc::clone(&it.worker)).collect();
         let started = Instant::now();

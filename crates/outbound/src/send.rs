@@ -18,6 +18,10 @@ use crate::guard::Guard;
 
 /// How long a connection may take to come about.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a connection that nobody uses is kept, and how many to one host: those who set URLs are not to say how many
+/// sockets a server holds open.
+const IDLE: Duration = Duration::from_secs(10);
+const IDLE_MOST: usize = 8;
 /// Longest `Retry-After` that is believed.
 const RETRY_AFTER_MOST: Duration = Duration::from_secs(24 * 3600);
 
@@ -93,7 +97,7 @@ pub struct Answer {
 #[derive(Debug, Clone)]
 pub struct Outbound {
     /// Made with the first call: to read the system's certificates takes a while.
-    http: Arc<OnceLock<Result<Client, Error>>>,
+    http: Arc<OnceLock<Client>>,
     guard: Arc<Guard>,
 }
 
@@ -105,7 +109,12 @@ impl Outbound {
 
     /// The client; an error where the system's certificates cannot be used.
     fn client(&self) -> Result<&Client, Error> {
-        self.http.get_or_init(|| client(&self.guard)).as_ref().map_err(Error::clone)
+        if let Some(made) = self.http.get() {
+            return Ok(made);
+        }
+        // One that cannot be made now may be made by the next call.
+        let made = client(&self.guard)?;
+        Ok(self.http.get_or_init(|| made))
     }
 
     /// Whether `url` may be called, as far as can be told without resolving its name.
@@ -166,6 +175,8 @@ fn client(guard: &Arc<Guard>) -> Result<Client, Error> {
         .no_proxy()
         .referer(false)
         .connect_timeout(CONNECT_TIMEOUT)
+        .pool_max_idle_per_host(IDLE_MOST)
+        .pool_idle_timeout(IDLE)
         .user_agent(concat!("tasklane/", env!("CARGO_PKG_VERSION")))
         .build()
         .map_err(|error| Error::Failed(chain(&error)))

@@ -120,9 +120,6 @@ pub enum StartError {
     /// The keys could not be read.
     #[error("the keys were not read: {0}")]
     Keys(StoreError),
-    /// The webhooks could not be read.
-    #[error("the webhooks were not read: {0}")]
-    Endpoints(StoreError),
     /// The limits of the configuration could not be set.
     #[error("the gates of the configuration were not set: {0}")]
     Gates(StoreError),
@@ -174,7 +171,7 @@ impl StartError {
                 "see to the disk, then start the server again: what was answered is kept, what was not may be there or not".into()
             }
             Self::Gates(StoreError::DiskFull) => "free some space, or take what is new below [gates] out".into(),
-            Self::Gates(_) | Self::Schedules(_) | Self::Keys(_) | Self::Endpoints(_) => "start it again; what was in force before still is".into(),
+            Self::Gates(_) | Self::Schedules(_) | Self::Keys(_) => "start it again; what was in force before still is".into(),
             Self::Schedule { .. } => "mend it there; docs/reference/configuration.md tells what a schedule says".into(),
             Self::Store(_) | Self::Database(_) | Self::Asked { .. } => return None,
             Self::Runtime(_) => "look at the limits of processes and open files (ulimit -a)".into(),
@@ -191,7 +188,7 @@ impl StartError {
             | Self::Schedule { .. }
             | Self::NotLoopback { .. } => exit::USAGE,
             Self::LogFile { .. } | Self::Broken { .. } | Self::Gates(StoreError::DiskFull) => exit::DISK,
-            Self::Gates(_) | Self::Schedules(_) | Self::Keys(_) | Self::Endpoints(_) => exit::UNREACHABLE,
+            Self::Gates(_) | Self::Schedules(_) | Self::Keys(_) => exit::UNREACHABLE,
             Self::Asked { .. } => exit::INTERRUPTED,
             Self::PortTaken { .. } => exit::CONFLICT,
             Self::Store(error) => exit_of(error),

@@ -27,7 +27,6 @@ pub async fn prepare(engine: &Engine, config: &Config) -> Result<(), StartError>
         );
     }
     let engine = engine.by(Actor::named(Actor::CONFIG));
-    engine.load_endpoints().await.map_err(StartError::Endpoints)?;
     engine.configure_gates(config.gates.clone()).await.map_err(StartError::Gates)?;
     engine.configure_schedules(config.schedules.clone()).await.map_err(StartError::Schedules)
 }

@@ -67,7 +67,7 @@ pub(crate) async fn get(call: Call) -> Answer {
 
 /// PUT `/v1/gates/{gate}`: from the next lease on.
 pub(crate) async fn put(mut call: Call) -> Answer {
-    let name = named(&call)?;
+    let name = callers(named(&call)?)?;
     let received = call.receive(Accepts::Json, limits::ACTION_BODY).await?;
     let mut findings = Findings::default();
     let bounds = gate::read(Value::new(validate(&received.bytes, 0)?), &Path::ROOT, &mut findings);
@@ -80,7 +80,7 @@ pub(crate) async fn put(mut call: Call) -> Answer {
 
 /// DELETE `/v1/gates/{gate}`: until a task names it again.
 pub(crate) async fn delete(mut call: Call) -> Answer {
-    let name = named(&call)?;
+    let name = callers(named(&call)?)?;
     call.no_members().await?;
     let gone = call.acting().remove_gate(name).await?;
     answer::shape(&GateShape::from(&gone.ok_or_else(gate_not_found)?))
@@ -99,6 +99,16 @@ fn named(call: &Call) -> Result<GateName, Refused> {
     })?;
     // Those of queues and types are everybody's, and tell of others.
     if call.tenant().is_none_or(|own| is_of(&named, own)) { Ok(named) } else { Err(gate_not_found()) }
+}
+
+/// A gate of which callers may say something; those whose keys begin with ~ are the server's own.
+fn callers(name: GateName) -> Result<GateName, Refused> {
+    if !matches!(&name, GateName::Key { key, .. } if key.starts_with('~')) {
+        return Ok(name);
+    }
+    let mut findings = Findings::default();
+    findings.invalid(&Path::ROOT.key("gate"), "this gate is the server's own; what passes it is said of the webhook");
+    Err(findings.into())
 }
 
 fn cursor_after(name: &GateName) -> String {

@@ -1,6 +1,6 @@
 //! The headers of what is sent.
 
-use http::header::CONTENT_TYPE;
+use http::header::{CONNECTION, CONTENT_TYPE};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use tasklane_core::lease::Leased;
 use tasklane_core::time::Timestamp;
@@ -22,7 +22,8 @@ pub(super) fn to_endpoint(task: &Leased, endpoint: &Endpoint, now: Timestamp) ->
 
 /// Those of a delivery to a task's own callback.
 pub(super) fn to_callback(task: &Leased, callback: &Callback, now: Timestamp) -> HeaderMap {
-    let mut headers = HeaderMap::new();
+    // Whom tasks call back may be thousands of hosts, each once.
+    let mut headers = HeaderMap::from_iter([(CONNECTION, HeaderValue::from_static("close"))]);
     name_and_sign(&mut headers, task, callback.secret.iter(), now);
     headers
 }

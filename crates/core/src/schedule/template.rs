@@ -13,6 +13,7 @@ use crate::accept::{Deadlines, Moment, NewTask, Start, UniquePolicy};
 use crate::gate::Limit;
 use crate::task::{Lane, Scope, Spec, TaskId};
 use crate::time::Timestamp;
+use crate::webhook::outbox::Callback;
 
 /// What each slot makes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -54,6 +55,19 @@ impl Template {
             deadline: None,
             unique_policy: UniquePolicy::default(),
         }
+    }
+
+    /// The same, whose callback is signed as that of `was` where it names the same URL and says nothing of a secret: a secret is
+    /// shown to nobody, so nobody can say it again.
+    #[must_use]
+    pub fn signing_as(mut self, was: &Self) -> Self {
+        let before = was.spec.callback.as_deref();
+        if let (Some(new), Some(before)) = (self.spec.callback.as_deref(), before)
+            && (&new.url, &new.secret) == (&before.url, &None)
+        {
+            self.spec.callback = Some(Arc::new(Callback { secret: before.secret.clone(), ..new.clone() }));
+        }
+        self
     }
 
     /// The task of a slot, which starts at `start`.

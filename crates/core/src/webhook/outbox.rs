@@ -37,6 +37,14 @@ pub struct Callback {
     pub secret: Option<Secret>,
 }
 
+impl Callback {
+    /// The same to be shown.
+    #[must_use]
+    pub fn without_secret(&self) -> Self {
+        Self { secret: None, ..self.clone() }
+    }
+}
+
 /// A task as it moved.
 #[derive(Debug, Clone, Copy)]
 pub struct Moved<'t> {
@@ -76,8 +84,11 @@ struct Subscription {
 
 impl Subscription {
     fn of(id: EndpointId, endpoint: Arc<Endpoint>) -> Self {
-        let limit = Limit { key: key_of(id), bounds: Bounds::default() };
-        Self { id, scope: Scope::of(endpoint.tenant.as_deref()), limits: Limit::share([limit]), endpoint }
+        let own = Limit { key: key_of(id), bounds: Bounds::default() };
+        // Those of one tenant share what they may take; what is told of everybody's tasks is the operator's own.
+        let shared = endpoint.tenant.is_some().then(|| of_tenant(OF_ENDPOINTS));
+        let limits = Limit::share(std::iter::once(own).chain(shared));
+        Self { id, scope: Scope::of(endpoint.tenant.as_deref()), limits, endpoint }
     }
 
     fn wants(&self, moved: &Moved<'_>) -> bool {
@@ -179,9 +190,14 @@ impl Outbox {
         *nth += 1;
         let name = EventName::Task(moved.to);
         let head = |endpoint, format| Head { id: id(moved, endpoint, (seed, *nth)), name, at: moved.at, format };
+        // One text for all whose body does not name the delivery.
+        let mut standard: Option<Bytes> = None;
         for subscription in known.iter().flat_map(|it| &it.0).filter(|it| it.wants(moved)) {
             let head = head(Some(subscription.id), subscription.endpoint.order.format);
-            let body = body::of_task(&head, moved);
+            let body = match head.format {
+                Format::Standard => standard.get_or_insert_with(|| body::of_task(&head, moved)).clone(),
+                Format::Cloudevents => body::of_task(&head, moved),
+            };
             self.deliveries.push((caller, subscription.delivery(&head, body, Some(moved.facts))));
         }
         if let Some(callback) = moved.facts.spec.callback.as_ref().filter(|it| it.events.contains(name)) {
@@ -201,7 +217,7 @@ fn called_back(head: &Head, callback: &Arc<Callback>, moved: &Moved<'_>) -> NewT
     let labels = [(ENDPOINT_LABEL, CALLBACK.to_owned()), (EVENT_LABEL, head.name.as_str().to_owned())];
     let spec = Spec { callback: Some(Arc::clone(callback)), ..spec(labels, Some(moved.facts), head.at) };
     let bounds = Bounds { max_running: Some(limit::CALLBACKS_AT_ONCE), rate: None };
-    let limits = Limit::share([Limit { key: key_of_host(&callback.url), bounds }]);
+    let limits = Limit::share([Limit { key: key_of_host(&callback.url), bounds }, of_tenant(OF_CALLBACKS)]);
     // The same scope as a task of the tenant's own: whatever accepted it.
     let scope = Scope::of(Some(&*moved.facts.scope.tenant).filter(|it| !it.is_empty()));
     delivery(head.id, scope, body::of_task(head, moved), limits, spec)
@@ -236,10 +252,21 @@ fn delivery(id: TaskId, scope: Arc<Scope>, payload: Bytes, limits: Arc<[Limit]>,
     }
 }
 
-/// One gate for each host that is called back, so that none that hangs holds up another.
+/// The gate of all deliveries to endpoints of a tenant's own.
+const OF_ENDPOINTS: &str = "~webhooks";
+/// The gate of all deliveries to whom tasks of a tenant call back.
+const OF_CALLBACKS: &str = "~callbacks";
+
+fn of_tenant(key: &str) -> Limit {
+    Limit { key: key.into(), bounds: Bounds { max_running: Some(limit::DELIVERIES_OF_TENANT), rate: None } }
+}
+
+/// One gate for each host that is called back, whatever its port, so that none that hangs holds up another.
 fn key_of_host(url: &str) -> Box<str> {
     let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
-    let host = rest.split(['/', '?', '#']).next().unwrap_or_default().to_ascii_lowercase();
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default().to_ascii_lowercase();
+    let is_port = |it: &str| it.bytes().all(|it| it.is_ascii_digit());
+    let host = authority.rsplit_once(':').filter(|(_, port)| is_port(port)).map_or(&*authority, |(host, _)| host);
     let host: String = host.chars().take(limit::NAME_BYTES / 4).collect();
     format!("~callback/{host}").into()
 }
@@ -372,7 +399,11 @@ mod tests {
         assert!(told(Vec::new(), &moved(&task, State::Queued)).is_empty());
         let told = told(Vec::new(), &moved(&task, State::Failed));
         assert_eq!(told.len(), 1);
-        assert_eq!(*told[0].limits[0].key, *"~callback/example.org:8443");
+        let keys: Vec<&str> = told[0].limits.iter().map(|it| &*it.key).collect();
+        assert_eq!(keys, ["~callback/example.org", "~callbacks"]);
+        for url in ["http://[::1]/a", "http://[::1]:80/a", "http://[::1]"] {
+            assert_eq!(*key_of_host(url), *"~callback/[::1]");
+        }
         assert_eq!(told[0].spec.callback.as_deref(), Some(&callback));
         assert_eq!(*told[0].spec.labels[ENDPOINT_LABEL], *CALLBACK);
     }

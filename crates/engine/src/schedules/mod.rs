@@ -198,7 +198,7 @@ impl Engine {
             (Some(_), None) => Deed::ScheduleRemoved,
         };
         let tenant = is.or(was).map_or("", |it| &it.rule.task.tenant);
-        let [before, after] = [was, is].map(|it| it.map(|it| Thing::Schedule(Box::new(it.clone()))));
+        let [before, after] = [was, is].map(|it| it.map(Thing::schedule));
         self.noted(Note { deed, what: name, tenant, before, after })
     }
 

@@ -6,29 +6,41 @@ use tasklane_core::audit::Actor;
 use tasklane_core::error::StoreError;
 use tasklane_core::ports::BoxFuture;
 use tasklane_core::ports::endpoints;
+use tasklane_core::ports::store::SharedStore;
 use tasklane_core::record::{Kind, Record};
 use tasklane_core::time::Timestamp;
 use tasklane_core::webhook::endpoint::{Endpoint, EndpointId, Heard};
 use tasklane_core::webhook::outbox::Subscriptions;
 
+use tokio::sync::OnceCell;
+
 use super::Hook;
 use crate::handle::Engine;
-use crate::inside::Inside;
 use crate::mirror::Mirror;
 
 /// All of them, and those that are told.
 pub(crate) struct Endpoints {
     pub mirror: Mirror<Arc<Endpoint>>,
     subscriptions: RwLock<Option<Arc<Subscriptions>>>,
+    read: OnceCell<()>,
 }
 
 impl Default for Endpoints {
     fn default() -> Self {
-        Self { mirror: Mirror::new(Kind::Endpoint, read), subscriptions: RwLock::default() }
+        Self { mirror: Mirror::new(Kind::Endpoint, read), subscriptions: RwLock::default(), read: OnceCell::new() }
     }
 }
 
 impl Endpoints {
+    /// Who is told of a commit. Nothing is committed before they were read once: nobody would ever be told of it.
+    ///
+    /// # Errors
+    /// The store did not answer.
+    pub async fn told(&self, store: &SharedStore) -> Result<Option<Arc<Subscriptions>>, StoreError> {
+        self.read.get_or_try_init(|| self.load(store)).await?;
+        Ok(self.subscriptions())
+    }
+
     /// Who is told of what is committed from now on.
     pub fn subscriptions(&self) -> Option<Arc<Subscriptions>> {
         self.subscriptions.read().unwrap_or_else(PoisonError::into_inner).clone()
@@ -36,13 +48,15 @@ impl Endpoints {
 
     /// What was read last is told from now on.
     pub fn subscribe(&self) {
+        // Looked at under the lock, so that what was read later is not overtaken.
+        let mut subscriptions = self.subscriptions.write().unwrap_or_else(PoisonError::into_inner);
         let seen = self.mirror.seen();
         let all = seen.all.iter().map(|(id, it)| (EndpointId(*id), Arc::clone(it)));
-        *self.subscriptions.write().unwrap_or_else(PoisonError::into_inner) = Subscriptions::of(all);
+        *subscriptions = Subscriptions::of(all);
     }
 
-    pub async fn load(&self, inside: &Inside) -> Result<(), StoreError> {
-        self.mirror.load(&inside.store).await?;
+    pub async fn load(&self, store: &SharedStore) -> Result<(), StoreError> {
+        self.mirror.load(store).await?;
         self.subscribe();
         Ok(())
     }
@@ -52,15 +66,6 @@ impl Endpoints {
 struct Known(Engine);
 
 impl Engine {
-    /// Reads every endpoint; nothing is told to any before.
-    ///
-    /// # Errors
-    /// The store did not answer.
-    pub async fn load_endpoints(&self) -> Result<(), StoreError> {
-        let inside = self.inside();
-        inside.endpoints.load(&inside).await
-    }
-
     /// What the sink of webhooks asks and tells.
     pub fn endpoint_port(&self) -> Arc<dyn endpoints::Endpoints> {
         Arc::new(Known(self.by(Actor::named(Actor::SYSTEM))))

@@ -59,6 +59,9 @@ pub enum WebhookError {
     /// There are as many as a server tells of events.
     #[error("there are {0} webhooks already, the most there can be")]
     TooMany(usize),
+    /// There are as many as one tenant may have, or as many that are told of everybody's tasks as there may be.
+    #[error("there are {0} webhooks of the same tenant, or of none, already, the most there can be")]
+    TooManyOfOne(usize),
     /// It is disabled.
     #[error("this webhook is disabled; enable it first")]
     Disabled,

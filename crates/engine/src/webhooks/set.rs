@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tasklane_core::audit::{Deed, Thing};
 use tasklane_core::error::StoreError;
-use tasklane_core::gate::{SetBy, SetGate};
+use tasklane_core::gate::{GateName, SetBy, SetGate};
 use tasklane_core::limit;
 use tasklane_core::ports::store::Batch;
 use tasklane_core::record::{Content, Kind, Order as PageOrder, RecordQuery, RecordSet, SetRecord};
@@ -25,6 +25,16 @@ struct Altered {
     is: Option<Arc<Endpoint>>,
 }
 
+/// What an endpoint becomes.
+enum Next {
+    /// What it is; nothing is written.
+    Same,
+    /// This, and its gate what follows from it, whatever was said of that before.
+    Is(Arc<Endpoint>),
+    /// Removed.
+    Gone,
+}
+
 /// How often a change is tried again where somebody else changes the same endpoint.
 const TRIES: usize = 10;
 
@@ -34,8 +44,12 @@ impl Engine {
     /// # Errors
     /// [`WebhookError::TooMany`], or the store did not answer.
     pub async fn make_endpoint(&self, new: NewEndpoint) -> Result<(Hook, Secret), WebhookError> {
-        if self.inside().endpoints.mirror.seen().count >= limit::ENDPOINTS {
+        let seen = self.inside().endpoints.mirror.seen();
+        if seen.count >= limit::ENDPOINTS {
             return Err(WebhookError::TooMany(limit::ENDPOINTS));
+        }
+        if seen.all.values().filter(|it| it.tenant == new.tenant).count() >= limit::ENDPOINTS_OF_ONE {
+            return Err(WebhookError::TooManyOfOne(limit::ENDPOINTS_OF_ONE));
         }
         let (id, secret) = (EndpointId(self.draw_id().0), new.secret.unwrap_or_else(|| self.draw_signing_secret()));
         let endpoint = Endpoint::new(new.tenant, new.order, secret.clone(), self.now());
@@ -72,7 +86,7 @@ impl Engine {
     ) -> Result<Hook, WebhookError> {
         self.alter_endpoint(id, Deed::EndpointChanged, |it, _| {
             let order = change(&it.order);
-            Some(it.with(order))
+            Next::Is(Arc::new(it.with(order)))
         })
         .await
     }
@@ -82,7 +96,7 @@ impl Engine {
     /// # Errors
     /// [`WebhookError`].
     pub async fn enable_endpoint(&self, id: EndpointId) -> Result<Hook, WebhookError> {
-        self.alter_endpoint(id, Deed::EndpointChanged, |it, _| Some(it.enabled())).await
+        self.alter_endpoint(id, Deed::EndpointChanged, |it, _| Next::Is(Arc::new(it.enabled()))).await
     }
 
     /// Has nothing sent to an endpoint; what waits is kept.
@@ -90,7 +104,10 @@ impl Engine {
     /// # Errors
     /// [`WebhookError`].
     pub async fn disable_endpoint(&self, id: EndpointId) -> Result<Hook, WebhookError> {
-        self.alter_endpoint(id, Deed::EndpointDisabled, |it, now| Some(it.disabled(WhyDisabled::ByHand, now))).await
+        self.alter_endpoint(id, Deed::EndpointDisabled, |it, now| {
+            Next::Is(Arc::new(it.disabled(WhyDisabled::ByHand, now)))
+        })
+        .await
     }
 
     /// Gives an endpoint a new secret; the one before signs beside it for `overlap` more.
@@ -99,7 +116,7 @@ impl Engine {
     /// [`WebhookError`].
     pub async fn rotate_endpoint(&self, id: EndpointId, overlap: Duration) -> Result<(Hook, Secret), WebhookError> {
         let secret = self.draw_signing_secret();
-        let rotate = |it: Endpoint, now| Some(it.rotated(secret.clone(), overlap, now));
+        let rotate = |it: Endpoint, now| Next::Is(Arc::new(it.rotated(secret.clone(), overlap, now)));
         let rotated = self.alter_endpoint(id, Deed::EndpointRotated, rotate).await?;
         Ok((rotated, secret))
     }
@@ -109,16 +126,17 @@ impl Engine {
     /// # Errors
     /// [`WebhookError`].
     pub async fn remove_endpoint(&self, id: EndpointId) -> Result<Hook, WebhookError> {
-        self.alter_endpoint(id, Deed::EndpointRemoved, |_, _| None).await
+        self.alter_endpoint(id, Deed::EndpointRemoved, |_, _| Next::Gone).await
     }
 
     /// An endpoint took a delivery like this.
     pub(super) async fn fare(&self, id: EndpointId, heard: Heard, patience: Duration) -> Result<(), WebhookError> {
-        let fares = |it: Endpoint, now| Some(it.after(heard, patience, now).unwrap_or(it));
+        let fares = |it: Endpoint, now| it.after(heard, patience, now).map_or(Next::Same, |it| Next::Is(Arc::new(it)));
         let Altered { was, is } = self.try_alter(id, Deed::EndpointDisabled, fares).await?;
         if let (None, Some((_, why))) = (was.disabled, is.and_then(|it| it.disabled)) {
-            let (url, why, days) = (&was.order.url, why.as_str(), timetable::KEPT.as_secs() / (24 * 3600));
-            tracing::warn!(webhook = %id.0, url, why, days, "a webhook was disabled; what waits for it is kept so many days");
+            // Its URL may hold a secret.
+            let (why, days) = (why.as_str(), timetable::KEPT.as_secs() / (24 * 3600));
+            tracing::warn!(webhook = %id.0, why, days, "a webhook was disabled; what waits is kept so many days after its event");
         }
         Ok(())
     }
@@ -134,7 +152,7 @@ impl Engine {
         &self,
         id: EndpointId,
         deed: Deed,
-        change: impl Fn(Endpoint, Timestamp) -> Option<Endpoint>,
+        change: impl Fn(Endpoint, Timestamp) -> Next,
     ) -> Result<Hook, WebhookError> {
         let Altered { was, is } = self.try_alter(id, deed, change).await?;
         Ok(Hook { id, endpoint: is.unwrap_or(was) })
@@ -144,28 +162,39 @@ impl Engine {
         &self,
         id: EndpointId,
         deed: Deed,
-        change: impl Fn(Endpoint, Timestamp) -> Option<Endpoint>,
+        change: impl Fn(Endpoint, Timestamp) -> Next,
     ) -> Result<Altered, WebhookError> {
+        let mut missed = None;
         for _ in 0..TRIES {
             let record = self.inside().store.records().one(Kind::Endpoint, id.0).await?;
             let Some((record, was)) = record.as_ref().and_then(|it| Some((it, hook(it)?))) else {
+                self.forget_gate(missed).await?;
                 return Err(WebhookError::NotFound);
             };
             let was = was.endpoint;
-            let is = change((*was).clone(), self.now()).map(Arc::new);
-            if is.as_ref() == Some(&was) {
-                return Ok(Altered { was, is });
-            }
+            let is = match change((*was).clone(), self.now()) {
+                Next::Same if missed.is_none() => return Ok(Altered { is: Some(Arc::clone(&was)), was }),
+                Next::Same => Some(Arc::clone(&was)),
+                Next::Is(is) => Some(is),
+                Next::Gone => None,
+            };
             match self.set_endpoint(id, Some(record.version), (deed, Some(&was), is.as_deref())).await {
-                Err(WebhookError::Busy) => {}
+                Err(WebhookError::Busy) => missed = Some(was.gate(id)),
                 done => return done.map(|()| Altered { was, is }),
             }
         }
         Err(WebhookError::Busy)
     }
 
-    /// Busy: somebody else changed it. The gate of its deliveries is set in the same commit; where the change does not hold, the
-    /// next try sets it right.
+    /// Nothing is said any more of the gate of an endpoint that was removed while a change that did not hold set it.
+    async fn forget_gate(&self, gate: Option<GateName>) -> Result<(), StoreError> {
+        let Some(name) = gate else { return Ok(()) };
+        let gate = vec![SetGate { name, by: SetBy::Config, bounds: None }];
+        self.inside().commit(Batch { gate, ..Batch::default() }).await.map(drop)
+    }
+
+    /// Busy: somebody else changed it. The gate of its deliveries is set in the same commit, even where the change does not hold:
+    /// then it may say what is not so until the next try, which there must be.
     async fn set_endpoint(
         &self,
         id: EndpointId,
@@ -179,18 +208,14 @@ impl Engine {
             let told = self.inside().endpoints.subscriptions();
             set.then = told.map_or_else(Vec::new, |it| it.disabled(id, known, why, (at, || self.draw_id())));
         }
-        let mut gate = Vec::new();
-        if was.map(Endpoint::bounds) != is.map(Endpoint::bounds) {
-            let bounds = is.map(Endpoint::bounds);
-            gate.push(SetGate { name: known.gate(id), by: SetBy::Config, bounds });
-        }
+        let gate = vec![SetGate { name: known.gate(id), by: SetBy::Config, bounds: is.map(Endpoint::bounds) }];
         let inside = self.inside();
         let batch = Batch { record: vec![set], gate, ..Batch::default() };
         // As one: whoever asked may be gone before memory knows of it.
         let written = tokio::spawn(async move {
             let answers = inside.commit(batch).await?.answers;
             match answers.record.first() {
-                Some(RecordSet::Held(_)) => Ok(inside.endpoints.load(&inside).await?),
+                Some(RecordSet::Held(_)) => Ok(inside.endpoints.load(&inside.store).await?),
                 _ => Err(WebhookError::Busy),
             }
         });
@@ -206,7 +231,7 @@ impl Engine {
         is: Option<&Endpoint>,
     ) -> Option<Box<SetRecord>> {
         let is_disabled = |it: Option<&Endpoint>| it.is_some_and(|it| it.disabled.is_some());
-        if deed == Deed::EndpointDisabled && is_disabled(was) == is_disabled(is) {
+        if was == is || (deed == Deed::EndpointDisabled && is_disabled(was) == is_disabled(is)) {
             return None;
         }
         let tenant = is.or(was).and_then(|it| it.tenant.as_deref()).unwrap_or_default();

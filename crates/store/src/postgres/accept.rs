@@ -28,6 +28,7 @@ use super::write;
 use crate::admission::{Known, admit};
 use crate::encoding::checksum::sum;
 use crate::encoding::log::Way;
+use crate::gather::{COMMIT_BYTES, COMMIT_ITEMS};
 use tasklane_core::queue::Counted;
 
 /// New tasks, queued ones at their `$place`; `$more` columns come with the others.
@@ -84,6 +85,17 @@ const INSERT_AT_TURNS: Statement = Statement {
         Type::INT8_ARRAY,
     ],
 };
+
+/// The first of these deliveries, as many as one statement writes: all that follow from a commit may be more than a value of
+/// PostgreSQL holds.
+fn together(deliveries: &[(usize, NewTask)]) -> &[(usize, NewTask)] {
+    let bytes = deliveries.iter().scan(0, |bytes, (_, delivery)| {
+        *bytes += delivery.payload.len();
+        Some(*bytes)
+    });
+    let many = bytes.take(COMMIT_ITEMS).take_while(|bytes| *bytes <= COMMIT_BYTES).count();
+    &deliveries[..many.max(1)]
+}
 
 /// What is known while submissions are decided one after the other.
 struct Keys<'k> {
@@ -189,22 +201,29 @@ impl Tx<'_> {
     /// none.
     pub(super) async fn deliver_all(&mut self) -> Result<()> {
         let deliveries = self.outbox.take();
-        if deliveries.is_empty() {
-            return Ok(());
-        }
-        let mut accepting = Accepting::default();
-        for (caller, mut delivery) in deliveries {
-            self.caller = caller;
-            let new_strands = accepting.pending.limited.len();
-            let strands = &self.names.strands;
-            if strands.len() + new_strands >= limit::STRANDS
-                && !strands.is_numbered(self.names.lane_no(&delivery.lane), &delivery)
-            {
-                delivery.limits = Limit::none();
+        let mut rest = deliveries.as_slice();
+        while !rest.is_empty() {
+            let together = together(rest);
+            let mut accepting = Accepting::default();
+            for (caller, delivery) in together {
+                self.caller = *caller;
+                self.admit_delivery(delivery, &mut accepting);
             }
-            self.admit_new(&delivery, &mut accepting);
+            self.insert(accepting.pending).await?;
+            rest = &rest[together.len()..];
         }
-        self.insert(accepting.pending).await
+        Ok(())
+    }
+
+    fn admit_delivery(&mut self, delivery: &NewTask, accepting: &mut Accepting) {
+        let (strands, new) = (&self.names.strands, accepting.pending.limited.len());
+        let is_one_too_many =
+            strands.len() + new >= limit::STRANDS && !strands.is_numbered(self.names.lane_no(&delivery.lane), delivery);
+        if is_one_too_many {
+            self.admit_new(&NewTask { limits: Limit::none(), ..delivery.clone() }, accepting);
+        } else {
+            self.admit_new(delivery, accepting);
+        }
     }
 
     /// Who holds the keys of these, and the ids among them.

@@ -27,6 +27,8 @@ const STEPS: &[Step] = &[
     Step { name: "0005_slots", sql: include_str!("../migrations/postgres/0005_slots.sql"), oldest: 5 },
     Step { name: "0006_records", sql: include_str!("../migrations/postgres/0006_records.sql"), oldest: 5 },
     Step { name: "0007_audit", sql: include_str!("../migrations/postgres/0007_audit.sql"), oldest: 5 },
+    // A server that knows no callbacks would take them off what it changes, and would tell no webhook of it.
+    Step { name: "0008_webhooks", sql: include_str!("../migrations/postgres/0008_webhooks.sql"), oldest: 8 },
 ];
 
 /// The oldest PostgreSQL that has what is used.

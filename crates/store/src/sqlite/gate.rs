@@ -31,8 +31,9 @@ pub(crate) struct Gated {
 
 impl Tx<'_, '_> {
     pub(super) fn gate_all(&mut self, batch: &mut Batch) -> Result<()> {
-        for set in std::mem::take(&mut batch.gate) {
-            let is_done = self.set_gate(&set);
+        // Left where it is: after a full disk the same batch is carried out again.
+        for set in &batch.gate {
+            let is_done = self.set_gate(set);
             self.answer().gate.push(is_done);
         }
         Ok(())

@@ -114,8 +114,11 @@ impl ScheduleDraft<'_> {
             jitter: self.jitter.unwrap_or(rule.jitter),
             // A task that names no tenant stays that tenant's.
             task: match self.task {
-                Some(task) if task.tenant.is_none() => Template { tenant: rule.task.tenant, ..task.into_template() },
-                Some(task) => task.into_template(),
+                Some(task) => {
+                    let is_whose = task.tenant.is_some();
+                    let new = task.into_template().signing_as(&rule.task);
+                    if is_whose { new } else { Template { tenant: rule.task.tenant, ..new } }
+                }
                 None => rule.task,
             },
         }

@@ -93,7 +93,7 @@ fn max_running() -> (&'static str, Value) {
     let told = "How many deliveries may be on their way at once; one while it fails.";
     (
         "max_running",
-        json!({ "type": "integer", "minimum": 1, "maximum": 1000, "default": MAX_RUNNING, "description": told }),
+        json!({ "type": "integer", "minimum": 1, "maximum": limit::ENDPOINT_RUNNING, "default": MAX_RUNNING, "description": told }),
     )
 }
 

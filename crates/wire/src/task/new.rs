@@ -94,7 +94,7 @@ impl<'t> From<&'t Template> for NewTask<'t> {
                 .map(|it| LimitShape { key: Cow::Borrowed(&it.key), bounds: it.bounds })
                 .collect(),
             // Whoever reads a schedule is not told its secret.
-            callback: spec.callback.as_ref().map(|it| Arc::new(Callback { secret: None, ..(**it).clone() })),
+            callback: spec.callback.as_ref().map(|it| Arc::new(it.without_secret())),
             id: None,
             start: None,
             idempotency_key: None,

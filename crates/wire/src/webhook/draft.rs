@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use tasklane_core::webhook::endpoint::{Format, MAX_RUNNING, Order};
+use tasklane_core::webhook::endpoint::{Format, HIDDEN, MAX_RUNNING, Order};
 use tasklane_core::webhook::event::{Events, Filter};
 use tasklane_core::webhook::secret::Secret;
 
@@ -38,6 +38,13 @@ impl WebhookDraft {
         if self.url.is_none() && !findings.name(&at) {
             findings.missing(&at);
         }
+        let hidden = self.headers.iter().flatten().filter(|(_, value)| ***value == *HIDDEN);
+        for (name, _) in hidden {
+            findings.invalid(
+                &Path::ROOT.key("headers").key(name),
+                "this stands for a value that is not shown; give the value",
+            );
+        }
         let url = self.url.clone()?;
         let order = Order {
             url,
@@ -51,7 +58,8 @@ impl WebhookDraft {
         Some(self.change(&order)).filter(|_| findings.is_empty())
     }
 
-    /// What is asked of a webhook of which `order` was asked, with what is said here.
+    /// What is asked of a webhook of which `order` was asked, with what is said here. A header's value as it is shown stays what
+    /// it was.
     pub fn change(self, order: &Order) -> Order {
         let was = order.clone();
         Order {
@@ -59,9 +67,38 @@ impl WebhookDraft {
             description: self.description.unwrap_or(was.description),
             events: self.events.unwrap_or(was.events),
             filter: self.filter.unwrap_or(was.filter),
-            headers: self.headers.unwrap_or(was.headers),
+            headers: self.headers.map(|it| revealed(it, &was.headers)).unwrap_or(was.headers),
             format: self.format.unwrap_or(was.format),
             max_running: self.max_running.unwrap_or(was.max_running),
         }
+    }
+}
+
+type Headers = BTreeMap<Box<str>, Box<str>>;
+
+/// These, with what is not shown as it was; one that was not there is none.
+fn revealed(said: Headers, was: &Headers) -> Headers {
+    let value = |name: &str, said: Box<str>| if *said == *HIDDEN { was.get(name).cloned() } else { Some(said) };
+    said.into_iter().filter_map(|(name, said)| Some((name.clone(), value(&name, said)?))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn headers(pairs: [(&str, &str); 2]) -> Option<Headers> {
+        Some(pairs.map(|(name, value)| (name.into(), value.into())).into())
+    }
+
+    #[test]
+    fn what_was_shown_may_be_sent_back() {
+        let draft = |headers| WebhookDraft { url: Some("https://x".into()), headers, ..WebhookDraft::default() };
+        let was = draft(headers([("a", "1"), ("b", "2")])).order(&mut Findings::default()).unwrap();
+        let changed = draft(headers([("a", HIDDEN), ("b", "3")])).change(&was);
+        assert_eq!(Some(changed.headers), headers([("a", "1"), ("b", "3")]));
+        let mut findings = Findings::default();
+        assert_eq!(draft(headers([("a", HIDDEN), ("b", "3")])).order(&mut findings), None);
+        assert_eq!(findings.into_errors()[0].path, "/headers/a");
     }
 }

@@ -18,8 +18,6 @@ use crate::read::{self, Findings, Mistake, Path, put};
 
 /// How long the secret before signs beside a new one, where nothing is said.
 pub const OVERLAP: Duration = Duration::from_secs(24 * 3600);
-/// Most deliveries to one webhook at once.
-const RUNNING: i64 = 1_000;
 /// Longest description in bytes.
 const DESCRIPTION_BYTES: usize = 1_000;
 /// Headers that say what is sent; no webhook has its own.
@@ -65,7 +63,8 @@ impl WebhookDraft {
             "headers" => put(&mut self.headers, Some(headers(value, at, findings)), at, findings),
             "format" => put(&mut self.format, format(value, at, findings), at, findings),
             "max_running" => {
-                let read = read::integer(value, 1..=RUNNING, at, findings).and_then(|it| u32::try_from(it).ok());
+                let read = read::integer(value, 1..=i64::from(limit::ENDPOINT_RUNNING), at, findings)
+                    .and_then(|it| u32::try_from(it).ok());
                 put(&mut self.max_running, read, at, findings);
             }
             _ => findings.unknown(at),
@@ -80,13 +79,18 @@ fn boxed(text: Cow<'_, str>) -> Box<str> {
 /// A URL by its form; whether it may be called is for whoever calls it.
 fn url(value: Value<'_>, at: &Path<'_>, findings: &mut Findings) -> Option<Box<str>> {
     let text = read::string(value, at, findings)?;
-    let begins = text.starts_with("https://") || text.starts_with("http://");
-    if begins && text.len() <= limit::URL_BYTES && text.bytes().all(|it| it.is_ascii_graphic()) {
+    let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
+    let names_host = rest.is_some_and(|it| !it.is_empty() && !it.starts_with(['/', '?', '#', ':']));
+    if names_host
+        && !text.contains('\\')
+        && text.len() <= limit::URL_BYTES
+        && text.bytes().all(|it| it.is_ascii_graphic())
+    {
         return Some(text.into());
     }
     let most = limit::URL_BYTES;
     findings
-        .invalid(at, format!("must begin with https:// or http:// and have at most {most} visible ASCII characters"));
+        .invalid(at, format!("must begin with https:// or http://, name a host and have at most {most} visible ASCII characters without \\"));
     None
 }
 
@@ -242,7 +246,7 @@ mod tests {
             ("{}", "/url: this field is required"),
             (
                 r#"{"url":"ftp://x"}"#,
-                "/url: must begin with https:// or http:// and have at most 2000 visible ASCII characters",
+                "/url: must begin with https:// or http://, name a host and have at most 2000 visible ASCII characters without \\",
             ),
             (
                 r#"{"url":"https://x","events":[]}"#,
@@ -256,7 +260,7 @@ mod tests {
                 r#"{"url":"https://x","secret":"abc"}"#,
                 "/secret: a secret is written as whsec_ and the base64 of 24 to 64 random bytes",
             ),
-            (r#"{"url":"https://x","max_running":0}"#, "/max_running: must be a whole number from 1 to 1000"),
+            (r#"{"url":"https://x","max_running":0}"#, "/max_running: must be a whole number from 1 to 64"),
         ] {
             assert_eq!(read(text).1, [told], "{text}");
         }
