@@ -21,6 +21,8 @@ const AGAIN: &str = "TASKLANE_STORY_MAY_MOUNT";
 
 /// How soon submits are taken again once there is room.
 const ACCEPTS_AGAIN: Duration = Duration::from_secs(5);
+/// So many commits of gates that one of them is the first to meet the full disk.
+const GATE_COMMITS: u32 = 1_000;
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Whether this process has the right to mount: capability 21, CAP_SYS_ADMIN.
@@ -136,6 +138,12 @@ fn fill_and_free(run: &mut Run, disk: &SmallDisk, server: &mut Server) {
 
     disk.fill();
     run.line.faults += 1;
+    // Whichever commit meets the full disk first is carried out all the same, and whole.
+    for most in 1..=GATE_COMMITS {
+        let set = server.connect().json("PUT", "/v1/gates/key:g", &json!({ "max_running": most }));
+        let set = set.unwrap().expect(200).json();
+        assert_eq!(set["max_running"], most);
+    }
     let mut accepted = submit_until_full(server);
     // Completions, with results of some size, are still written; so are renewals, and everything else that is no submit.
     let began = Instant::now();

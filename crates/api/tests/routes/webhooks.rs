@@ -2,6 +2,7 @@
 
 use serde_json::json;
 use tasklane_api::{Options, Outward};
+use tasklane_core::record::Kind;
 
 use crate::world::World;
 
@@ -32,6 +33,10 @@ async fn a_webhook_is_set_up_changed_and_removed() {
     assert_ne!(rotated["secret"], made["secret"]);
     assert_eq!(world.act(&format!("{at}:disable")).await.expect(200).json()["disabled"]["why"], "by_hand");
     assert_eq!(world.get(&format!("/v1/gates/{key}")).await.expect(200).json()["max_running"], 0);
+    for (method, body) in [("PUT", r#"{"max_running":9}"#), ("DELETE", "")] {
+        let headers: &[_] = if body.is_empty() { &[] } else { &[("content-type", "application/json")] };
+        world.call(method, &format!("/v1/gates/{key}"), headers, body).await.problem(422, "invalid");
+    }
     world.act(&format!("{at}:test")).await.problem(409, "webhook_disabled");
     assert!(world.act(&format!("{at}:enable")).await.expect(200).json()["disabled"].is_null());
     assert_eq!(world.get("/v1/webhooks").await.expect(200).json()["items"].as_array().unwrap().len(), 1);
@@ -112,4 +117,13 @@ async fn a_schedule_shows_no_secret() {
     let made = world.post("/v1/schedules", &schedule).await.expect(201);
     assert!(made.text().contains("https://example.org/") && !made.text().contains("whsec_"), "{}", made.text());
     assert!(!world.get("/v1/audit").await.text().contains("whsec_"));
+
+    // What is shown may be sent back: it signs as before.
+    let (at, task) = (format!("/v1/schedules/{}", made.json()["id"].as_str().unwrap()), &made.json()["task"]);
+    let change = json!({ "task": task }).to_string();
+    world.call("PATCH", &at, &[("content-type", "application/json")], change).await.expect(200);
+    let kept = world.records(Kind::Schedule).await;
+    assert!(kept[0].contains("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"), "{kept:?}");
+    let noted = world.records(Kind::Audit).await.join("");
+    assert!(noted.contains("example.org") && !noted.contains("whsec_"), "{noted}");
 }

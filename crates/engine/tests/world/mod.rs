@@ -44,6 +44,14 @@ impl World {
         Self { engine: Engine::start(Arc::clone(&store), Options::default()), store }
     }
 
+    /// The first engine over a store in which there is something, of so long ago.
+    pub async fn found(there: Batch, ago: Duration) -> Self {
+        let store: SharedStore = MemoryStore::new(Arc::new(TokioClock(Instant::now())));
+        store.commit(there).await.unwrap();
+        tokio::time::sleep(ago).await;
+        Self { engine: Engine::start(Arc::clone(&store), Options::default()), store }
+    }
+
     /// The same store under another engine, as after a start that found leases of the one before.
     pub fn again(&self) -> Self {
         Self { engine: Engine::start(Arc::clone(&self.store), Options::default()), store: Arc::clone(&self.store) }

@@ -13,6 +13,8 @@ use http_body_util::BodyExt;
 use serde_json::{Value, json};
 use tasklane_api::{Hosts, Options, router};
 use tasklane_core::ports::clock::Clock;
+use tasklane_core::ports::store::Store as _;
+use tasklane_core::record::{Kind, Order, RecordQuery};
 use tasklane_core::time::Timestamp;
 use tasklane_engine::Engine;
 use tasklane_store::memory::MemoryStore;
@@ -101,6 +103,13 @@ impl World {
 
     pub async fn act(&self, path: &str) -> Reply {
         self.call("POST", path, &[], "").await
+    }
+
+    /// What is kept of records of a kind, as the store has it.
+    pub async fn records(&self, kind: Kind) -> Vec<String> {
+        let (tenant, name, order, after, most) = (None, None, Order::Oldest, None, 100);
+        let page = self.store.records().page(RecordQuery { kind, tenant, name, order, after, most }).await.unwrap();
+        page.into_iter().map(|it| it.content.body.to_string()).collect()
     }
 
     pub async fn submit(&self, task: &Value) -> String {
