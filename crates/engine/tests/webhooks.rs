@@ -64,15 +64,22 @@ async fn a_gate_says_what_its_endpoint_does_whoever_changed_it_meanwhile() {
     let ([one, other], _bus) = World::several();
     let hook = make(&one.engine).await;
     let (id, gate) = (hook.id, hook.endpoint.gate(hook.id));
+    let (first, second) = (&one.engine, &other.engine);
+    let most = async || first.gate(gate.clone()).await.unwrap().unwrap().gate.bounds.max_running;
     for round in 1..20 {
-        let (first, second) = (&one.engine, &other.engine);
         let narrow = |it: &Order| Order { max_running: round, ..it.clone() };
-        let (a, b) = tokio::join!(first.disable_endpoint(id), second.change_endpoint(id, narrow));
-        assert!(a.unwrap().endpoint.disabled.is_some() && b.is_ok());
-        assert_eq!(first.gate(gate.clone()).await.unwrap().unwrap().gate.bounds.max_running, Some(0), "{round}");
-        let (a, b) = tokio::join!(first.change_endpoint(id, narrow), second.enable_endpoint(id));
-        assert!(a.is_ok() && b.unwrap().endpoint.disabled.is_none());
-        assert_eq!(first.gate(gate.clone()).await.unwrap().unwrap().gate.bounds.max_running, Some(round), "{round}");
+        // Whichever of two is written last, the other read what was before.
+        let (disabled, narrowed) = match round % 2 {
+            0 => tokio::join!(first.disable_endpoint(id), second.change_endpoint(id, narrow)),
+            _ => {
+                let (narrowed, disabled) = tokio::join!(second.change_endpoint(id, narrow), first.disable_endpoint(id));
+                (disabled, narrowed)
+            }
+        };
+        assert!(disabled.unwrap().endpoint.disabled.is_some() && narrowed.is_ok());
+        assert_eq!(most().await, Some(0), "{round}");
+        first.enable_endpoint(id).await.unwrap();
+        assert_eq!(most().await, Some(round), "{round}");
     }
     let (removed, _) = tokio::join!(one.engine.remove_endpoint(id), other.engine.disable_endpoint(id));
     removed.unwrap();
