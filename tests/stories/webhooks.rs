@@ -84,6 +84,7 @@ fn what_happens_is_told_signed_and_once_more_when_asked() {
         assert_eq!((&cloud.json()["specversion"], &cloud.json()["data"]), (&json!("1.0"), &body["data"]));
         let back = receiver.wait_for("/back", 1).remove(0);
         assert!(believed(&back, own));
+        assert_eq!(back.header("connection").as_deref(), Some("close"), "no socket is kept open for it");
         assert_eq!(back.json()["data"], body["data"]);
 
         until("the delivery to be noted", PATIENCE, || {

@@ -211,7 +211,7 @@ const CAUSES: &[(&str, &str, &str)] = &[
     ),
     (
         "too_many_webhooks",
-        "There are as many webhooks as a server tells of events.",
+        "There are as many webhooks as a server tells of events (1000), or as many of one tenant, or of none, as there may be (16).",
         "Remove some, or let one be told of more; for what one task alone is to tell, use its `callback`.",
     ),
     (

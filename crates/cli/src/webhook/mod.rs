@@ -43,7 +43,7 @@ Examples:
 Events are task.queued, task.running, task.retrying, task.succeeded, task.failed, task.cancelled, task.expired,
 task.scheduled and webhook.disabled; task.* is all of tasks. The ends of tasks are told unless others are named.")]
     Add(Box<Add>),
-    /// Change a webhook; what is not said stays
+    /// Change a webhook; what is not said stays. --queue, --type and --label together are one thing
     #[command(after_help = "\
 Examples:
   tasklane webhook set example.org --to https://example.org/other

@@ -30,7 +30,7 @@ pub const DISABLE_AFTER: Setting = Setting {
     default: Some("120h"),
     variable: Some("TASKLANE_WEBHOOKS_DISABLE_AFTER"),
     doc: "How long nothing may have reached a webhook before it is disabled",
-    more: "What waits for it is kept for seven days; `tasklane webhook enable` has it sent.",
+    more: "What waits for it is kept until seven days after its event; `tasklane webhook enable` has it sent.",
     ..Setting::NEW
 };
 
