@@ -74,11 +74,7 @@ fn a_wrong_member_is_named() {
 fn what_is_not_built_is_not_supported() {
     story("bad_tasks::not_supported", || {
         let server = ServerOptions::without_executors().start();
-        let members = [
-            ("depends_on", json!(["0190b6a0-0000-7000-8000-000000000000"])),
-            ("group", json!("g")),
-            ("callback", json!({ "url": "http://127.0.0.1:1/" })),
-        ];
+        let members = [("depends_on", json!(["0190b6a0-0000-7000-8000-000000000000"])), ("group", json!("g"))];
         for (member, value) in members {
             server.post("/v1/tasks", &with(member, value)).problem(422, "not_supported");
         }

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::accept::NewTask;
+use crate::gate::SetGate;
 use crate::schedule::Came;
 use crate::task::TaskId;
 use crate::time::Timestamp;
@@ -72,6 +73,8 @@ pub struct SetRecord {
     pub then: Vec<NewTask>,
     /// What the slots of a schedule came to, noted where the change holds.
     pub slots: Vec<(Timestamp, Came)>,
+    /// What is said of a gate where the change holds.
+    pub gate: Option<SetGate>,
     /// Another record that is changed where the change holds: what is noted of it.
     pub also: Option<Box<SetRecord>>,
 }
@@ -79,7 +82,7 @@ pub struct SetRecord {
 impl SetRecord {
     /// Makes a record, or changes or removes one that was seen, with nothing that follows.
     pub fn new(kind: Kind, id: Uuid, seen: Option<u64>, to: Option<Content>) -> Self {
-        Self { kind, id, seen, to, then: Vec::new(), slots: Vec::new(), also: None }
+        Self { kind, id, seen, to, then: Vec::new(), slots: Vec::new(), gate: None, also: None }
     }
 
     /// What its slots came to where its tasks were accepted like this: each became the task named, or was refused.

@@ -132,7 +132,11 @@ impl Inside {
         if batch.seed == 0 {
             batch.seed = self.ids.seed();
         }
-        batch.subscriptions = self.endpoints.told(&self.store).await?;
+        let told = self.endpoints.told(&self.store).await;
+        if told.is_err() {
+            self.outage.heard(&told, self.stopped.load(Ordering::Acquire));
+        }
+        batch.subscriptions = told?;
         batch.lease.extend(seats.iter().map(|seat| seat.request(self.ids.seed())));
         let workers: Vec<Arc<str>> = batch.lease.iter().map(|it| Arc::clone(&it.worker)).collect();
         let started = Instant::now();

@@ -13,7 +13,7 @@ use tasklane_core::record::{Content, Kind, SetRecord};
 use tasklane_core::state::State;
 use tasklane_core::task::Scope;
 use tasklane_core::webhook::EVENT_LABEL;
-use tasklane_core::webhook::endpoint::{Endpoint, EndpointId, Format, MAX_RUNNING, Order};
+use tasklane_core::webhook::endpoint::{Endpoint, EndpointId, Format, Heard, MAX_RUNNING, Order};
 use tasklane_core::webhook::event::{EventName, Events, Filter};
 use tasklane_core::webhook::secret::Secret;
 use tasklane_engine::{DeliveryQuery, Engine, Hook, NewEndpoint, WebhookError};
@@ -81,6 +81,16 @@ async fn a_gate_says_what_its_endpoint_does_whoever_changed_it_meanwhile() {
         first.enable_endpoint(id).await.unwrap();
         assert_eq!(most().await, Some(round), "{round}");
     }
+    // More of them than a change is tried again.
+    let heard = (0..64).map(|round| {
+        let engine = [&one, &other][round % 2].engine.clone();
+        tokio::spawn(async move { engine.endpoint_port().heard(id, [Heard::Badly, Heard::Well][round / 32]).await })
+    });
+    for heard in heard.collect::<Vec<_>>() {
+        heard.await.unwrap();
+    }
+    let endpoint = one.engine.endpoint(id).await.unwrap().unwrap().endpoint;
+    assert_eq!(most().await, endpoint.bounds().max_running);
     let (removed, _) = tokio::join!(one.engine.remove_endpoint(id), other.engine.disable_endpoint(id));
     removed.unwrap();
     assert!(one.engine.gate(gate).await.unwrap().is_none_or(|it| it.gate.bounds.max_running.is_none()));

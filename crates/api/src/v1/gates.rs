@@ -92,13 +92,15 @@ fn named(call: &Call) -> Result<GateName, Refused> {
     let tenant = query.take("tenant");
     query.finish()?;
     let own = call.tenant().filter(|_| call.name.starts_with("key:")).map(str::to_owned);
-    let named = gate::parse(&call.name, tenant.or(own).as_deref()).map_err(|wrong| {
-        let mut findings = Findings::default();
-        findings.push("path:gate".to_owned(), wrong);
-        Refused::from(findings)
-    })?;
+    let named = gate::parse(&call.name, tenant.or(own).as_deref()).map_err(wrong)?;
     // Those of queues and types are everybody's, and tell of others.
     if call.tenant().is_none_or(|own| is_of(&named, own)) { Ok(named) } else { Err(gate_not_found()) }
+}
+
+fn wrong(what: impl Into<String>) -> Refused {
+    let mut findings = Findings::default();
+    findings.push("path:gate".to_owned(), what);
+    findings.into()
 }
 
 /// A gate of which callers may say something; those whose keys begin with ~ are the server's own.
@@ -106,9 +108,7 @@ fn callers(name: GateName) -> Result<GateName, Refused> {
     if !matches!(&name, GateName::Key { key, .. } if key.starts_with('~')) {
         return Ok(name);
     }
-    let mut findings = Findings::default();
-    findings.invalid(&Path::ROOT.key("gate"), "this gate is the server's own; what passes it is said of the webhook");
-    Err(findings.into())
+    Err(wrong("this gate is the server's own: keys that begin with ~ are"))
 }
 
 fn cursor_after(name: &GateName) -> String {

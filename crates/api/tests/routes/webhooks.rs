@@ -29,6 +29,14 @@ async fn a_webhook_is_set_up_changed_and_removed() {
     let key = at.replace("/v1/webhooks/", "key:~webhook/").replace('/', "%2F");
     assert_eq!(world.get(&format!("/v1/gates/{key}")).await.expect(200).json()["max_running"], 3);
 
+    let shown = json!({ "headers": { "Authorization": "***" } }).to_string();
+    world.call("PATCH", &at, &[("content-type", "application/json")], shown).await.expect(200);
+    let kept = world.records(Kind::Endpoint).await;
+    assert!(kept[0].contains("Bearer x"), "what is shown may be sent back: {kept:?}");
+    let other = json!({ "headers": { "X-Other": "***" } }).to_string();
+    let refused = world.call("PATCH", &at, &[("content-type", "application/json")], other).await;
+    assert_eq!(refused.problem(422, "invalid")["errors"][0]["path"], "/headers/X-Other");
+
     let rotated = world.post(&format!("{at}:rotate-secret"), &json!({ "overlap": "1h" })).await.expect(200).json();
     assert_ne!(rotated["secret"], made["secret"]);
     assert_eq!(world.act(&format!("{at}:disable")).await.expect(200).json()["disabled"]["why"], "by_hand");

@@ -11,7 +11,6 @@ use tasklane_core::record::{Kind, Record};
 use tasklane_core::time::Timestamp;
 use tasklane_core::webhook::endpoint::{Endpoint, EndpointId, Heard};
 use tasklane_core::webhook::outbox::Subscriptions;
-
 use tokio::sync::OnceCell;
 
 use super::Hook;

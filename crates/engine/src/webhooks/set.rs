@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tasklane_core::audit::{Deed, Thing};
 use tasklane_core::error::StoreError;
-use tasklane_core::gate::{GateName, SetBy, SetGate};
+use tasklane_core::gate::{SetBy, SetGate};
 use tasklane_core::limit;
 use tasklane_core::ports::store::Batch;
 use tasklane_core::record::{Content, Kind, Order as PageOrder, RecordQuery, RecordSet, SetRecord};
@@ -44,7 +44,9 @@ impl Engine {
     /// # Errors
     /// [`WebhookError::TooMany`], or the store did not answer.
     pub async fn make_endpoint(&self, new: NewEndpoint) -> Result<(Hook, Secret), WebhookError> {
-        let seen = self.inside().endpoints.mirror.seen();
+        let inside = self.inside();
+        inside.endpoints.told(&inside.store).await?;
+        let seen = inside.endpoints.mirror.seen();
         if seen.count >= limit::ENDPOINTS {
             return Err(WebhookError::TooMany(limit::ENDPOINTS));
         }
@@ -164,37 +166,26 @@ impl Engine {
         deed: Deed,
         change: impl Fn(Endpoint, Timestamp) -> Next,
     ) -> Result<Altered, WebhookError> {
-        let mut missed = None;
         for _ in 0..TRIES {
             let record = self.inside().store.records().one(Kind::Endpoint, id.0).await?;
             let Some((record, was)) = record.as_ref().and_then(|it| Some((it, hook(it)?))) else {
-                self.forget_gate(missed).await?;
                 return Err(WebhookError::NotFound);
             };
             let was = was.endpoint;
             let is = match change((*was).clone(), self.now()) {
-                Next::Same if missed.is_none() => return Ok(Altered { is: Some(Arc::clone(&was)), was }),
-                Next::Same => Some(Arc::clone(&was)),
+                Next::Same => return Ok(Altered { is: Some(Arc::clone(&was)), was }),
                 Next::Is(is) => Some(is),
                 Next::Gone => None,
             };
             match self.set_endpoint(id, Some(record.version), (deed, Some(&was), is.as_deref())).await {
-                Err(WebhookError::Busy) => missed = Some(was.gate(id)),
+                Err(WebhookError::Busy) => {}
                 done => return done.map(|()| Altered { was, is }),
             }
         }
         Err(WebhookError::Busy)
     }
 
-    /// Nothing is said any more of the gate of an endpoint that was removed while a change that did not hold set it.
-    async fn forget_gate(&self, gate: Option<GateName>) -> Result<(), StoreError> {
-        let Some(name) = gate else { return Ok(()) };
-        let gate = vec![SetGate { name, by: SetBy::Config, bounds: None }];
-        self.inside().commit(Batch { gate, ..Batch::default() }).await.map(drop)
-    }
-
-    /// Busy: somebody else changed it. The gate of its deliveries is set in the same commit, even where the change does not hold:
-    /// then it may say what is not so until the next try, which there must be.
+    /// Busy: somebody else changed it. The gate of its deliveries follows where the change holds.
     async fn set_endpoint(
         &self,
         id: EndpointId,
@@ -205,12 +196,13 @@ impl Engine {
         let mut set = SetRecord::new(Kind::Endpoint, id.0, seen, is.map(content));
         set.also = self.note_of_endpoint(id, deed, was, is);
         if let (Some((at, why)), None) = (is.and_then(|it| it.disabled), was.and_then(|it| it.disabled)) {
-            let told = self.inside().endpoints.subscriptions();
+            let inside = self.inside();
+            let told = inside.endpoints.told(&inside.store).await?;
             set.then = told.map_or_else(Vec::new, |it| it.disabled(id, known, why, (at, || self.draw_id())));
         }
-        let gate = vec![SetGate { name: known.gate(id), by: SetBy::Config, bounds: is.map(Endpoint::bounds) }];
+        set.gate = Some(SetGate { name: known.gate(id), by: SetBy::Config, bounds: is.map(Endpoint::bounds) });
         let inside = self.inside();
-        let batch = Batch { record: vec![set], gate, ..Batch::default() };
+        let batch = Batch { record: vec![set], ..Batch::default() };
         // As one: whoever asked may be gone before memory knows of it.
         let written = tokio::spawn(async move {
             let answers = inside.commit(batch).await?.answers;

@@ -25,6 +25,9 @@ impl Tx<'_> {
         let version = self.model.records_versions.entry(kind).or_default();
         *version += 1;
         let version = *version;
+        if let Some(gate) = set.gate.clone() {
+            self.set_gate(gate);
+        }
         // Its own keys may lead to a task that is there already, or refuse it.
         let accept =
             |task: &NewTask| self.accept(Submission { tasks: vec![task.clone()] }).ok()?.first().map(|it| it.id);

@@ -132,8 +132,10 @@ fn unnumbered() -> Fault {
 }
 
 impl Tx<'_> {
+    /// What callers say of gates; the records that follow may say more, and the turn is theirs too.
     pub(super) async fn gate_all(&mut self, batches: &[Batch]) -> Result<()> {
-        if batches.iter().all(|it| it.gate.is_empty()) {
+        let says_something = |it: &Batch| !it.gate.is_empty() || it.record.iter().any(|set| set.gate.is_some());
+        if !batches.iter().any(says_something) {
             return Ok(());
         }
         self.take_names_turn().await?;
@@ -148,7 +150,7 @@ impl Tx<'_> {
         Ok(())
     }
 
-    async fn set_gate(&mut self, set: &SetGate) -> Result<bool> {
+    pub(super) async fn set_gate(&mut self, set: &SetGate) -> Result<bool> {
         let no = self.names.strands.gate_no(&set.name);
         let yields = no.and_then(|no| self.names.strands.own(no)).map(|own| own.yields_to(set.by));
         match (set.bounds, no) {

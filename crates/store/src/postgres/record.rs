@@ -137,6 +137,9 @@ impl Tx<'_> {
             }
             None => self.session.run(&REMOVE, &[&kind, id]).await?,
         }
+        if let Some(gate) = &set.gate {
+            self.set_gate(gate).await?;
+        }
         let mut accepted = Vec::with_capacity(set.then.len());
         for task in &set.then {
             // Its own keys may lead to a task that is there already, or refuse it.

@@ -39,7 +39,7 @@ impl Tx<'_, '_> {
         Ok(())
     }
 
-    fn set_gate(&mut self, set: &SetGate) -> bool {
+    pub(super) fn set_gate(&mut self, set: &SetGate) -> bool {
         let own = self.live.names.strands.find_gate(&set.name).and_then(|no| self.live.gauges.get(no)?.own);
         if !own.map_or(set.bounds.is_some(), |it| it.yields_to(set.by)) {
             return false;

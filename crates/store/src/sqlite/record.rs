@@ -55,6 +55,9 @@ impl Tx<'_, '_> {
                 db.execute("DELETE FROM schedule_slots WHERE schedule = ?", [id])?;
             }
         }
+        if let Some(gate) = &set.gate {
+            self.set_gate(gate);
+        }
         let mut accepted = Vec::with_capacity(set.then.len());
         for task in &set.then {
             // Its own keys may lead to a task that is there already, or refuse it.

@@ -38,13 +38,7 @@ impl WebhookDraft {
         if self.url.is_none() && !findings.name(&at) {
             findings.missing(&at);
         }
-        let hidden = self.headers.iter().flatten().filter(|(_, value)| ***value == *HIDDEN);
-        for (name, _) in hidden {
-            findings.invalid(
-                &Path::ROOT.key("headers").key(name),
-                "this stands for a value that is not shown; give the value",
-            );
-        }
+        self.check_hidden(None, findings);
         let url = self.url.clone()?;
         let order = Order {
             url,
@@ -56,6 +50,17 @@ impl WebhookDraft {
             max_running: MAX_RUNNING,
         };
         Some(self.change(&order)).filter(|_| findings.is_empty())
+    }
+
+    /// Whether every header's value that is not shown is that of a header that was there before; what is not is noted.
+    pub fn check_hidden(&self, was: Option<&Order>, findings: &mut Findings) {
+        let is_there = |name: &str| was.is_some_and(|it| it.headers.contains_key(name));
+        for (name, value) in self.headers.iter().flatten() {
+            if **value == *HIDDEN && !is_there(name) {
+                let at = Path::ROOT.key("headers");
+                findings.invalid(&at.key(name), "this stands for a value that is not shown; give the value");
+            }
+        }
     }
 
     /// What is asked of a webhook of which `order` was asked, with what is said here. A header's value as it is shown stays what

@@ -12,10 +12,12 @@ use crate::limits;
 
 pub(crate) async fn change(mut call: Call) -> Answer {
     call.no_query()?;
-    let id = named(&call).await?.id;
+    let was = named(&call).await?;
+    let id = was.id;
     let received = call.receive(Accepts::Json, limits::ACTION_BODY).await?;
     let mut findings = Findings::default();
     let draft = WebhookDraft::read_change(Value::new(validate(&received.bytes, 0)?), &mut findings);
+    draft.check_hidden(Some(&was.endpoint.order), &mut findings);
     if !findings.is_empty() {
         return Err(findings.into());
     }

@@ -53,7 +53,8 @@ macro_rules! conformance {
             record: who_has_seen_a_record_changes_it, a_name_is_taken_once,
                 what_follows_a_record_comes_where_its_change_held,
                 a_slot_notes_the_task_that_was_accepted, only_the_last_slots_are_remembered, records_page_by_kind_and_tenant,
-                records_are_due_in_their_order, records_page_backwards, another_record_changes_where_the_first_one_does;
+                records_are_due_in_their_order, a_gate_is_set_where_the_change_holds, records_page_backwards,
+                another_record_changes_where_the_first_one_does;
             rescue: a_lost_lease_queues_again, three_lost_leases_quarantine, a_slow_attempt_times_out,
                 a_silent_handler_times_out, a_cancelled_task_ends_with_its_grace, a_deadline_ends_a_running_task,
                 a_bounded_step_leaves_the_rest;

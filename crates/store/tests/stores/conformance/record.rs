@@ -1,4 +1,5 @@
 use tasklane_core::accept::NewTask;
+use tasklane_core::gate::{Bounds, GateName, SetBy, SetGate};
 use tasklane_core::ports::store::Batch;
 use tasklane_core::queue::QueueState;
 use tasklane_core::record::{Content, Kind, Order, Record, RecordQuery, RecordSet, SetRecord};
@@ -183,6 +184,23 @@ pub async fn another_record_changes_where_the_first_one_does(world: World) {
     version(world.set(also(3, Some(first), None)).await);
     assert_eq!(world.page(Kind::Audit, None, None, 9).await, [1, 3]);
     assert_eq!(world.last_version(Kind::Audit).await, 2);
+}
+
+pub async fn a_gate_is_set_where_the_change_holds(world: World) {
+    let name = GateName::Key { tenant: "".into(), key: "k".into() };
+    let set = |seen, most| {
+        let bounds = Some(Bounds { max_running: Some(most), rate: None });
+        let gate = Some(SetGate { name: name.clone(), by: SetBy::Config, bounds });
+        SetRecord { gate, ..change(7, seen, Some(content("a", None, "x"))) }
+    };
+    let most = async || world.store.gate(name.clone()).await.unwrap().unwrap().gate.bounds.max_running;
+    let first = version(world.set(set(None, 3)).await);
+    assert_eq!(most().await, Some(3));
+    // Two who saw the same, in one commit: the gate is the first one's, as the record is.
+    let both = Batch { record: vec![set(Some(first), 4), set(Some(first), 5)], ..Batch::default() };
+    let answers = world.commit(both).await;
+    assert!(matches!(answers.record[..], [RecordSet::Held(_), RecordSet::Changed]));
+    assert_eq!(most().await, Some(4));
 }
 
 pub async fn records_are_due_in_their_order(world: World) {
