@@ -43,10 +43,11 @@ fn a_killed_server_interrupts_nothing() {
     story("workers_elsewhere::server_killed", || {
         let (mut server, service) = (ServerOptions::without_executors().start(), HoldingService::start());
         let arguments = ["--lease-seconds", "6", "--slots", "15"];
-        // Some slots stay free, so that each asks for work all the time.
-        let labels = ["zone=a", "zone=b"].map(|label| ["--label", label]);
-        let workers = labels.map(|label| worker(&[server.url()], &service, &[&arguments[..], &label].concat()));
-        let ids = submit(&server, TASKS);
+        // Each has a queue of its own, so that some slots of each stay free and it asks for work all the time.
+        let own = [("zone=a", "a"), ("zone=b", "b")].map(|(label, queue)| ["--label", label, "--queue", queue]);
+        let workers = own.map(|own| worker(&[server.url()], &service, &[&arguments[..], &own].concat()));
+        let queue = |n: usize| if n % 2 == 0 { "a" } else { "b" };
+        let ids: Vec<_> = (0..TASKS).map(|n| server.submit(&json!({ "type": "held", "queue": queue(n) }))).collect();
         until_waiting(&service, TASKS);
         server.kill();
         thread::sleep(Duration::from_secs(1));
