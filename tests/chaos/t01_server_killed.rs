@@ -36,7 +36,7 @@ fn postgres() {
 fn tell(run: &mut Run) {
     let fleet = Fleet::start(Ground::of(run.store), run.store.servers(), WORKERS);
     let receiver = Receiver::start();
-    let webhook = json!({ "url": receiver.url("/told"), "max_running": 100 });
+    let webhook = json!({ "url": receiver.url("/told"), "max_running": 64 });
     let made = fleet.connect(0).unwrap().json("POST", "/v1/webhooks", &webhook).unwrap().expect(201).json();
     let gate = format!("/v1/gates/key:~webhook%2F{}", made["id"].as_str().unwrap());
     (0..fleet.servers.len()).for_each(|server| known(&fleet, server, &receiver));
