@@ -17,7 +17,7 @@ use crate::listing;
 use crate::moment::relative;
 use crate::named::Named;
 use crate::output::{Output, Tone};
-use crate::remote::{Call, Remote};
+use crate::remote::{Call, Remote, json};
 use crate::table::{Cell, Table};
 use crate::task::read;
 
@@ -204,10 +204,6 @@ impl Create {
             expires_at: self.expires_at.as_deref(),
         })
     }
-}
-
-fn json(request: &impl Serialize) -> Result<Vec<u8>, Failure> {
-    serde_json::to_vec(request).map_err(|error| Failure::new(Exit::Failed, error.to_string()))
 }
 
 /// The secret alone is data: it can be taken into a variable.

@@ -4,6 +4,7 @@ use std::error::Error;
 use std::time::Duration;
 
 use reqwest::{Client, Method, RequestBuilder, Url};
+use serde::Serialize;
 use tasklane_server::Settings;
 use tasklane_server::config::client::{API_KEY, URL};
 use tasklane_wire::read;
@@ -20,6 +21,11 @@ const CONNECT: Duration = Duration::from_secs(5);
 const ANSWER: Duration = Duration::from_secs(30);
 /// Longest answer that is read: a page of whole tasks with payloads of 1 MiB is the largest there is.
 const ANSWER_BYTES: usize = 512 << 20;
+
+/// What is sent as a body: see [`Call::json`].
+pub(crate) fn json(request: &impl Serialize) -> Result<Vec<u8>, Failure> {
+    serde_json::to_vec(request).map_err(|error| Failure::new(Exit::Failed, error.to_string()))
+}
 
 /// A server.
 #[derive(Debug, Clone)]

@@ -6,9 +6,10 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use super::times::{Manner, Times};
-use crate::failure::{Exit, Failure};
+use crate::failure::Failure;
 use crate::named::Named;
 use crate::new_task::{Description, NewTask};
+use crate::remote::json;
 
 #[derive(Debug, Args)]
 #[command(group(clap::ArgGroup::new("required").args(["cron", "every", "at"]).required(true)))]
@@ -82,10 +83,6 @@ impl Set {
         }
         json(&Change { name: self.name.as_deref(), rule, task })
     }
-}
-
-fn json(request: &impl Serialize) -> Result<Vec<u8>, Failure> {
-    serde_json::to_vec(request).map_err(|error| Failure::new(Exit::Failed, error.to_string()))
 }
 
 #[cfg(test)]

@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use clap::Args;
 use serde::Serialize;
 
-use super::{Which, json};
+use super::Which;
 use crate::failure::Failure;
+use crate::remote::json;
 
 #[derive(Debug, Args)]
 pub(super) struct Add {

@@ -15,7 +15,7 @@ use self::listen::Listen;
 use crate::failure::{Exit, Failure};
 use crate::listing;
 use crate::output::{Output, Tone};
-use crate::remote::{Call, Remote, task_id};
+use crate::remote::{Call, Remote, json, task_id};
 use crate::task::{Task, read};
 
 /// Have events sent to a URL, signed by Standard Webhooks, and see what became of them
@@ -261,10 +261,6 @@ fn told(body: &[u8], output: &Output) -> Result<Exit, Failure> {
         output.document(body)?;
     }
     Ok(Exit::Ok)
-}
-
-fn json(request: &impl Serialize) -> Result<Vec<u8>, Failure> {
-    serde_json::to_vec(request).map_err(|error| Failure::new(Exit::Failed, error.to_string()))
 }
 
 /// The secret alone is data: it can be taken into a variable.

@@ -193,15 +193,14 @@ impl Engine {
         (deed, was, is): (Deed, Option<&Endpoint>, Option<&Endpoint>),
     ) -> Result<(), WebhookError> {
         let Some(known) = is.or(was) else { return Ok(()) };
+        let inside = self.inside();
         let mut set = SetRecord::new(Kind::Endpoint, id.0, seen, is.map(content));
         set.also = self.note_of_endpoint(id, deed, was, is);
         if let (Some((at, why)), None) = (is.and_then(|it| it.disabled), was.and_then(|it| it.disabled)) {
-            let inside = self.inside();
             let told = inside.endpoints.told(&inside.store).await?;
             set.then = told.map_or_else(Vec::new, |it| it.disabled(id, known, why, (at, || self.draw_id())));
         }
         set.gate = Some(SetGate { name: known.gate(id), by: SetBy::Config, bounds: is.map(Endpoint::bounds) });
-        let inside = self.inside();
         let batch = Batch { record: vec![set], ..Batch::default() };
         // As one: whoever asked may be gone before memory knows of it.
         let written = tokio::spawn(async move {

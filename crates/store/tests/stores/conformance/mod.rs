@@ -76,7 +76,8 @@ macro_rules! conformance {
                 those_ahead_are_those_before_it_by_turns, a_lane_becomes_shared_at_what_stands_first;
             webhook: each_move_of_a_task_is_told_in_its_commit, what_hands_and_time_do_is_told_too,
                 what_follows_a_settlement_or_a_record_is_told, nothing_is_told_of_what_did_not_happen,
-                an_endpoint_of_a_tenant_is_told_of_its_tasks, a_task_calls_back, deliveries_pass_the_gate_of_their_endpoint;
+                an_endpoint_of_a_tenant_is_told_of_its_tasks, a_task_calls_back, each_of_many_moves_in_one_commit_is_told,
+                deliveries_pass_the_gate_of_their_endpoint;
             sweep: final_tasks_go_after_their_time, too_many_final_tasks_go_oldest_first, hidden_tasks_go_too, a_step_is_bounded,
                 nothing_unfinished_goes;
             inspect: lists_page_newest_first, lists_filter, attempts_in_order, events_in_order_and_by_position, crash_loops_are_found_in_the_log,

@@ -144,6 +144,17 @@ pub async fn an_endpoint_of_a_tenant_is_told_of_its_tasks(world: World) {
     assert_eq!(of("").await.unwrap().tasks.len(), 2);
 }
 
+pub async fn each_of_many_moves_in_one_commit_is_told(world: World) {
+    // More than one statement writes.
+    let tasks: Vec<NewTask> = (0..5_000).map(|_| world.task("t")).collect();
+    let accept = vec![tasklane_core::accept::Submission { tasks }];
+    let moved = world.told_of(Batch { accept, ..Batch::default() }).await.transitions;
+    let of_system = moved.iter().filter(|it| *it.lane.queue == *QUEUE).count();
+    assert_eq!((of_system, moved.len()), (5_000, 10_000));
+    let queues = world.store.queues(Some(QUEUE.into())).await.unwrap();
+    assert_eq!(queues[0].counts.of(State::Queued), 5_000);
+}
+
 pub async fn a_task_calls_back(world: World) {
     let callback = Callback { url: "https://example.org/".into(), events: Events::default(), secret: None };
     let task = NewTask { spec: spec(|it| it.callback = Some(Arc::new(callback))), ..world.task("t") };
